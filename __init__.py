@@ -1,0 +1,19 @@
+"""dexbench: a benchmark of dexterous manipulation by world models in RoboCasa kitchens.
+
+Importing it registers the Gymnasium ids ``dexbench/Reach-v1``, ``dexbench/Grasp-v1`` and
+``dexbench/Place-v1``; PyTorch and MuJoCo are imported when one of them is made.
+"""
+
+import os
+import sys
+
+import gymnasium
+
+__version__ = "0.1.0"
+
+# MuJoCo reads the variable when it is first imported; without a display only EGL can render.
+if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    os.environ.setdefault("MUJOCO_GL", "egl")
+
+for _task in ("Reach", "Grasp", "Place"):
+    gymnasium.register(id=f"dexbench/{_task}-v1", entry_point=f"dexbench.envs.gym_env:{_task}Env")

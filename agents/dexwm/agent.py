@@ -1,0 +1,176 @@
+"""DexWM as an agent: CEM over joint angles through the latent world model (paper 3.4, App. B)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...envs.embodiment import camera
+from ...envs.embodiment.kinematics import HandKinematics
+from ..planning.cem import in_tiles
+from ..planning.dummy_grasp import DUMMY_GRASP
+from ..planning.waypoint_agent import PlannerConfig, WaypointAgent
+from .checkpoint import load_model
+from .config import HEAD_KEYPOINTS, WRIST_AND_TIPS
+from .encoder import downsample
+from .keypoint_head import Keypoints
+from .model import best_dtype, hand_action
+from .predictor import KeysValues
+
+LATENT, KEYPOINT, ORIENTATION = range(3)
+"""Columns of the cost terms."""
+
+
+@dataclass(frozen=True)
+class CostConfig:
+    """How latent and keypoint errors make a cost.
+
+    Attributes:
+        mix: "paper": C_state + mu C_kp, with C_kp in pixels. "scaled": each term is divided by its
+            standard deviation over the first population, then mixed by ``latent_share``.
+        latent_share: Share of the latent term in "scaled"; the rest is the keypoint term.
+        mu: Weight of the keypoint term in "paper".
+        depth: Whether keypoints are compared as 3-D points of all 17 keypoints (metres) instead of
+            as pixels of wrist and tips; six pixel positions leave the hand's depth open.
+        orientation: Weight of the angle in rad to the neutral wrist orientation, grasp only.
+    """
+
+    mix: str = "scaled"
+    latent_share: float = 0.3
+    mu: float = 0.001
+    depth: bool = True
+    orientation: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.mix not in ("paper", "scaled") or not 0 <= self.latent_share <= 1:
+            raise ValueError(
+                "mix must be 'paper' or 'scaled' and latent_share within 0..1, got "
+                f"{self.mix!r} and {self.latent_share}"
+            )
+
+
+COSTS = {
+    "compact": CostConfig(),
+    "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
+}
+
+
+@dataclass
+class Context:
+    """What one optimisation knows: encoded once, shared by all candidates and iterations."""
+
+    history: KeysValues
+    last: Tensor
+    keypoints: Tensor
+    goal: Tensor
+    goal_keypoints: Keypoints
+    scale: Tensor | None = None
+
+
+class DexWM(WaypointAgent):
+    """Plans with the world model.
+
+    Args:
+        planner: As ``WaypointAgent``: "compact" (the default budget) or "paper".
+        weights: A safetensors file; the packaged one if left out.
+        cost: A name in ``COSTS`` or a configuration; that of the planner if left out.
+        device: Where the model runs; "auto" takes a GPU if there is one.
+        dtype: "bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it.
+        overrides: As ``WaypointAgent``.
+    """
+
+    def __init__(
+        self,
+        planner: str | PlannerConfig = "compact",
+        weights: str | Path | None = None,
+        cost: str | CostConfig | None = None,
+        device: str = "cpu",
+        dtype: str = "auto",
+        **overrides: Any,
+    ):
+        super().__init__(planner, **overrides)
+        cost = cost or (planner if isinstance(planner, str) else "compact")
+        self.costs = COSTS[cost] if isinstance(cost, str) else cost
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device)
+        self.dtype = best_dtype(device) if dtype == "auto" else getattr(torch, dtype)
+        self.model, self.weights_hash = load_model(weights, self.device, self.dtype)
+        self.metadata = {
+            "pretraining": "none",
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "device": str(self.device),
+        }
+        self.kinematics = HandKinematics(self.device)
+        neutral = torch.tensor(DUMMY_GRASP[-1], dtype=torch.float32, device=self.device)
+        self._neutral = self.kinematics.wrist(neutral)[1]
+
+    def reset(self, task: str, seed: int) -> None:
+        """Starts a trial and forgets the last one's pictures."""
+        super().reset(task, seed)
+        self._seen: list[Tensor] = []
+        self._goal: tuple[Tensor, Keypoints] | None = None
+
+    def encode(self, pixels: np.ndarray) -> Tensor:
+        """The latent state ``(1, P, C)`` of a picture ``(224, 392, 3)`` uint8."""
+        small = downsample(pixels, self.model.config.image_size)
+        return self.model.encoder(torch.from_numpy(small)[None].to(self.device))
+
+    def observe(self, obs: dict[str, np.ndarray]) -> Context:
+        """Encodes the new picture, the goal once a trial, and the history's keys and values."""
+        if self._goal is None:
+            goal = self.encode(obs["goal"])
+            self._goal = goal, self.model.head(goal)
+        self._seen.append(self.encode(obs["pixels"]))
+        history = torch.stack(self._seen, 1)
+        keypoints = torch.as_tensor(np.asarray(obs["keypoints"], np.float32), device=self.device)
+        encoded = self.model.predictor.encode_history(history)
+        return Context(encoded, history[:, -1], keypoints, *self._goal)
+
+    def cost(self, sequences: Tensor, context: Context) -> Tensor:
+        """Costs ``(N,)`` of candidates ``(N, T, 23)`` in rad."""
+        terms = in_tiles(
+            lambda tile: self.terms(tile, context),
+            sequences.to(self.device),
+            self.config.tile,
+        )
+        cost = self.costs
+        if cost.mix == "paper":
+            factors = terms.new_tensor([1.0, cost.mu, 0.0])
+        else:
+            if context.scale is None:
+                context.scale = terms.std(0, correction=0).clamp(min=1e-6)
+            shares = terms.new_tensor([cost.latent_share, 1 - cost.latent_share, 0.0])
+            factors = shares / context.scale
+        if self.task == "grasp":
+            factors[ORIENTATION] = cost.orientation
+        return (terms * factors).sum(-1).cpu()
+
+    def terms(self, sequences: Tensor, context: Context) -> Tensor:
+        """Cost terms ``(N, 3)``: latent, keypoint, orientation, weighted over the steps."""
+        count, horizon = sequences.shape[:2]
+        wrist = self.kinematics.wrist(sequences)[1]
+        points = camera.base_to_camera(self.kinematics.keypoints(sequences))
+        before = torch.cat([context.keypoints.expand(count, 1, -1, -1), points[:, :-1]], 1)
+        actions = hand_action(before, points)
+        states = self.model.predictor.rollout(context.history, context.last, actions)
+        weights = self.weights(horizon).to(self.device)
+        # Steps without weight need neither errors nor the keypoint head.
+        used = [step for step in range(horizon) if weights[step] > 0]
+        states, weights = states[:, used], weights[used]
+        latent = (states - context.goal).float().square().mean((-1, -2))
+        seen = self.model.head(states.flatten(0, 1))
+        keypoint = self.keypoint_distance(seen, context.goal_keypoints).unflatten(0, (count, -1))
+        cosine = ((wrist[:, used] * self._neutral).sum((-1, -2)) - 1) / 2
+        angle = torch.acos(cosine.clamp(-1, 1))
+        return torch.stack([latent @ weights, keypoint @ weights, angle @ weights], -1)
+
+    def keypoint_distance(self, seen: Keypoints, goal: Keypoints) -> Tensor:
+        """Mean distance ``(B,)``: metres over 17 keypoints, or pixels over wrist and tips."""
+        if self.costs.depth:
+            return (seen.points() - goal.points()).norm(dim=-1).sum(-1) / HEAD_KEYPOINTS
+        pick = list(WRIST_AND_TIPS)
+        return (seen.pixels[:, pick] - goal.pixels[:, pick]).norm(dim=-1).mean(-1)

@@ -1,0 +1,46 @@
+"""DexWM as one module: encoder, keypoint head, predictor; and the action of a hand motion."""
+
+import torch
+from torch import Tensor, nn
+
+from .config import ACTION_DIM, ModelConfig
+from .encoder import build_encoder
+from .keypoint_head import KeypointHead
+from .predictor import Predictor
+
+
+class DexWMModel(nn.Module):
+    """The world model; ``dtype`` and ``device`` are those of its parameters."""
+
+    def __init__(self, config: ModelConfig | None = None):
+        super().__init__()
+        self.config = config or ModelConfig()
+        self.encoder = build_encoder(self.config)
+        self.head = KeypointHead(self.config)
+        self.predictor = Predictor(self.config)
+
+
+def hand_action(before: Tensor, after: Tensor) -> Tensor:
+    """The 132-dimensional action between two hand configurations (paper Eq. 2).
+
+    The layout is left hand, right hand, camera translation, camera rotation; the left hand and
+    the camera stay where they are.
+
+    Args:
+        before: Right-hand keypoints ``(..., 21, 3)`` in metres, camera frame.
+        after: The same, later.
+
+    Returns:
+        ``(..., 132)``.
+    """
+    difference = (after - before).flatten(-2)
+    action = difference.new_zeros(*difference.shape[:-1], ACTION_DIM)
+    action[..., 63:126] = difference
+    return action
+
+
+def best_dtype(device: torch.device | str = "cpu") -> torch.dtype:
+    """bfloat16 where the hardware multiplies it (CUDA, AMX), else float32."""
+    if torch.device(device).type == "cuda" or torch.cpu._is_amx_tile_supported():
+        return torch.bfloat16
+    return torch.float32

@@ -1,0 +1,183 @@
+"""The CDiT predictor f_theta: history and action to the next latent state (paper 3.2 and A.2).
+
+Tokens of the frame to predict start as the last state. In every block they attend to one another,
+then to the clean tokens of the history, and all normalisations are modulated by the action
+(AdaLN-zero). Keys and values of the history depend on neither action nor candidate, so a planner
+computes them once and shares them over all its candidates and iterations.
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import ACTION_DIM, ModelConfig
+from .layers import MLP, attention, merge_heads, split_heads
+
+KeysValues = list[tuple[Tensor, Tensor]]
+"""For each block, keys and values ``(B or 1, heads, frames * P, d)`` of the history."""
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """LayerNorm without affine part, then the conditioned affine map."""
+    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=1e-6), 1 + scale)
+
+
+class CDiTBlock(nn.Module):
+    """Self-attention in the predicted frame, cross-attention to the history, MLP; AdaLN-zero."""
+
+    def __init__(self, dim: int, heads: int, mlp_ratio: float):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.self_out = nn.Linear(dim, dim)
+        self.query = nn.Linear(dim, dim)
+        self.norm_history = nn.LayerNorm(dim)
+        self.key_value = nn.Linear(dim, 2 * dim)
+        self.cross_out = nn.Linear(dim, dim)
+        self.mlp = MLP(dim, int(dim * mlp_ratio))
+        self.modulation = nn.Linear(dim, 9 * dim)
+
+    def history(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values ``(B, heads, N, d)`` of history tokens ``(B, N, dim)``."""
+        key, value = self.key_value(self.norm_history(tokens)).chunk(2, -1)
+        return split_heads(key, self.heads), split_heads(value, self.heads)
+
+    def forward(self, x: Tensor, condition: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """One block over G frames that are predicted side by side.
+
+        Args:
+            x: Tokens ``(B, G, P, dim)``; frame g may see all but the last G - 1 - g frames of the
+                history (G = 1 sees the whole history; G > 1 is teacher-forced training).
+            condition: ``(B, G, dim)`` embedded actions.
+            key: ``(B or 1, heads, frames * P, d)``.
+            value: ``(B or 1, heads, frames * P, d)``.
+
+        Returns:
+            ``(B, G, P, dim)``.
+        """
+        batch, frames, tokens = x.shape[:3]
+        parts = self.modulation(F.silu(condition)).unsqueeze(2).chunk(9, -1)
+        own = self.qkv(modulate(x, parts[0], parts[1])).flatten(0, 1)
+        query, own_key, own_value = (split_heads(part, self.heads) for part in own.chunk(3, -1))
+        mixed = merge_heads(attention(query, own_key, own_value)).unflatten(0, (batch, frames))
+        x = torch.addcmul(x, parts[2], self.self_out(mixed))
+        query = split_heads(self.query(modulate(x, parts[3], parts[4])), self.heads)
+        seen = [key.shape[2] - (frames - 1 - g) * tokens for g in range(frames)]
+        crossed = [
+            attention(query[:, g], key[:, :, :end], value[:, :, :end])
+            for g, end in enumerate(seen)
+        ]
+        x = torch.addcmul(x, parts[5], self.cross_out(merge_heads(torch.stack(crossed, 1))))
+        return torch.addcmul(x, parts[8], self.mlp(modulate(x, parts[6], parts[7])))
+
+
+class Predictor(nn.Module):
+    """CDiT with absolute output; see the module's docstring."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        dim = config.predictor_dim
+        self.embed = nn.Linear(config.latent_dim, dim)
+        self.position = nn.Parameter(torch.randn(config.tokens, dim) * 0.02)
+        self.slot = nn.Parameter(torch.randn(config.max_frames, 1, dim) * 0.02)
+        self.action = nn.Sequential(nn.Linear(ACTION_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
+        blocks = [
+            CDiTBlock(dim, config.predictor_heads, config.mlp_ratio)
+            for _ in range(config.predictor_blocks)
+        ]
+        self.blocks = nn.ModuleList(blocks)
+        self.final_modulation = nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, config.latent_dim)
+        # AdaLN-zero: every block starts as the identity, and the output starts at zero.
+        for layer in (*(block.modulation for block in blocks), self.final_modulation, self.out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def _tokens(self, states: Tensor, first_slot: int) -> Tensor:
+        """Embeds states ``(B, F, P, C)`` of consecutive slots as tokens ``(B, F, P, dim)``."""
+        last = first_slot + states.shape[1]
+        if last > self.config.max_frames:
+            raise ValueError(
+                f"the history holds {last} frames, this model was built for at most "
+                f"{self.config.max_frames}; drop the oldest frames"
+            )
+        return self.embed(states) + self.position + self.slot[first_slot:last]
+
+    def encode_history(self, states: Tensor, past: KeysValues | None = None) -> KeysValues:
+        """Keys and values of history frames, appended to those of earlier frames.
+
+        Args:
+            states: Clean states ``(B or 1, F, P, C)``, oldest first.
+            past: What an earlier call returned; its batch may be 1 and is then shared.
+
+        Returns:
+            Keys and values of all frames so far, one pair per block.
+        """
+        first = 0 if past is None else past[0][0].shape[2] // self.config.tokens
+        tokens = self._tokens(states, first).flatten(1, 2)
+        new = [cast(CDiTBlock, block).history(tokens) for block in self.blocks]
+        if past is None:
+            return new
+        size = len(states)
+        return [
+            (
+                torch.cat([old_key.expand(size, -1, -1, -1), key], 2),
+                torch.cat([old_value.expand(size, -1, -1, -1), value], 2),
+            )
+            for (old_key, old_value), (key, value) in zip(past, new, strict=True)
+        ]
+
+    def predict(self, history: KeysValues, last: Tensor, actions: Tensor) -> Tensor:
+        """Predicts the states that follow.
+
+        Args:
+            history: From ``encode_history``; its last G frames are those of ``last``.
+            last: The states to start from, ``(B, G, P, C)``.
+            actions: ``(B, G, 132)``: hand keypoint differences in metres, camera frame.
+
+        Returns:
+            ``(B, G, P, C)``.
+        """
+        frames = history[0][0].shape[2] // self.config.tokens
+        x = self._tokens(last, frames - last.shape[1])
+        condition = self.action(actions.to(x.dtype) * self.config.action_scale)
+        for block, (key, value) in zip(self.blocks, history, strict=True):
+            x = block(x, condition, key, value)
+        shift, scale = self.final_modulation(F.silu(condition)).unsqueeze(2).chunk(2, -1)
+        return self.out(modulate(x, shift, scale))
+
+    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
+        """Teacher-forced prediction of every next state of a clip.
+
+        Args:
+            states: ``(B, G, P, C)`` true states s_0 .. s_{G-1}.
+            actions: ``(B, G, 132)``, action g leading from s_g to s_{g+1}.
+
+        Returns:
+            Predictions of s_1 .. s_G, ``(B, G, P, C)``; prediction g has seen s_0 .. s_g.
+        """
+        return self.predict(self.encode_history(states), states, actions)
+
+    def rollout(self, history: KeysValues, last: Tensor, actions: Tensor) -> Tensor:
+        """Feeds predictions back for as many steps as there are actions (multistep prediction).
+
+        Args:
+            history: Of the observed frames, batch B or 1 (then shared by all).
+            last: The last observed state, ``(B or 1, P, C)``.
+            actions: ``(B, T, 132)``.
+
+        Returns:
+            ``(B, T, P, C)``.
+        """
+        batch, steps = actions.shape[:2]
+        state = last.expand(batch, -1, -1).unsqueeze(1)
+        predictions = []
+        for step in range(steps):
+            state = self.predict(history, state, actions[:, step : step + 1])
+            predictions.append(state)
+            if step + 1 < steps:
+                history = self.encode_history(state, history)
+        return torch.cat(predictions, 1)

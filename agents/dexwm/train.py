@@ -1,0 +1,333 @@
+"""Trains a compact DexWM from an episode store, in three stages (`dexbench train dexwm`).
+
+1. The encoder and the keypoint head: pixel reconstruction and keypoints.
+2. The predictor on cached latents, teacher-forced, with the hand-consistency loss.
+3. The predictor rolled out over as many steps as a plan has waypoints.
+
+A run is resumed by giving the same command again. Budgeted by minutes it always ends on time;
+budgeted by steps it is reproducible, resumed or not.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ...envs.errors import UserError
+from ...envs.seeding import rng, seed_for
+from .checkpoint import read_tensors, save_model, save_tensors
+from .config import ModelConfig
+from .data import load_episodes
+from .encoder import PixelDecoder
+from .losses import autoencoder_loss, jitter, prediction_loss, validate
+from .model import DexWMModel, best_dtype
+from .optim import MasterAdamW, schedule, trainable
+
+STAGES = ("encoder", "predictor", "rollout")
+STEP_ODDS = (0.2, 0.2, 0.6)
+"""How often a batch has 1, 2, 3 transitions; fewer leave room for longer gaps in short clips."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one training run."""
+
+    data: tuple[Path, ...]
+    """Episode sets to train on."""
+    out: Path = Path("dexwm.safetensors")
+    """Where the weights go (float16)."""
+    work: Path | None = None
+    """Folder for decoded frames, latents, checkpoint and metrics.jsonl; OUT.work if left out."""
+    minutes: float = 45.0
+    """Time budget of all stages, decoding of the videos aside."""
+    steps: tuple[int, int, int] | None = None
+    """Steps of each stage instead of the time budget."""
+    shares: tuple[float, float, float] = (0.3, 0.4, 0.3)
+    """How the stages share the time budget."""
+    seed: int = 0
+    """Names the initial weights and every batch."""
+    threads: int = 2
+    """CPU threads."""
+    device: str = "cpu"
+    """"cpu", "cuda", or "auto"."""
+    dtype: str = "auto"
+    """"bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it."""
+    images: int = 64
+    """Pictures of a stage 1 batch."""
+    clips: int = 16
+    """Windows of a stage 2 or 3 batch."""
+    rates: tuple[float, float, float] = (1e-3, 8e-4, 4e-4)
+    """Peak learning rate of each stage."""
+    keypoint_weight: float = 0.1
+    """Weight of the keypoint loss in stage 1."""
+    hand_weight: float = 0.02
+    """Weight lambda of the hand-consistency loss in stages 2 and 3."""
+    holdout: float = 0.06
+    """Share of scenes held out for validation."""
+    validate_every: int = 250
+    """Steps between validations."""
+    validation_windows: int = 96
+    """Held-out windows of four frames in a validation."""
+    checkpoint_every: int = 250
+    """Steps between checkpoints."""
+    progress: bool = True
+    """Whether to show progress bars."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Sizes of the model."""
+
+
+class Trainer:
+    """Holds what the stages share; see ``train``."""
+
+    def __init__(self, config: TrainConfig, on_step: Callable[[dict], None] | None = None):
+        if min(config.shares) <= 0 or config.minutes <= 0 or min(config.images, config.clips) < 1:
+            raise UserError("minutes, shares, images and clips must all be above zero")
+        self.config, self.on_step = config, on_step
+        self.silent = None if config.progress else True  # None shows bars on terminals only
+        self.work = config.work or config.out.with_name(config.out.name + ".work")
+        device = config.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device)
+        self.dtype = (
+            best_dtype(device) if config.dtype == "auto" else getattr(torch, config.dtype)
+        )
+        torch.set_num_threads(config.threads)
+        self.episodes = load_episodes(
+            config.data, self.work, config.holdout, config.model.image_size, config.progress
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_for("dexwm", "weights", config.seed))
+            self.model = DexWMModel(config.model)
+            self.decoder = PixelDecoder(config.model)
+        self.model.to(self.device, self.dtype)
+        self.decoder.to(self.device, self.dtype)
+        self.state: dict[str, Any] = {"stage": 0, "step": 0, "seconds": [0.0, 0.0, 0.0]}
+        self.latents: np.ndarray | None = None
+        self.optimizer: MasterAdamW | None = None
+
+    # --- one batch of each stage -----------------------------------------------------------
+
+    def loss(self, stage: int, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of batch ``step``; which frames it holds depends on seed, stage, step alone."""
+        config, episodes = self.config, self.episodes
+        draw = rng("dexwm", "batch", config.seed, stage, step)
+        if stage == 0:
+            index = np.sort(draw.choice(self.frame_pool, config.images))
+            images = torch.from_numpy(episodes.frames[index]).to(self.device)
+            points = torch.from_numpy(episodes.keypoints[index]).to(self.device)
+            weight = config.keypoint_weight
+            return autoencoder_loss(
+                self.model, self.decoder, jitter(images, draw), points, weight
+            )
+        steps = int(draw.choice([1, 2, 3], p=STEP_ODDS))
+        index = episodes.windows(draw, max(config.clips * 3 // steps, 1), steps)
+        assert self.latents is not None
+        states = torch.from_numpy(self.latents[index]).to(self.device, self.dtype)
+        points = torch.from_numpy(episodes.keypoints[index]).to(self.device)
+        # Most roll-outs start from one true frame, some from as many as a later plan has seen.
+        history = None if stage == 1 else int(draw.integers(1, steps + 1) ** draw.integers(0, 2))
+        return prediction_loss(self.model, states, points, config.hand_weight, history)
+
+    # --- stages ----------------------------------------------------------------------------
+
+    def run(self) -> dict[str, Any]:
+        """Runs all stages that are not done; writes the weights; returns the last validation."""
+        self.resume()
+        self.frame_pool = self.episodes.frame_indices(validation=False)
+        for stage in range(self.state["stage"], len(STAGES)):
+            self.run_stage(stage)
+        trainable([self.model], False)
+        result: dict[str, Any] = dict(self.validate(predict=True))
+        notes = {
+            "training": _plain(dataclasses.asdict(self.config)),
+            "data_sha256": self.episodes.digest,
+            "frames": len(self.episodes.frames),
+            "episodes": len(self.episodes.length),
+            "seconds": [round(s, 1) for s in self.state["seconds"]],
+            "validation": result,
+            "torch": torch.__version__,
+            "compute_dtype": str(self.dtype),
+        }
+        result["weights_hash"] = save_model(self.config.out, self.model, notes)
+        return result
+
+    def modules(self, stage: int) -> dict[str, torch.nn.Module]:
+        """The modules that a stage trains."""
+        if stage == 0:
+            return {"encoder": self.model.encoder, "head": self.model.head, "decoder": self.decoder}
+        return {"predictor": self.model.predictor, "head": self.model.head}
+
+    def begin_stage(self, stage: int) -> MasterAdamW:
+        """Sets gradients and optimiser up for a stage, and the latents it needs."""
+        trainable([self.model, self.decoder], False)
+        trainable(self.modules(stage).values(), True)
+        if stage > 0 and self.latents is None:
+            self.latents = self.encode_all()
+        return MasterAdamW(self.modules(stage), self.config.rates[stage])
+
+    def run_stage(self, stage: int) -> None:
+        """Trains one stage to the end of its budget."""
+        config, state = self.config, self.state
+        before, began = state["seconds"][stage], time.monotonic()
+        if self.optimizer is None:
+            self.optimizer = self.begin_stage(stage)
+        # A bar in thousandths of the stage serves a time budget as well as one in steps.
+        bar = tqdm(total=1000, desc=STAGES[stage], disable=self.silent, unit="‰")
+        while (done := self.progress(stage)) < 1:
+            loss, parts = self.loss(stage, state["step"])
+            loss.backward()
+            factor = schedule(done)
+            norm = self.optimizer.step(factor)
+            state["step"] += 1
+            state["seconds"][stage] = before + time.monotonic() - began
+            parts = {"loss": loss, **parts}
+            row: dict[str, Any] = {
+                "stage": STAGES[stage], "step": state["step"],
+                **{name: round(float(value.detach()), 6) for name, value in parts.items()},
+                "gradient": round(norm, 4), "rate": config.rates[stage] * factor,
+                "seconds": round(state["seconds"][stage], 2),
+            }  # fmt: skip
+            self.log(row)
+            bar.update(int(1000 * min(self.progress(stage), 1)) - bar.n)
+            bar.set_postfix(step=state["step"], loss=row["loss"])
+            if state["step"] % config.validate_every == 0:
+                self.log_validation(stage)
+            if state["step"] % config.checkpoint_every == 0:
+                self.save()
+            if self.on_step:
+                self.on_step(row)
+        bar.close()
+        self.log_validation(stage)
+        state["stage"], state["step"], self.optimizer = stage + 1, 0, None
+        self.save()
+
+    def progress(self, stage: int) -> float:
+        """Share of the stage's budget that is used up."""
+        config = self.config
+        if config.steps is not None:
+            return self.state["step"] / max(config.steps[stage], 1)
+        share = config.shares[stage] / sum(config.shares)
+        return self.state["seconds"][stage] / (60 * config.minutes * share)
+
+    @torch.no_grad()
+    def encode_all(self) -> np.ndarray:
+        """Latents of all frames, ``(N, P, C)`` float16, in a memory map."""
+        frames, model = self.episodes.frames, self.config.model
+        shape = (len(frames), model.tokens, model.latent_dim)
+        path = self.work / "latents.f16"
+        out = np.memmap(path, np.float16, "w+", shape=shape)
+        size = 128
+        for start in tqdm(
+            range(0, len(frames), size), "encoding", disable=self.silent
+        ):
+            images = torch.from_numpy(np.array(frames[start : start + size])).to(self.device)
+            out[start : start + size] = self.model.encoder(images).to(torch.float16).cpu().numpy()
+        out.flush()
+        return np.memmap(path, np.float16, "r", shape=shape)
+
+    # --- metrics and checkpoints -----------------------------------------------------------
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Appends a row to ``metrics.jsonl``."""
+        with open(self.work / "metrics.jsonl", "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def validate(self, predict: bool) -> dict[str, float]:
+        """Metrics on the held-out episodes; see ``losses.validate``."""
+        windows = self.config.validation_windows
+        return validate(self.model, self.episodes, predict, windows)
+
+    def log_validation(self, stage: int) -> None:
+        """Validates and logs the result."""
+        values = self.validate(predict=stage > 0)
+        rounded = {name: round(value, 5) for name, value in values.items()}
+        self.log({"stage": STAGES[stage], "step": self.state["step"], "validation": rounded})
+
+    def save(self) -> None:
+        """Writes the checkpoint, and how long the metrics were at that moment."""
+        tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"decoder/{k}": v for k, v in self.decoder.state_dict().items()}
+        if self.optimizer is not None:
+            tensors |= self.optimizer.state()
+        metrics = (self.work / "metrics.jsonl").stat().st_size
+        metadata = {
+            "state": json.dumps({**self.state, "metrics_bytes": metrics}),
+            "identity": self.identity(),
+        }
+        save_tensors(self.work / "checkpoint.safetensors", tensors, metadata)
+
+    def resume(self) -> None:
+        """Continues from the checkpoint, if there is one.
+
+        Raises:
+            UserError: It belongs to a run with other data or settings.
+        """
+        path, metrics = self.work / "checkpoint.safetensors", self.work / "metrics.jsonl"
+        if not path.exists():
+            metrics.unlink(missing_ok=True)
+            return
+        tensors, metadata = read_tensors(path)
+        if metadata.get("identity") != self.identity():
+            raise UserError(
+                f"{path} belongs to a run with other data, seed, model or batches; give another "
+                "--out or --work, or delete that folder"
+            )
+        self.state = json.loads(metadata["state"])
+        size = self.state.pop("metrics_bytes")
+        with open(metrics, "r+") as file:
+            file.truncate(size)
+        for prefix, module in (("model/", self.model), ("decoder/", self.decoder)):
+            module.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+        if self.state["stage"] < len(STAGES) and self.state["step"] > 0:
+            self.optimizer = self.begin_stage(self.state["stage"])
+            self.optimizer.load(tensors)
+
+    def identity(self) -> str:
+        """What two runs must share for one to continue the other; budgets may be raised."""
+        config = _plain(dataclasses.asdict(self.config))
+        free = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device",
+                "validate_every", "validation_windows", "checkpoint_every", "progress")  # fmt: skip
+        kept = {key: value for key, value in config.items() if key not in free}
+        return json.dumps({**kept, "digest": self.episodes.digest}, sort_keys=True)
+
+
+def train(config: TrainConfig, on_step: Callable[[dict], None] | None = None) -> dict[str, Any]:
+    """Trains a DexWM, or continues the run of the same command, and writes its weights.
+
+    Args:
+        config: The settings.
+        on_step: Called with every step's metrics.
+
+    Returns:
+        The validation metrics of ``losses.validate``, and ``weights_hash``.
+
+    Raises:
+        UserError: Bad data or settings, or a checkpoint of another run.
+    """
+    return Trainer(config, on_step).run()
+
+
+def _plain(value: Any) -> Any:
+    """Paths as text and tuples as lists, for JSON."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def main(config: TrainConfig) -> None:
+    """Train a compact DexWM on episode sets; the same command again continues the run."""
+    for name, value in train(config).items():
+        print(f"{name:18} {value if isinstance(value, str) else format(value, '.4f')}")

@@ -1,0 +1,21 @@
+"""The fixed dummy grasp: CEM's initial mean for the grasp task, the same for every trial.
+
+The paper teleoperates one approach-and-close motion and takes T of its steps (App. B). Ours is the
+mean of 108 scripted grasps in training kitchens: at the grasp with an open hand, then closed, then
+holding on. Rows are in rad, in action order: arm 7, index 4, middle 4, ring 4, thumb 4.
+"""
+
+import numpy as np
+
+_ARM = [-0.165, -0.874, 0.133, -2.635, 0.857, 2.322, 0.650]
+_OPEN = [
+    *(-0.07, 0.62, 0.50, 0.60), *(0.0, 0.61, 0.51, 0.62),
+    *(0.07, 0.62, 0.50, 0.60), *(1.01, 1.22, 0.29, 1.33),
+]  # fmt: skip
+_CLOSED = [
+    *(-0.03, 0.78, 0.75, 0.79), *(0.0, 0.79, 0.76, 0.79),
+    *(0.03, 0.78, 0.75, 0.79), *(1.16, 0.78, 0.46, 1.01),
+]  # fmt: skip
+
+DUMMY_GRASP = np.array([[*_ARM, *_OPEN], [*_ARM, *_CLOSED], [*_ARM, *_CLOSED]])
+"""Waypoints ``(3, 23)`` in rad."""

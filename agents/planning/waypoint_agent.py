@@ -1,0 +1,159 @@
+"""The receding-horizon waypoint planner that every planning agent shares (paper 3.4, App. B)."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
+from .cem import CEMConfig, CEMResult, cem
+from .dummy_grasp import DUMMY_GRASP
+from .waypoints import ARM_JOINTS, RampConfig, ramp
+
+HORIZON = 3
+"""Waypoints of an episode, T in the paper."""
+TASKS = ("reach", "grasp", "place")
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """All settings of the planner.
+
+    Attributes:
+        cem: The optimiser's budget.
+        step_weights: Weight of the cost at each waypoint of the horizon; a shorter horizon takes
+            the last ones. The paper costs the last step only.
+        execute: "mean" plays the mean of the last elites, "best" the cheapest candidate.
+        reinflate: Whether every replanning starts from the initial standard deviation again.
+        arm_std: Initial standard deviation of the arm joints in rad.
+        hand_std: That of the finger joints in rad.
+        place_hand_std: That of the finger joints in the place task, which must keep its grip.
+        tile: Candidates evaluated at a time.
+        ramp: How a waypoint becomes joint targets.
+    """
+
+    cem: CEMConfig = CEMConfig()
+    step_weights: tuple[float, ...] = (0.184, 0.306, 0.510)
+    execute: str = "mean"
+    reinflate: bool = True
+    arm_std: float = 0.3
+    hand_std: float = 0.1
+    place_hand_std: float = 0.01
+    tile: int = 64
+    ramp: RampConfig = field(default_factory=RampConfig)
+
+    def __post_init__(self) -> None:
+        if len(self.step_weights) != HORIZON or self.step_weights[-1] <= 0:
+            raise ValueError(
+                f"step_weights needs {HORIZON} numbers, the last above 0; got {self.step_weights}"
+            )
+        if self.execute not in ("mean", "best"):
+            raise ValueError(f"execute must be 'mean' or 'best', got {self.execute!r}")
+
+
+PLANNERS = {
+    "compact": PlannerConfig(),
+    "paper": PlannerConfig(
+        cem=CEMConfig(samples=512, elites=10, iterations=10),
+        step_weights=(0.0, 0.0, 1.0),
+        execute="best",
+    ),
+}
+"""``compact`` suits two CPU cores; ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost."""
+
+
+class WaypointAgent:
+    """Plans T waypoints, plays the first, looks again and plans the rest.
+
+    Subclasses give ``observe`` and ``cost``.
+
+    Args:
+        planner: A name in ``PLANNERS`` or a configuration.
+        overrides: Fields of ``PlannerConfig`` to change, such as ``execute="best"``.
+
+    Raises:
+        ValueError: The planner's name is unknown or a setting is out of range.
+    """
+
+    def __init__(self, planner: str | PlannerConfig = "compact", **overrides: Any):
+        if isinstance(planner, str):
+            if planner not in PLANNERS:
+                raise ValueError(f"unknown planner {planner!r}; known: {sorted(PLANNERS)}")
+            planner = PLANNERS[planner]
+        self.config = dataclasses.replace(planner, **overrides)
+        self.device = torch.device("cpu")
+        self.lower = torch.tensor(LOWER, dtype=torch.float32)
+        self.upper = torch.tensor(UPPER, dtype=torch.float32)
+
+    def reset(self, task: str, seed: int) -> None:
+        """Starts a trial.
+
+        Raises:
+            ValueError: The task is unknown.
+        """
+        if task not in TASKS:
+            raise ValueError(f"unknown task {task!r}; known: {list(TASKS)}")
+        self.task, self.seed, self.replan = task, seed, 0
+        self._mean: Tensor | None = None
+        self._std: Tensor | None = None
+        self.last_plan: CEMResult | None = None
+
+    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        """Plans, and returns the first waypoint's joint targets ``(20, 23)`` in rad."""
+        steps_left = int(np.asarray(obs["steps_left"]).reshape(-1)[0])
+        horizon = min(max(-(-steps_left // self.config.ramp.steps), 1), HORIZON)
+        mean, std = self.initial(obs, horizon)
+        with torch.inference_mode():
+            waypoints = self.plan(obs, mean, std)
+        self._mean = waypoints[1:].clone()
+        self.replan += 1
+        start = np.asarray(obs["agent_target"], np.float64)
+        targets = ramp(start, waypoints[0].double().cpu().numpy(), self.config.ramp)
+        return np.clip(targets, LOWEST, HIGHEST)
+
+    def initial(self, obs: dict[str, np.ndarray], horizon: int) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation ``(T, 23)`` in rad that an optimisation starts from.
+
+        The first mean repeats the commanded targets (reach, place; holding a grip means repeating
+        the target, not the achieved joints) or is the dummy grasp; later ones are what is left of
+        the plan before.
+        """
+        if self._mean is not None and len(self._mean) == horizon:
+            mean = self._mean
+        elif self.task == "grasp":
+            mean = torch.tensor(DUMMY_GRASP[-horizon:], dtype=torch.float32)
+        else:
+            target = torch.as_tensor(np.asarray(obs["agent_target"], np.float32))
+            mean = target.expand(horizon, N_JOINTS)
+        if self._std is not None and len(self._std) == horizon and not self.config.reinflate:
+            return mean.clamp(self.lower, self.upper), self._std
+        std = torch.full((horizon, N_JOINTS), self.config.arm_std)
+        place = self.task == "place"
+        std[:, ARM_JOINTS:] = self.config.place_hand_std if place else self.config.hand_std
+        return mean.clamp(self.lower, self.upper), std
+
+    def plan(self, obs: dict[str, np.ndarray], mean: Tensor, std: Tensor) -> Tensor:
+        """Optimises the waypoints; returns them, ``(T, 23)`` in rad."""
+        context = self.observe(obs)
+        result = cem(
+            lambda sequences: self.cost(sequences, context),
+            mean, std, self.lower, self.upper, self.seed, self.replan, self.config.cem,
+        )  # fmt: skip
+        self.last_plan = result
+        self._std = result.std[1:].clone()
+        return result.mean if self.config.execute == "mean" else result.best
+
+    def weights(self, horizon: int) -> Tensor:
+        """Weights ``(T,)`` of the steps' costs."""
+        return torch.tensor(self.config.step_weights[-horizon:], dtype=torch.float32)
+
+    def observe(self, obs: dict[str, np.ndarray]) -> Any:
+        """What ``cost`` needs to know of the observation; called once per optimisation."""
+        raise NotImplementedError
+
+    def cost(self, sequences: Tensor, context: Any) -> Tensor:
+        """Costs ``(N,)`` of candidate sequences ``(N, T, 23)`` in rad."""
+        raise NotImplementedError

@@ -1,0 +1,65 @@
+"""From a waypoint to joint targets: a ramp at bounded speed, then hold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ARM_JOINTS = 7
+
+
+@dataclass(frozen=True)
+class RampConfig:
+    """When each part of the robot moves within a waypoint, and how fast it may.
+
+    The arm goes first and the fingers follow, because a hand that closes while it still
+    approaches pushes the object away.
+
+    Attributes:
+        steps: Control steps per waypoint.
+        control_hz: Control steps per second.
+        arm_start: Step at which the arm starts to move.
+        arm_end: Step at which it arrives, if its speed limit allows.
+        hand_start: Step at which the fingers start to move.
+        hand_end: Step at which they arrive, if their speed limit allows.
+        arm_speed: Largest speed of an arm joint in rad/s.
+        hand_speed: Largest speed of a finger joint in rad/s.
+    """
+
+    steps: int = 20
+    control_hz: float = 10.0
+    arm_start: int = 0
+    arm_end: int = 10
+    hand_start: int = 6
+    hand_end: int = 12
+    arm_speed: float = 1.5
+    hand_speed: float = 3.0
+
+
+def ramp(
+    start: np.ndarray, waypoint: np.ndarray, config: RampConfig | None = None
+) -> np.ndarray:
+    """Joint targets that lead from one target to the next.
+
+    Joints of a part move in proportion, on a straight line in joint space. A waypoint too far for
+    the speed limit is not reached within ``steps``.
+
+    Args:
+        start: ``(23,)`` the last commanded joint targets in rad.
+        waypoint: ``(23,)`` joint targets to reach in rad.
+        config: Timing and speed limits.
+
+    Returns:
+        ``(steps, 23)`` float32 joint targets in rad; row t is commanded from step t to t + 1.
+    """
+    config = config or RampConfig()
+    start, delta = np.asarray(start, np.float64), np.asarray(waypoint, np.float64) - start
+    steps = np.arange(1, config.steps + 1)[:, None]
+    rows = np.empty((config.steps, len(delta)))
+    for part, first, last, speed in (
+        (slice(None, ARM_JOINTS), config.arm_start, config.arm_end, config.arm_speed),
+        (slice(ARM_JOINTS, None), config.hand_start, config.hand_end, config.hand_speed),
+    ):
+        needed = np.abs(delta[part]).max() * config.control_hz / speed
+        progress = np.clip((steps - first) / max(last - first, needed, 1), 0, 1)
+        rows[:, part] = start[part] + progress * delta[part]
+    return rows.astype(np.float32)

@@ -1,0 +1,1 @@
+"""Reference agents: floors, ceilings and baselines of the benchmark."""

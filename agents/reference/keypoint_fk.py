@@ -1,0 +1,48 @@
+"""``keypoint-fk``: detects the goal's hand keypoints and plans with forward kinematics alone.
+
+It uses DexWM's own keypoint head but no world model. A world model must beat it where objects
+move; plain reach may not need one.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..dexwm.checkpoint import load_model
+from ..dexwm.encoder import downsample
+from ..planning.waypoint_agent import PlannerConfig
+from .kinematic import KeypointPlanner
+
+
+class KeypointFK(KeypointPlanner):
+    """Unprivileged: sees the goal image only.
+
+    Args:
+        planner: As ``WaypointAgent``.
+        weights: A DexWM's safetensors file; the packaged one if left out.
+        overrides: As ``WaypointAgent``.
+    """
+
+    def __init__(
+        self,
+        planner: str | PlannerConfig = "compact",
+        weights: str | Path | None = None,
+        **overrides: Any,
+    ):
+        super().__init__(planner, **overrides)
+        self.model, self.weights_hash = load_model(weights)
+
+    def reset(self, task: str, seed: int) -> None:
+        """Starts a trial and forgets the last one's goal."""
+        super().reset(task, seed)
+        self._goal: Tensor | None = None
+
+    def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
+        """The keypoints ``(17, 3)`` that the head sees in the goal image, in metres."""
+        if self._goal is None:
+            image = torch.from_numpy(downsample(obs["goal"], self.model.config.image_size)[None])
+            self._goal = self.model.head(self.model.encoder(image)).points()[0]
+        return self._goal

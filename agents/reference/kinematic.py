@@ -1,0 +1,70 @@
+"""``kinematic``: DexWM's planner with perfect hand kinematics and the goal state's true hand.
+
+It is the ceiling that perfect perception and prediction of the hand would give, and so it tells
+whether the trials themselves are sound.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...envs.embodiment import camera
+from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
+from ..planning.cem import in_tiles
+from ..planning.waypoint_agent import PlannerConfig, WaypointAgent
+
+
+class KeypointPlanner(WaypointAgent):
+    """Moves the hand's keypoints onto goal keypoints, by forward kinematics alone.
+
+    The cost is the mean distance in metres of the 17 distinct keypoints to the goal's, in three
+    dimensions, summed over the steps with the planner's step weights.
+    """
+
+    def __init__(self, planner: str | PlannerConfig = "compact", **overrides: Any):
+        super().__init__(planner, **overrides)
+        self.kinematics = HandKinematics()
+
+    def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
+        """The goal's keypoints ``(17, 3)`` in metres, camera frame."""
+        raise NotImplementedError
+
+    def observe(self, obs: dict[str, np.ndarray]) -> Tensor:
+        """The goal's keypoints ``(17, 3)``."""
+        return self.goal_keypoints(obs)
+
+    def cost(self, sequences: Tensor, context: Tensor) -> Tensor:
+        """Weighted distances ``(N,)`` of candidates ``(N, T, 23)`` to the goal."""
+        weights = self.weights(sequences.shape[1])
+
+        def distances(tile: Tensor) -> Tensor:
+            points = camera.base_to_camera(self.kinematics.keypoints(tile)[..., list(DISTINCT), :])
+            return (points - context).norm(dim=-1).mean(-1) @ weights
+
+        return in_tiles(distances, sequences, self.config.tile)
+
+
+class Kinematic(KeypointPlanner):
+    """Privileged: is told the goal state's true keypoints."""
+
+    privileged = True
+
+    def bind(self, env: Any) -> None:
+        """Takes the goal's true keypoints from the environment.
+
+        Args:
+            env: The unwrapped environment, after its reset.
+
+        Raises:
+            ValueError: The environment has no goal yet.
+        """
+        if env.goal is None:
+            raise ValueError("the environment has no goal yet: call its reset before bind")
+        points = camera.base_to_camera(np.asarray(env.goal.keypoints, np.float32))
+        self._goal = torch.from_numpy(points[list(DISTINCT)])
+
+    def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
+        """The goal state's true keypoints ``(17, 3)``."""
+        return self._goal

@@ -1,0 +1,126 @@
+"""The agents that ``dexbench run --agent`` knows by name, imported only when one is made."""
+
+import difflib
+import importlib
+import os
+import re
+import sys
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..envs.errors import UserError
+from .base import Agent
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """How to make an agent, and what the leaderboard says of it."""
+
+    name: str
+    entry_point: str
+    """``package.module:Class``."""
+    description: str = ""
+    privileged: bool = False
+    """Whether it is given the simulation. Such an agent is a bound, not a competitor."""
+    pretraining: str = "none"
+    """The data that its weights saw before the benchmark's own, or ``none``."""
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+_SPECS = (
+    AgentSpec(
+        "hold",
+        "dexbench.agents.reference.hold:Hold",
+        "Repeats the last commanded target: the floor.",
+    ),
+    AgentSpec(
+        "random",
+        "dexbench.agents.reference.random:Random",
+        "One draw from the planner's initial distribution for each decision.",
+    ),
+    AgentSpec(
+        "prior",
+        "dexbench.agents.reference.prior:Prior",
+        "Plays the planner's initial mean, the same in all trials of a task.",
+    ),
+    AgentSpec(
+        "keypoint-fk",
+        "dexbench.agents.reference.keypoint_fk:KeypointFK",
+        "Detects the goal's hand keypoints and plans with forward kinematics, no world model.",
+    ),
+    AgentSpec(
+        "kinematic",
+        "dexbench.agents.reference.kinematic:Kinematic",
+        "The same planner with perfect hand kinematics and the goal's true keypoints.",
+        privileged=True,
+    ),
+    AgentSpec(
+        "expert",
+        "dexbench.agents.reference.expert:Expert",
+        "Replays the scripted solution that was recorded when the trial was built.",
+        privileged=True,
+    ),
+    AgentSpec(
+        "dexwm",
+        "dexbench.agents.dexwm.agent:DexWM",
+        "The latent world model with cross-entropy planning over joint angles.",
+    ),
+)
+
+AGENTS: dict[str, AgentSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def find_agent(name: str) -> AgentSpec:
+    """The registered agent ``name``, or an unprivileged spec for ``package.module:Class``.
+
+    Raises:
+        UserError: There is no such agent.
+    """
+    if name in AGENTS:
+        return AGENTS[name]
+    if re.fullmatch(r"\w+(\.\w+)*:\w+", name):
+        return AgentSpec(name, entry_point=name)
+    close = difflib.get_close_matches(name, AGENTS, n=1)
+    guess = f"did you mean {close[0]!r}? " if close else ""
+    raise UserError(
+        f"there is no agent {name!r}; {guess}choose one of {', '.join(AGENTS)}, "
+        "or name your own as package.module:Class"
+    )
+
+
+def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:
+    """Makes an agent.
+
+    Args:
+        name: A registered name or ``package.module:Class``; a module that is not installed is
+            looked for in the current directory.
+        **kwargs: Passed to the class, over the spec's own.
+
+    Returns:
+        The agent, and its spec with ``privileged`` and ``pretraining`` as the class has them.
+
+    Raises:
+        UserError: The agent is unknown, cannot be imported, or is not an agent.
+    """
+    spec = find_agent(name)
+    module_name, _, class_name = spec.entry_point.partition(":")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        # Last, so that a folder here never hides an installed package.
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise UserError(f"agent {name!r}: cannot import {module_name}: {error}") from error
+    if not hasattr(module, class_name):
+        raise UserError(f"agent {name!r}: module {module_name} has no class {class_name}")
+    agent = getattr(module, class_name)(**{**spec.kwargs, **kwargs})
+    spec = replace(spec, privileged=spec.privileged or bool(getattr(agent, "privileged", False)))
+    required = ("reset", "act", "bind") if spec.privileged else ("reset", "act")
+    missing = [method for method in required if not callable(getattr(agent, method, None))]
+    if missing:
+        raise UserError(
+            f"agent {name!r}: {class_name} has no method {' or '.join(missing)}; "
+            "dexbench.agents.base.Agent says what an agent needs"
+        )
+    metadata = getattr(agent, "metadata", {})
+    return agent, replace(spec, pretraining=metadata.get("pretraining", spec.pretraining))

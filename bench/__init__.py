@@ -1,0 +1,1 @@
+"""The command line, the runner of trials, their ledgers and the leaderboard."""

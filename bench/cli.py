@@ -1,0 +1,117 @@
+"""The ``dexbench`` command.
+
+A command is a function of one dataclass, whose fields are its options and whose field docstrings
+are their help. To add one, name its function in `COMMANDS`. Only the module of the command that
+was asked for is imported.
+"""
+
+import contextlib
+import difflib
+import importlib
+import io
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, get_type_hints
+
+from .. import __version__
+from ..envs.errors import UserError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("dexbench.bench.runner:main", "play an agent on frozen trials and score it"),
+    "collect": ("dexbench.data_collection.collect:main", "record exploration data by script"),
+    "suite build": ("dexbench.bench.suite_build:main", "draw, solve and freeze a suite's trials"),
+    "train dexwm": ("dexbench.agents.dexwm.train:main", "train a compact DexWM"),
+    "leaderboard": ("dexbench.bench.leaderboard:main", "derive the leaderboard from ledgers"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command.
+
+    Args:
+        arguments: Words of the command line after ``dexbench``; the process's own by default.
+
+    Raises:
+        SystemExit: With code 2 and one line on stderr for bad input; 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(help_text())
+        raise SystemExit(0 if words else 2)
+    if words == ["--version"]:
+        print(f"dexbench {__version__}")
+        return
+    try:
+        name = _command(words)
+        _execute(name, words[len(name.split()) :])
+    except UserError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("dexbench: interrupted; what is complete is kept", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def help_text() -> str:
+    """The list of commands."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: dexbench COMMAND [OPTIONS]",
+            "",
+            "Benchmark of dexterous manipulation by world models in RoboCasa kitchens.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`dexbench COMMAND --help` lists a command's options.",
+        ]
+    )
+
+
+def _command(words: list[str]) -> str:
+    """The command that the words start with."""
+    for name in sorted(COMMANDS, key=len, reverse=True):
+        if words[: len(name.split())] == name.split():
+            return name
+    asked = " ".join(words[:2]) if any(c.split()[0] == words[0] for c in COMMANDS) else words[0]
+    close = difflib.get_close_matches(asked, COMMANDS, n=1)
+    guess = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(COMMANDS)}"
+    raise UserError(f"there is no command {asked!r}; {guess}")
+
+
+def _execute(name: str, words: list[str]) -> None:
+    """Parses the command's options and calls it."""
+    import tyro
+
+    module, _, function_name = COMMANDS[name][0].partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), function_name)
+    hints = get_type_hints(function)
+    (config_type,) = [hint for key, hint in hints.items() if key != "return"]
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            config = tyro.cli(config_type, prog=f"dexbench {name}", args=words)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        _fail(f"{_flatten(complaint.getvalue())} (`dexbench {name} --help` lists the options)")
+    function(config)
+
+
+def _flatten(box: str) -> str:
+    """The text of tyro's framed error on one line, without the help that it repeats."""
+    text = re.sub(r"[╭╮╰╯│─]+", " ", box.partition("Argument helptext")[0])
+    lines = [line.strip() for line in text.splitlines()]
+    kept = [line for line in lines if line and not line.endswith("--help")]
+    return ": ".join([kept[0], " ".join(kept[1:])]) if kept else "bad options"
+
+
+def _fail(message: str) -> None:
+    print(f"dexbench: error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

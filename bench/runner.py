@@ -1,0 +1,232 @@
+"""``dexbench run``: plays an agent on a suite's frozen trials and keeps a ledger.
+
+A trial that is in the ledger is not played again, so a run that was interrupted goes on where it
+stopped when the same command is given again.
+"""
+
+import ast
+import importlib
+import math
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from ..agents.registry import find_agent
+from ..envs.errors import UserError
+from .ledger import ROWS_FILE, Ledger, Row, check_compatible, read_rows
+from .pool import Pool
+from .summary import TASKS, score_table, summarise
+from .worker import Backend, Job, Setup
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Plays an agent on frozen trials, writes a ledger and prints the scores.
+
+    Given again, the command plays only the trials that are missing in the ledger.
+    """
+
+    agent: str
+    """A registered name (hold, random, prior, keypoint-fk, kinematic, expert, dexwm), or your own
+    as package.module:Class."""
+    task: Literal["reach", "grasp", "place", "all"]
+    """Which task, or all three."""
+    trials: int = 50
+    """Play the first so many trials of the suite."""
+    suite: str = "v0"
+    """Name of the frozen suite, or the path of its folder."""
+    workers: int = 1
+    """Processes that play at the same time; the rows do not depend on it."""
+    out: Path = Path("runs")
+    """Folder of ledgers: OUT/SUITE/AGENT/TASK/trials.jsonl."""
+    video: bool = False
+    """Write an mp4 of every trial that is played: what the robot sees beside the goal."""
+    fresh: bool = False
+    """Delete the ledgers of this agent and task first, instead of resuming."""
+    decision_timeout: float = 600.0
+    """Longest time for one decision in seconds; the trial then fails and the run goes on."""
+    threads: int = 1
+    """Threads of each worker; recorded, because the order of sums depends on it."""
+    planner: str | None = None
+    """Planning budget for agents that have several, such as dexwm: "paper". Short for
+    --agent-args planner=NAME."""
+    agent_args: tuple[str, ...] = ()
+    """Arguments of the agent's class as KEY=VALUE, recorded with every row."""
+    name: str | None = None
+    """The agent's name in ledger and leaderboard, to keep variants apart."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A checked `RunConfig`."""
+
+    config: RunConfig
+    tasks: tuple[str, ...]
+    name: str
+    """The agent's."""
+    agent_args: dict[str, Any]
+    suite_name: str
+    suite_hash: str
+    backend: Backend = field(default_factory=Backend)
+
+    def folder(self, task: str) -> Path:
+        """The folder of a task's ledger."""
+        return self.config.out / self.suite_name / self.name.replace(":", ".") / task
+
+
+def check(config: RunConfig, backend: Backend | None = None) -> Run:
+    """Checks all that can be checked without making the agent.
+
+    Args:
+        config: What the user asked for.
+        backend: Where environments and suites come from; dexbench's own by default.
+
+    Returns:
+        The run.
+
+    Raises:
+        UserError: Something in it is wrong. Nothing has been written.
+    """
+    backend = backend or Backend()
+    find_agent(config.agent)
+    for key in ("trials", "workers", "threads"):
+        if getattr(config, key) < 1:
+            raise UserError(f"--{key} is {getattr(config, key)}, expected at least 1")
+    if not (config.decision_timeout > 0 and math.isfinite(config.decision_timeout)):
+        raise UserError(
+            f"--decision-timeout is {config.decision_timeout:g}, expected seconds, more than 0"
+        )
+    name = config.name or config.agent
+    if not re.fullmatch(r"[\w.-]+(:\w+)?", name) or set(name) == {"."}:
+        raise UserError(f"--name is {name!r}, expected letters, digits, '.', '_' and '-' only")
+    tasks = TASKS if config.task == "all" else (config.task,)
+    if unknown := set(tasks) - set(TASKS):
+        raise UserError(f"there is no task {unknown.pop()!r}; choose reach, grasp, place or all")
+    module, _, class_name = backend.suite.partition(":")
+    suite = getattr(importlib.import_module(module), class_name).load(config.suite)
+    for task in tasks:
+        if config.trials > suite.trials(task):
+            raise UserError(
+                f"--trials is {config.trials}, but suite {suite.name} has {suite.trials(task)} "
+                f"{task} trials"
+            )
+    if config.out.exists() and not config.out.is_dir():
+        raise UserError(f"--out {config.out} is a file, expected a folder")
+    return Run(config, tasks, name, _agent_args(config), suite.name, suite.hash, backend)
+
+
+def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
+    """Plays the missing trials.
+
+    Args:
+        config: What the user asked for.
+        backend: Where environments and suites come from; dexbench's own by default.
+
+    Returns:
+        The rows of the asked-for trials, by task and trial number.
+
+    Raises:
+        UserError: The configuration is wrong, the ledger belongs to another suite or other
+            weights, or the environment cannot be made.
+    """
+    plan = check(config, backend)
+    setup = Setup(config.agent, config.suite, plan.agent_args, config.threads, plan.backend)
+    with Pool(setup, config.workers, config.decision_timeout) as pool, ExitStack() as stack:
+        header = _header(plan, pool.describe_agent())
+        if not config.fresh:
+            for task in plan.tasks:
+                path = plan.folder(task) / ROWS_FILE
+                check_compatible(read_rows(path), {**header, "task": task}, path)
+        ledgers = {
+            task: stack.enter_context(Ledger(plan.folder(task), fresh=config.fresh))
+            for task in plan.tasks
+        }
+        jobs = list(_missing(plan, ledgers))
+        with _progress(plan, len(jobs)) as bar:
+            for row, actions in pool.play(jobs):
+                ledgers[row["task"]].append(_ordered({**header, **row}), actions)
+                bar.update()
+    rows = [row for ledger in ledgers.values() for row in ledger.rows]
+    asked = [row for row in rows if row["trial"] < config.trials]
+    return sorted(asked, key=lambda row: (TASKS.index(row["task"]), row["trial"]))
+
+
+def main(config: RunConfig) -> None:
+    """Runs and prints the table."""
+    rows = run(config)
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    scores = [
+        {
+            "agent": rows[0]["agent"],
+            "task": task,
+            **summarise([row for row in rows if row["task"] == task]),
+        }
+        for task in tasks
+    ]
+    print(score_table(scores))
+    for row in rows:
+        if row["error"] is not None:
+            print(f"{row['task']} trial {row['trial']} failed: {row['error']}", file=sys.stderr)
+    if any(row["error"] is not None for row in rows):
+        print("Tracebacks are in the folders errors/ beside the ledgers.", file=sys.stderr)
+
+
+def _agent_args(config: RunConfig) -> dict[str, Any]:
+    """The agent's keyword arguments; a value that is no Python literal is a string."""
+    pairs = list(config.agent_args)
+    if config.planner is not None:
+        pairs.append(f"planner={config.planner}")
+    arguments: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier() or key in arguments:
+            raise UserError(f"--agent-args has {pair!r}, expected KEY=VALUE with each key once")
+        try:
+            arguments[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            arguments[key] = value
+    return dict(sorted(arguments.items()))
+
+
+def _header(plan: Run, agent: Row) -> Row:
+    """The part of a row that all trials of a run share."""
+    return {
+        "agent": plan.name,
+        "suite": plan.suite_name,
+        "suite_hash": plan.suite_hash,
+        "agent_args": plan.agent_args,
+        "threads": plan.config.threads,
+        **agent,
+    }
+
+
+def _ordered(row: Row) -> Row:
+    """The row with what identifies it first and the clocks last."""
+    first = ("agent", "task", "suite", "suite_hash", "trial", "trial_hash", "seed")
+    keys = [*first, *(key for key in row if key not in (*first, "timing")), "timing"]
+    return {key: row[key] for key in keys}
+
+
+def _missing(plan: Run, ledgers: dict[str, Ledger]) -> Iterator[Job]:
+    for task, ledger in ledgers.items():
+        done = {row["trial"] for row in ledger.rows}
+        for trial in range(plan.config.trials):
+            if trial not in done:
+                yield Job(task, trial, ledger.folder, plan.config.video)
+
+
+def _progress(plan: Run, missing: int) -> tqdm:
+    total = plan.config.trials * len(plan.tasks)
+    return tqdm(
+        total=total,
+        initial=total - missing,
+        desc=f"{plan.name} {plan.config.task}",
+        unit="trial",
+        disable=not sys.stderr.isatty(),
+    )

@@ -1,0 +1,90 @@
+"""Builds a suite of frozen trials: `dexbench suite build`."""
+
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..envs.errors import UserError
+
+MAX_CANDIDATES = 60
+"""Draws tried before a trial index is given up."""
+
+
+@dataclass(frozen=True)
+class SuiteBuildConfig:
+    """Draw, solve and freeze the trials of a suite."""
+
+    name: str = "v0"
+    """Name of the suite; it names the random streams too."""
+    trials: int = 50
+    """Trials a task."""
+    out: Path | None = None
+    """Folder to write; by default the package's own suites."""
+    workers: int = 2
+    """Processes."""
+    tasks: tuple[str, ...] = ("reach", "grasp", "place")
+    """Tasks to build."""
+
+
+def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
+    """Build a suite; the same name and number of trials give the same files.
+
+    Returns:
+        By task, how many candidates were accepted and why others were rejected.
+
+    Raises:
+        UserError: The folder exists already.
+    """
+    from ..envs.suite import SUITES, write_index
+
+    root = (config.out or SUITES) / config.name
+    if root.exists():
+        raise UserError(f"{root} exists; delete it or choose another --name")
+    draft = root.with_suffix(".tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    jobs = [(config.name, task, i, draft) for task in config.tasks for i in range(config.trials)]
+    hashes: dict[str, list[str]] = {task: [""] * config.trials for task in config.tasks}
+    report: dict[str, Counter[str]] = {task: Counter() for task in config.tasks}
+    # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
+    with get_context("spawn").Pool(config.workers) as pool:
+        results = pool.imap_unordered(_build_one, jobs)
+        for task, index, digest, reasons in tqdm(results, total=len(jobs), unit="trial", disable=None):
+            hashes[task][index] = digest
+            report[task].update(reasons)
+            report[task]["accepted"] += 1
+    write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in config.tasks})
+    draft.rename(root)
+    return {task: dict(counts) for task, counts in report.items()}
+
+
+def main(config: SuiteBuildConfig) -> None:
+    """Build a suite and print what was accepted and rejected."""
+    for task, counts in build_suite(config).items():
+        print(task + ": " + ", ".join(f"{n} {why}" for why, n in sorted(counts.items(), key=lambda c: -c[1])))
+
+
+def _build_one(job: tuple[str, str, int, Path]) -> tuple[str, int, str, dict[str, int]]:
+    """Draw candidates of one trial until one is accepted; a pure function of name, task, index."""
+    from ..envs.recipe import draw_recipe
+    from ..envs.scene import build_scene
+    from ..envs.seeding import rng
+    from ..envs.tasks import TASKS, Rejected
+
+    name, task, index, root = job
+    reasons: Counter[str] = Counter()
+    for candidate in range(MAX_CANDIDATES):
+        key = ("suite", name, task, index)
+        stream = rng(*key, candidate)
+        scene = build_scene(draw_recipe(stream, "suite"))
+        try:
+            trial = TASKS[task].draw(scene, stream, key)
+        except Rejected as reason:
+            reasons[str(reason)] += 1
+            continue
+        trial.save(root / task / f"{index:03d}.npz")
+        return task, index, trial.hash, dict(reasons)
+    raise RuntimeError(f"no {task} trial {index} in {MAX_CANDIDATES} candidates: {dict(reasons)}")

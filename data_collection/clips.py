@@ -1,0 +1,131 @@
+"""The clips that exploration is made of: noisy replay, wandering, opening and closing the hand."""
+
+from typing import Any
+
+import numpy as np
+
+from ..envs.embodiment.robot import LOWER, OPEN_HAND, READY_ARM, UPPER
+from ..envs.motion.expert import Expert
+from ..envs.motion.grasp import top_grasps
+from ..envs.motion.hand import REST
+from ..envs.scene import Scene
+from ..envs.simulation import Simulation
+from ..envs.tasks.base import Rejected
+from ..envs.tasks.reach import draw_posture
+from .noise import ornstein_uhlenbeck
+from .recorder import Recorder
+from .store import Episode
+
+ARM_NOISE, HAND_NOISE = 0.15, 0.25
+"""Standard deviation in rad of the noise on replayed arm and hand targets."""
+NOISE_SECONDS = 1.5
+"""Correlation time of that noise, in s."""
+REPLAY_STEPS = 64
+"""Control steps of a replayed clip; a shorter Lift motion is held, the noise goes on."""
+HAND_STEPS = 36
+"""Control steps of a clip in which only the hand moves."""
+WANDER_STEPS = 64
+"""Control steps of a clip that wanders between random targets."""
+KEEP_AWAY = 0.08
+"""After permuting, no object is nearer than this to the grasp point, in m."""
+REGION = np.array([[0.55, -0.47], [0.82, 0.07]])
+"""Corners (x, y) in the base frame, in m, that permuted objects are put within."""
+
+
+def lift_targets(simulation: Simulation, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Let the expert lift the target object from a random posture.
+
+    Returns:
+        The targets (n, 23) in rad it commanded, and the point (3,) in m where it grasped.
+
+    Raises:
+        Rejected: The object cannot be reached.
+    """
+    plan = next(top_grasps(simulation, simulation.objects[0], rng), None)
+    if plan is None:
+        raise Rejected("no reachable grasp")
+    place = simulation.object_position(simulation.objects[0])
+    expert = Expert(simulation)
+    expert.grasp(plan)
+    if not expert.carry(plan.wrist + [0, 0, 0.15], plan):
+        raise Rejected("no reachable lift")
+    return np.array(expert.targets), place
+
+
+def permute_objects(simulation: Simulation, rng: np.random.Generator, away: np.ndarray) -> None:
+    """Put every object somewhere else, none within 8 cm of the point ``away`` (3,), upright.
+
+    Raises:
+        Rejected: There is no room.
+    """
+    placed: list[np.ndarray] = []
+    for name in simulation.objects:
+        height = simulation.object_position(name)[2]
+        for _ in range(100):
+            spot = rng.uniform(*REGION)
+            near = [np.linalg.norm(spot - other) for other in placed]
+            if np.linalg.norm(spot - away[:2]) > KEEP_AWAY + 0.04 and min(near, default=1.0) > 0.13:
+                break
+        else:
+            raise Rejected("no room for the objects")
+        placed.append(spot)
+        simulation.place_object(name, np.array([*spot, height]), yaw=rng.uniform(0, 2 * np.pi))
+
+
+def replay(simulation: Simulation, scene: Scene, targets: np.ndarray, rng: np.random.Generator, meta: dict[str, Any]) -> Episode:
+    """Replay targets (n, 23) with noise that starts at a random offset and drifts."""
+    scale = np.concatenate([np.full(7, ARM_NOISE), np.full(16, HAND_NOISE)])
+    spare = max(0, REPLAY_STEPS - len(targets))
+    targets = np.concatenate([targets, np.tile(targets[-1:], (spare, 1))])[:REPLAY_STEPS]
+    noisy = targets + ornstein_uhlenbeck(rng, len(targets), scale, NOISE_SECONDS)
+    simulation.set_joints(np.clip(noisy[0], LOWER, UPPER))
+    return _play(simulation, scene, noisy, meta)
+
+
+def open_close(simulation: Simulation, scene: Scene, rng: np.random.Generator, meta: dict[str, Any]) -> Episode:
+    """Hold the arm somewhere and open and close the hand at a random pace."""
+    start = draw_posture(simulation, rng)
+    simulation.set_joints(start)
+    corners = [start[7:]]
+    while len(corners) < 6:
+        extent = rng.uniform(0.0, 0.5) if len(corners) % 2 else rng.uniform(0.9, 1.8)
+        corner = extent * REST + rng.normal(0, 0.15, 16)
+        corner[12] = REST[12] + rng.normal(0, 0.15)
+        corners.append(np.clip(corner, LOWER[7:], UPPER[7:]))
+    times = np.concatenate([[0], np.cumsum(rng.uniform(5, 14, 5))])
+    hand = np.stack([np.interp(np.arange(HAND_STEPS), times, [c[j] for c in corners]) for j in range(16)], axis=1)
+    rows = np.concatenate([np.tile(start[:7], (HAND_STEPS, 1)), hand], axis=1)
+    return _play(simulation, scene, rows, meta)
+
+
+def wander(simulation: Simulation, scene: Scene, rng: np.random.Generator, meta: dict[str, Any]) -> Episode:
+    """Go from one random posture to the next, half of them just above an object."""
+    here = draw_posture(simulation, rng)
+    simulation.set_joints(here)
+    rows = [here]
+    while len(rows) < WANDER_STEPS:
+        there = draw_posture(simulation, rng)
+        if rng.random() < 0.5:
+            name = simulation.objects[int(rng.integers(len(simulation.objects)))]
+            plan = next(top_grasps(simulation, name, rng), None)
+            if plan is not None:
+                there[:7] = plan.approach[int(rng.integers(3, len(plan.approach)))]
+        steps = max(8, int(np.ceil(np.abs(there - here)[:7].max() / 0.1)))
+        rows += [here + (there - here) * i / steps for i in range(1, steps + 1)]
+        here = there
+    return _play(simulation, scene, np.array(rows[:WANDER_STEPS]), meta)
+
+
+def settle(simulation: Simulation) -> None:
+    """Let the objects come to rest with the hand out of the way."""
+    simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
+    Expert(simulation).hold(15)
+
+
+def _play(simulation: Simulation, scene: Scene, rows: np.ndarray, meta: dict[str, Any]) -> Episode:
+    recorder = Recorder(simulation)
+    recorder.observe()
+    expert = Expert(simulation, recorder.observe)
+    for row in rows:
+        expert.command(row)
+    return recorder.episode(scene, meta)

@@ -1,0 +1,123 @@
+"""`dexbench collect`: fills an episode store, scene by scene, on all cores."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from ..envs.errors import UserError
+from ..envs.simulation import CONTROL_HZ
+from .store import EpisodeStore
+
+SCENE_DRAWS = 20
+"""Scenes drawn for one place in a set before giving up."""
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Record exploration data in training kitchens, by script."""
+
+    out: Path
+    """Folder of the set; a set that is there already is continued."""
+    strategy: Literal["lift", "lift-noise", "programmatic"] = "lift-noise"
+    """How the robot is driven (paper 4.5)."""
+    episodes: int | None = None
+    """Clips to record (rounded up to whole scenes)."""
+    hours: float | None = None
+    """Robot time to record, in h at 10 Hz; give this or --episodes."""
+    workers: int = 0
+    """Processes; 0 means one a core. The data do not depend on it."""
+    seed: int = 0
+    """Names the random streams; another seed gives another set."""
+
+
+def main(config: CollectConfig) -> None:
+    """Collect until the set has the clips or hours asked for; resumes where it stopped.
+
+    Raises:
+        UserError: Not exactly one of --episodes and --hours was given.
+    """
+    if (config.episodes is None) == (config.hours is None):
+        raise UserError("give either --episodes or --hours")
+    store = EpisodeStore(config.out, {"strategy": config.strategy, "seed": config.seed})
+    done: dict[int, list[dict[str, Any]]] = {}
+    for row in store.rows():
+        done.setdefault(row["scene"], []).append(row)
+    goal = config.episodes if config.episodes is not None else int(config.hours * 3600 * CONTROL_HZ)
+    unit = "episode" if config.episodes is not None else "frame"
+
+    def amount(rows: list[dict[str, Any]]) -> int:
+        return len(rows) if unit == "episode" else sum(row["frames"] for row in rows)
+
+    with tqdm(total=goal, unit=unit, disable=None) as bar:
+        # The set is the shortest run of scenes 0, 1, 2, ... that is long enough, whoever makes them.
+        total = 0
+        for rows in _in_order(config, store, done):
+            bar.update(amount(rows))
+            total += amount(rows)
+            if total >= goal:
+                break
+
+
+def _in_order(
+    config: CollectConfig, store: EpisodeStore, done: dict[int, list[dict[str, Any]]]
+) -> Iterator[list[dict[str, Any]]]:
+    """Manifest rows of scene 0, 1, 2, ...: those that exist, then new ones as they are made."""
+    scene = 0
+    while scene in done:
+        yield done[scene]
+        scene += 1
+    workers = config.workers or os.cpu_count() or 1
+    jobs = ((config, i) for i in range(scene, 10**6))
+    pool = get_context("spawn").Pool(workers, initializer=_quiet_threads)
+    try:
+        pending = []
+        while True:
+            while len(pending) < workers + 2:
+                pending.append(pool.apply_async(_record, next(jobs)))
+            rows = pending.pop(0).get()
+            store.commit(rows)
+            yield rows
+    finally:
+        pool.terminate()
+        pool.join()
+
+
+def _quiet_threads() -> None:
+    """One thread a worker: rendering and arithmetic must not fight for cores."""
+    for name in ("OMP_NUM_THREADS", "LP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def _record(config: CollectConfig, index: int) -> list[dict[str, Any]]:
+    """Draw scene ``index``, play the strategy in it, write its clips; returns their rows."""
+    from ..envs.recipe import draw_recipe
+    from ..envs.scene import build_scene
+    from ..envs.seeding import rng
+    from ..envs.simulation import Simulation
+    from ..envs.tasks import Rejected
+    from .strategies import CLIPS, STRATEGIES
+
+    parent = parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)  # nobody is left to take the rows; writing on would disturb a restarted run
+    store = EpisodeStore(config.out)
+    for attempt in range(SCENE_DRAWS):
+        stream = rng("collect", config.strategy, config.seed, index, attempt)
+        scene = build_scene(draw_recipe(stream, "train"))
+        simulation = Simulation(scene.xml, scene.objects)
+        try:
+            clips = STRATEGIES[config.strategy](simulation, scene, stream)
+        except Rejected:
+            continue
+        finally:
+            simulation.close()
+        return [
+            store.write(index * CLIPS + clip, episode) | {"scene": index}
+            for clip, episode in enumerate(clips)
+        ]
+    raise RuntimeError(f"no scene for place {index} of the set in {SCENE_DRAWS} draws")

@@ -1,0 +1,86 @@
+"""The collection strategies: what is recorded in one scene (paper 4.5, App. C.2).
+
+A strategy is a pure function of a scene and a random stream, so that a set's contents do not depend
+on workers, order or interruptions.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..envs.embodiment.robot import OPEN_HAND, READY_ARM
+from ..envs.motion.expert import Expert
+from ..envs.scene import Scene
+from ..envs.simulation import Simulation
+from ..envs.tasks.reach import draw_posture
+from .clips import lift_targets, open_close, permute_objects, replay, settle, wander
+from .recorder import Recorder
+from .store import Episode
+
+Strategy = Callable[[Simulation, Scene, np.random.Generator], list[Episode]]
+CLIPS = 6
+"""Clips a scene."""
+
+
+def lift(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
+    """The expert grasps and lifts each object, from a random posture; failures are kept."""
+    clips = []
+    settle(simulation)
+    rest = simulation.get_state()
+    for clip in range(CLIPS):
+        simulation.set_state(rest)
+        start = draw_posture(simulation, rng)
+        simulation.set_joints(np.concatenate([start[:7], OPEN_HAND]))
+        quiet = simulation.get_state()
+        targets, _ = lift_targets(simulation, rng)
+        simulation.set_state(quiet)
+        recorder = Recorder(simulation)
+        recorder.observe()
+        expert = Expert(simulation, recorder.observe)
+        for row in targets:
+            expert.command(row)
+        clips.append(recorder.episode(scene, {"kind": "lift", "clip": clip}))
+    return clips
+
+
+def lift_noise(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
+    """Lift-initialised exploration: Lift targets replayed with noise among permuted objects.
+
+    As many clips again show the hand alone opening and closing.
+    """
+    settle(simulation)
+    rest = simulation.get_state()
+    clips = []
+    for clip in range(CLIPS):
+        simulation.set_state(rest)
+        meta = {"kind": "replay" if clip % 2 == 0 else "open-close", "clip": clip}
+        if clip % 2:
+            permute_objects(simulation, rng, np.full(3, 10.0))
+            settle(simulation)
+            clips.append(open_close(simulation, scene, rng, meta))
+            continue
+        start = draw_posture(simulation, rng)
+        simulation.set_joints(np.concatenate([start[:7], OPEN_HAND]))
+        targets, grasp_point = lift_targets(simulation, rng)
+        simulation.set_state(rest)
+        permute_objects(simulation, rng, grasp_point)
+        settle(simulation)
+        clips.append(replay(simulation, scene, targets, rng, meta))
+    return clips
+
+
+def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
+    """Random 3-D targets, half of them near objects, reached by the controller; no Lift data."""
+    clips = []
+    for clip in range(CLIPS):
+        simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
+        permute_objects(simulation, rng, np.full(3, 10.0))
+        settle(simulation)
+        kind = "wander" if clip % 3 else "open-close"
+        play = wander if clip % 3 else open_close
+        clips.append(play(simulation, scene, rng, {"kind": kind, "clip": clip}))
+    return clips
+
+
+STRATEGIES: dict[str, Strategy] = {"lift": lift, "lift-noise": lift_noise, "programmatic": programmatic}
+"""Every strategy by the name that `dexbench collect --strategy` takes."""

@@ -1,0 +1,53 @@
+"""Where the asset pack lives, and building it once."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+PACK_VERSION = "1"
+"""Raised whenever a pixel, vertex or physical property of the pack changes; part of its path."""
+
+_DONE = "complete"
+
+
+def cache_folder() -> Path:
+    """The folder of all that is made once: ``$DEXBENCH_CACHE`` or ``~/.cache/dexbench``."""
+    chosen = os.environ.get("DEXBENCH_CACHE")
+    return Path(chosen).expanduser().resolve() if chosen else Path.home() / ".cache" / "dexbench"
+
+
+def asset_root() -> Path:
+    """The root of the ``generated`` asset pack, built at first use (about half a minute).
+
+    Needs no network. Two processes may call it at once: each builds in a folder of its own and the
+    first to finish wins. An interrupted build leaves nothing that a later call would use.
+
+    Raises:
+        OSError: If the cache folder cannot be written; set ``DEXBENCH_CACHE`` to one that can.
+    """
+    root = cache_folder() / f"assets-{PACK_VERSION}"
+    if (root / _DONE).exists():
+        return root
+    from .tree import build  # only a first use pays for its imports
+
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+    except OSError as error:
+        raise OSError(
+            f"cannot write the asset cache in {root.parent} ({error}); "
+            "set DEXBENCH_CACHE to a folder that can be written"
+        ) from error
+    try:
+        build(draft)
+        (draft / _DONE).touch()
+        draft.chmod(0o755)
+        try:
+            draft.rename(root)
+        except OSError:
+            if not (root / _DONE).exists():
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return root

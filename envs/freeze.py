@@ -1,0 +1,147 @@
+"""Turns a scene that robosuite built into plain MJCF that MuJoCo runs alone.
+
+What is baked in: the mobile base and the left arm stand still (their joints are removed where they
+are), the right arm's motors become joint-position servos, the right arm and hand are free of gravity
+(MuJoCo honours ``gravcomp`` only when it is in the XML), and asset files are named relative to
+dexbench's asset cache, so that the text is the same on every machine.
+"""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from .embodiment.mjcf import ARM_TORQUE
+from .embodiment.robot import MUJOCO_JOINTS
+
+ASSETS = "@assets"
+"""Stands for the asset cache's root in frozen MJCF."""
+
+ARM_KP = (600.0, 600.0, 500.0, 500.0, 300.0, 200.0, 150.0)
+ARM_KD = (50.0, 50.0, 40.0, 40.0, 24.0, 12.0, 8.0)
+"""Servo gains in N m/rad and N m s/rad; kd/kp of 0.08 s leaves the arm about 0.04 rad behind a ramp."""
+
+MOVING = ("robot0_right_", "gripper0_right_")
+KEPT_CAMERAS = ("robot0_head", "robot0_robotview")
+
+
+def freeze(xml: str, qpos: dict[str, float], assets: Path) -> str:
+    """Freeze a robosuite scene.
+
+    Args:
+        xml: MJCF of the whole scene with absolute asset paths, as robosuite compiled it.
+        qpos: Angles in rad (m for slides) of scalar joints by name; those of the base and the left
+            arm say where they are frozen. Joints not named stay at their reference.
+        assets: Root of the asset cache.
+
+    Returns:
+        MJCF with `@assets/` paths, 23 actuators in action order and no other actuated joint.
+
+    Raises:
+        ValueError: An asset file lies outside ``assets``.
+    """
+    root = ET.fromstring(xml)
+    _weld(root, xml, qpos)
+    _servos(root)
+    _option(root)
+    for body in root.iter("body"):
+        if body.get("name", "").startswith(MOVING):
+            body.set("gravcomp", "1")
+    for parent in root.iter():
+        for camera in parent.findall("camera"):
+            if camera.get("name") not in KEPT_CAMERAS:
+                parent.remove(camera)
+    _relative_assets(root, assets)
+    return ET.tostring(root, encoding="unicode")
+
+
+def load(xml: str, assets: Path) -> mujoco.MjModel:
+    """Compile frozen MJCF against an asset cache."""
+    return mujoco.MjModel.from_xml_string(xml.replace(ASSETS, str(assets)))
+
+
+def _weld(root: ET.Element, xml: str, qpos: dict[str, float]) -> None:
+    """Remove every hinge and slide but the right arm's and hand's, keeping all bodies in place."""
+    model = mujoco.MjModel.from_xml_string(xml)
+    data = mujoco.MjData(model)
+    for name, value in qpos.items():
+        data.joint(name).qpos = value
+    mujoco.mj_kinematics(model, data)
+    removed = set()
+    for body in root.iter("body"):
+        joints = [j for j in body.findall("joint") if j.get("type", "hinge") in ("hinge", "slide")]
+        fixed = [j for j in joints if j.get("name") not in MUJOCO_JOINTS]
+        if not fixed:
+            continue
+        for joint in fixed:
+            removed.add(joint.get("name"))
+            body.remove(joint)
+        pos, quat = _local_pose(model, data, body.get("name"))
+        body.set("pos", " ".join(f"{v:.12g}" for v in pos))
+        body.set("quat", " ".join(f"{v:.12g}" for v in quat))
+        for other in ("euler", "axisangle", "xyaxes", "zaxis"):
+            body.attrib.pop(other, None)
+    for section in root.findall("actuator"):
+        for item in list(section):
+            if item.get("joint") in removed:
+                section.remove(item)
+    for section in root.findall("equality"):
+        for item in list(section):
+            if {item.get("joint1"), item.get("joint2")} & removed:
+                section.remove(item)
+
+
+def _local_pose(model: mujoco.MjModel, data: mujoco.MjData, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pose of a body in its parent's frame at the data's configuration."""
+    body = data.body(name)
+    parent = data.body(int(model.body(name).parentid[0]))
+    inverse, pos, quat = np.zeros(4), np.zeros(3), np.zeros(4)
+    mujoco.mju_negQuat(inverse, parent.xquat)
+    mujoco.mju_rotVecQuat(pos, body.xpos - parent.xpos, inverse)
+    mujoco.mju_mulQuat(quat, inverse, body.xquat)
+    return pos, quat
+
+
+def _servos(root: ET.Element) -> None:
+    """The 23 actuators in action order, the arm's as position servos with the Franka's torques."""
+    section = root.find("actuator")
+    by_joint = {item.get("joint"): item for item in section}
+    limits = {j.get("name"): j.get("range") for j in root.iter("joint")}
+    section.clear()
+    for i, joint in enumerate(MUJOCO_JOINTS):
+        if i >= 7:
+            section.append(by_joint[joint])
+            continue
+        ET.SubElement(
+            section, "general", name=f"servo_{joint}", joint=joint, biastype="affine",
+            gainprm=f"{ARM_KP[i]:g}", biasprm=f"0 {-ARM_KP[i]:g} {-ARM_KD[i]:g}",
+            ctrllimited="true", ctrlrange=limits[joint],
+            forcelimited="true", forcerange=f"{-ARM_TORQUE[i]} {ARM_TORQUE[i]}",
+        )  # fmt: skip
+
+
+def _option(root: ET.Element) -> None:
+    """Solver settings: 2 ms, elliptic friction cones, several contacts per pair of meshes."""
+    for old in root.findall("option"):
+        root.remove(old)
+    option = ET.SubElement(root, "option", timestep="0.002", integrator="implicitfast", cone="elliptic", impratio="10")
+    # Without multiccd a mesh rests on a single contact point and jitters or sinks.
+    ET.SubElement(option, "flag", multiccd="enable")
+    for keyframe in root.findall("keyframe"):
+        root.remove(keyframe)
+
+
+def _relative_assets(root: ET.Element, assets: Path) -> None:
+    for compiler in root.findall("compiler"):
+        for name in ("meshdir", "texturedir", "assetdir"):
+            compiler.attrib.pop(name, None)
+    for item in root.iter():
+        for key, value in item.attrib.items():
+            if key.startswith("file") and value:
+                path = Path(value)
+                if not path.is_relative_to(assets):
+                    raise ValueError(
+                        f"asset {value} is outside the asset cache {assets}; scenes may only use files of the cache"
+                    )
+                item.set(key, f"{ASSETS}/{path.relative_to(assets)}")

@@ -1,0 +1,85 @@
+"""The scripted expert: drives the simulation through grasp, lift and carry, recording its targets.
+
+It plays by the agents' rules: one vector of 23 joint targets every 0.1 s.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..embodiment.robot import LOWER, UPPER
+from ..simulation import Simulation
+from .grasp import Grasp
+from .ik import ArmIK
+
+ARM_STEP, HAND_STEP = 0.10, 0.25
+"""Largest change of an arm and a hand target in one control step, in rad."""
+
+
+class Expert:
+    """Plays motions in a simulation and keeps what it commanded.
+
+    Args:
+        simulation: The scene; it is advanced in place.
+        observe: Called after every control step, such as a recorder of frames.
+    """
+
+    def __init__(self, simulation: Simulation, observe: Callable[[], None] | None = None):
+        self.sim = simulation
+        self.targets: list[np.ndarray] = []
+        """Targets (23,) float32 commanded so far."""
+        self._observe = observe
+
+    def command(self, target: np.ndarray) -> None:
+        """Command one control step."""
+        # float32 is what agents send, so a recorded trial replays bit for bit.
+        row = np.clip(target, LOWER, UPPER).astype(np.float32)
+        self.targets.append(row)
+        self.sim.step(row)
+        if self._observe is not None:
+            self._observe()
+
+    def move(self, arm: np.ndarray, hand: np.ndarray, least: int = 1) -> None:
+        """Ramp the targets to arm (7,) and hand (16,) joints at bounded speed, in rad."""
+        goal = np.concatenate([arm, hand])
+        start = self.sim.joint_targets
+        delta = np.abs(goal - start)
+        steps = max(least, int(np.ceil((delta[:7] / ARM_STEP).max())), int(np.ceil((delta[7:] / HAND_STEP).max())))
+        for i in range(1, steps + 1):
+            self.command(start + (goal - start) * i / steps)
+
+    def follow(self, rows: np.ndarray, hand: np.ndarray) -> None:
+        """Move through arm rows (n, 7) with the hand at (16,) joints."""
+        for row in rows:
+            self.move(row, hand)
+
+    def hold(self, steps: int) -> None:
+        """Repeat the last target."""
+        for _ in range(steps):
+            self.command(self.sim.joint_targets)
+
+    def grasp(self, grasp: Grasp) -> None:
+        """Approach from wherever the hand is, then close."""
+        self.move(grasp.standoff, grasp.open_hand)
+        self.follow(grasp.approach, grasp.open_hand)
+        self.hold(2)
+        self.close(grasp)
+
+    def close(self, grasp: Grasp) -> None:
+        """Close the fingers on the object and let the contact settle."""
+        self.move(self.sim.joint_targets[:7], grasp.closed_hand, least=6)
+        self.hold(3)
+
+    def carry(self, wrist: np.ndarray, grasp: Grasp) -> bool:
+        """Take the wrist in a straight line to a position (3,) in the base frame, the grip kept.
+
+        Returns:
+            Whether the arm can go there; if not, nothing is commanded.
+        """
+        start = self.sim.keypoints[0]
+        points = start + (wrist - start) * np.linspace(0, 1, 9)[1:, None]
+        rows = ArmIK(self.sim).line(points, grasp.turn, self.sim.joint_targets[:7])
+        if rows is None:
+            return False
+        self.follow(rows, self.sim.joint_targets[7:])
+        return True

@@ -1,0 +1,149 @@
+"""Grasp planning: where the palm goes and how the fingers open and close for one object.
+
+The opposed thumb leaves a C-shaped cavity: palm behind, fingers on its +z side, thumb on its -z side.
+A top grasp lowers that cavity over the object, the palm facing down (paper App. C.2, *Lift*).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from ..embodiment.kinematics import rotation
+from ..embodiment.robot import PALM_POS, PALM_QUAT
+from ..simulation import Simulation
+from .hand import straddle
+from .ik import ArmIK
+
+PALM_GAP = 0.022
+"""Smallest distance in m between the palm frame and the object's top."""
+TIP_REACH = 0.142
+"""How far bent fingertips reach in front of the palm, in m."""
+TABLE_GAP = 0.012
+"""Distance in m that fingertips keep from the counter."""
+OPEN, CLOSE = 0.034, -0.012
+"""Clearance in m between object and finger pads when open and when squeezing."""
+THUMB_REACH = 0.060
+"""How far the thumb's pad opens below the palm's origin, in m."""
+WIDEST = 0.105
+"""The widest object, in m, that fits between fingers and thumb."""
+
+
+@dataclass(frozen=True)
+class Grasp:
+    """A planned grasp; arm rows are joint angles in rad, hand rows too."""
+
+    standoff: np.ndarray
+    """Arm joints (7,) before the approach."""
+    approach: np.ndarray
+    """Arm joints (n, 7) along the approach; the last row is the grasp."""
+    open_hand: np.ndarray
+    """Hand joints (16,) before closing."""
+    closed_hand: np.ndarray
+    """Hand joint targets (16,) that squeeze the object."""
+    wrist: np.ndarray
+    """Wrist position (3,) of the grasp in the base frame, in m."""
+    turn: np.ndarray
+    """Wrist rotation (3, 3) of the grasp in the base frame."""
+
+
+def object_points(simulation: Simulation, name: str) -> np.ndarray:
+    """Points (n, 3) that span an object's collision shape, in the base frame, in m."""
+    model, data = simulation.model, simulation.data
+    body = model.body(name).id
+    points = []
+    for geom in np.flatnonzero(model.geom_bodyid == body):
+        if model.geom_contype[geom] == 0 and model.geom_conaffinity[geom] == 0:
+            continue
+        if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
+            mesh = model.geom_dataid[geom]
+            first = model.mesh_vertadr[mesh]
+            local = model.mesh_vert[first : first + model.mesh_vertnum[mesh]]
+        else:
+            center, half = model.geom_aabb[geom, :3], model.geom_aabb[geom, 3:]
+            signs = np.array(np.meshgrid(*[[-1, 1]] * 3)).reshape(3, 8).T
+            local = center + signs * half
+        turn = data.geom_xmat[geom].reshape(3, 3)
+        points.append(local @ turn.T + data.geom_xpos[geom])
+    return simulation.to_base(np.concatenate(points))
+
+
+def palm_turn(yaw: float, pitch: float) -> np.ndarray:
+    """Palm rotation (3, 3) in the base frame: fingers point along ``yaw``, dipped by ``pitch`` (rad)."""
+    fingers = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), -np.sin(pitch)])
+    normal = np.array([-np.cos(yaw) * np.sin(pitch), -np.sin(yaw) * np.sin(pitch), -np.cos(pitch)])
+    return np.stack([normal, np.cross(fingers, normal), fingers], axis=1)
+
+
+_PALM_TURN = rotation(PALM_QUAT).numpy()
+_PALM_POS = np.array(PALM_POS)
+
+
+def wrist_pose(palm: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wrist position and rotation that put the palm frame at a pose, all in the base frame."""
+    wrist_turn = turn @ _PALM_TURN.T
+    return palm - wrist_turn @ _PALM_POS, wrist_turn
+
+
+def top_grasps(
+    simulation: Simulation, name: str, rng: np.random.Generator, rise: float = 0.12
+) -> Iterator[Grasp]:
+    """Top grasps of an object that the arm can reach, the most natural first.
+
+    Args:
+        simulation: The scene, the object at rest.
+        name: Body name of the object.
+        rng: Breaks ties between equally natural candidates.
+        rise: Length in m of the straight approach.
+    """
+    points = object_points(simulation, name)
+    table = points[:, 2].min()
+    ik = ArmIK(simulation)
+    start = simulation.joint_positions[:7]
+    candidates = []
+    for yaw in np.radians(np.arange(0, 181, 15)):
+        for pitch in np.radians([0, 15, 30, 45]):
+            turn = palm_turn(yaw, pitch)
+            local = points @ turn
+            width = np.ptp(local[:, 2])
+            if width > WIDEST:
+                continue
+            # A narrow side between the fingers first, then the hand's natural yaw and pitch.
+            cost = 8 * width + 0.4 * abs(yaw - np.radians(75)) + 0.3 * abs(pitch - np.radians(15))
+            candidates.append((cost + 0.05 * rng.random(), yaw, pitch))
+    for _, yaw, pitch in sorted(candidates):
+        grasp = _plan(points, table, palm_turn(yaw, pitch), ik, start, rise)
+        if grasp is not None:
+            yield grasp
+
+
+def _plan(
+    points: np.ndarray, table: float, turn: np.ndarray, ik: ArmIK, start: np.ndarray, rise: float
+) -> Grasp | None:
+    """The grasp of a point set with the palm at one rotation, or None where the arm cannot go."""
+    local = points @ turn
+    low, high = local[:, 2].min(), local[:, 2].max()
+    half = (high - low) / 2
+    # The palm comes as near as the object's top and the fingertips' clearance of the counter allow.
+    near = local[:, 0].min() - PALM_GAP
+    normal_down = -turn[2, 0]
+    lowest_palm = table + TABLE_GAP + TIP_REACH * normal_down
+    center = (local.max(axis=0) + local.min(axis=0)) / 2
+    offset = half + OPEN - THUMB_REACH
+    palm_local = np.array([near, center[1], center[2] - offset])
+    palm = turn @ palm_local
+    if palm[2] < lowest_palm:
+        palm = palm - turn[:, 0] * (lowest_palm - palm[2]) / max(normal_down, 0.5)
+    depth = float(np.clip(center[0] - (palm @ turn)[0], 0.07, 0.125))
+    origin = float((palm @ turn)[2])
+    wrist, wrist_turn = wrist_pose(palm, turn)
+    away = -turn[:, 0] + np.array([0, 0, 0.6])
+    away /= np.linalg.norm(away)
+    path = wrist + away * np.linspace(rise, 0, 9)[:, None]
+    rows = ik.line(path, wrist_turn, start)
+    if rows is None:
+        return None
+    open_hand = straddle(low - origin, high - origin, depth, OPEN)
+    closed = straddle(low - origin, high - origin, depth, CLOSE, start=open_hand)
+    return Grasp(rows[0], rows, open_hand, closed, wrist, wrist_turn)

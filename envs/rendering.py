@@ -1,0 +1,67 @@
+"""The head camera's renderer: one per loaded model, never robosuite's.
+
+robosuite's offscreen renderer draws into whatever OpenGL context is current, so two environments in
+one process spoil each other's pictures. MuJoCo's own renderer makes its context current each time.
+"""
+
+import mujoco
+import numpy as np
+
+from .embodiment.camera import HEIGHT, WIDTH
+
+CAMERA = "robot0_head"
+
+
+class HeadCamera:
+    """Renders what the robot's head camera sees.
+
+    Args:
+        model: The compiled scene; its multisampling and shadows are switched off for speed.
+        height: Rows in px.
+        width: Columns in px.
+        camera: Camera name.
+    """
+
+    def __init__(self, model: mujoco.MjModel, height: int = HEIGHT, width: int = WIDTH, camera: str = CAMERA):
+        model.vis.quality.offsamples = 0
+        model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
+        model.vis.global_.offheight = max(height, model.vis.global_.offheight)
+        self._renderer = mujoco.Renderer(model, height, width)
+        self._name = camera
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[:] = 0
+        self._option.geomgroup[1] = 1
+        self._option.sitegroup[:] = 0
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self._renderer.scene.flags[flag] = False
+
+    def render(self, data: mujoco.MjData) -> np.ndarray:
+        """RGB image (height, width, 3) uint8, upright."""
+        self._renderer.update_scene(data, self._name, self._option)
+        return self._renderer.render().copy()
+
+    def segment(self, data: mujoco.MjData) -> np.ndarray:
+        """Geom id of each pixel (height, width) int32; -1 where there is none."""
+        self._renderer.enable_segmentation_rendering()
+        self._renderer.update_scene(data, self._name, self._option)
+        ids = self._renderer.render()
+        self._renderer.disable_segmentation_rendering()
+        return np.where(ids[..., 1] == mujoco.mjtObj.mjOBJ_GEOM, ids[..., 0], -1)
+
+    @property
+    def gl_renderer(self) -> str:
+        """OpenGL's name of the renderer."""
+        from OpenGL import GL
+
+        self._renderer._gl_context.make_current()
+        return GL.glGetString(GL.GL_RENDERER).decode()
+
+    def close(self) -> None:
+        """Free the context's objects in that context, then the context."""
+        context = self._renderer._mjr_context
+        if context is not None and self._renderer._gl_context is not None:
+            # OSMesa frees in whatever context is current, so make it ours first.
+            self._renderer._gl_context.make_current()
+            context.free()
+            self._renderer._mjr_context = None
+        self._renderer.close()

@@ -1,0 +1,29 @@
+"""The one source of randomness in dexbench.
+
+Every random stream is named by a tuple of keys, such as ``("suite", "v0", "grasp", 7)``. Streams
+with different keys are independent, so a trial never depends on what was drawn before it.
+"""
+
+import hashlib
+
+import numpy as np
+
+Key = int | str
+
+
+def _entropy(keys: tuple[Key, ...]) -> list[int]:
+    """The 256-bit digest of the keys as eight 32-bit words; types are part of the name."""
+    text = "\x1f".join(f"{type(key).__name__}:{key}" for key in keys)
+    digest = hashlib.sha256(text.encode()).digest()
+    return [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 32, 4)]
+
+
+def rng(*keys: Key) -> np.random.Generator:
+    """The generator of the stream named by ``keys``; the same keys give the same stream."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(_entropy(keys))))
+
+
+def seed_for(*keys: Key) -> int:
+    """A 63-bit seed named by ``keys``, for code that takes an integer."""
+    words = _entropy(keys)
+    return (words[0] << 31 | words[1]) & (2**63 - 1)

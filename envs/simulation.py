@@ -1,0 +1,172 @@
+"""The simulation of one scene: MuJoCo's model and data, 10 Hz joint targets in, state out.
+
+Positions are given in the robot's base frame (x forward, y left, z up) in m, unless a name says
+``camera`` (the head camera's optical frame). The simulation knows nothing of tasks.
+"""
+
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+
+from .assets.cache import asset_root
+from .embodiment.camera import base_to_camera
+from .embodiment.robot import FINGERS, HAND, LOWER, MUJOCO_JOINTS, N_JOINTS, UPPER
+from .freeze import load
+from .rendering import HeadCamera
+
+CONTROL_HZ = 10
+PHYSICS_STEPS = 50
+"""Physics steps of 2 ms in one control step of 0.1 s."""
+
+STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+HAND_PREFIX = "gripper0_right_"
+WRIST = "robot0_right_hand"
+
+
+class Simulation:
+    """Runs one frozen scene.
+
+    Args:
+        xml: Frozen MJCF (``freeze.freeze``).
+        objects: Body names of the movable objects.
+    """
+
+    def __init__(self, xml: str, objects: Sequence[str]):
+        self.xml = xml
+        self.objects = tuple(objects)
+        self.model = load(xml, asset_root())
+        self.data = mujoco.MjData(self.model)
+        self._camera: HeadCamera | None = None
+        joints = [self.model.joint(name) for name in MUJOCO_JOINTS]
+        self.qpos_addresses = np.array([joint.qposadr[0] for joint in joints])
+        """Addresses of the 23 joints in ``qpos``."""
+        self.dofs = np.array([joint.dofadr[0] for joint in joints])
+        """Addresses of the 23 joints in ``qvel``."""
+        order = ("thumb", *(f for f in FINGERS if f != "thumb"), "ring")
+        names = [WRIST, *(HAND_PREFIX + link.body for f in order for link in HAND[f])]
+        self._keypoints = np.array([self.model.body(name).id for name in names])
+        self._base = self.model.body("robot0_base").id
+        bodies = [self.model.body(i).name for i in range(self.model.nbody)]
+        hand = [i for i, name in enumerate(bodies) if name.startswith(HAND_PREFIX)]
+        self.hand_geoms = np.isin(self.model.geom_bodyid, hand)
+        """Mask (ngeom,) of the right hand's geoms."""
+        mujoco.mj_forward(self.model, self.data)
+
+    def step(self, target: np.ndarray) -> None:
+        """Hold the joint targets (23,) in rad for one control step of 0.1 s."""
+        self.data.ctrl[:] = np.clip(target, LOWER, UPPER)
+        mujoco.mj_step(self.model, self.data, PHYSICS_STEPS)
+
+    def render(self) -> np.ndarray:
+        """The head camera's view of the current state, (224, 392, 3) uint8 RGB, upright."""
+        if self._camera is None:
+            self._camera = HeadCamera(self.model)
+        return self._camera.render(self.data)
+
+    def segment(self) -> dict[str, int]:
+        """Visible pixels in the head camera's view of ``"hand"`` and of each object."""
+        if self._camera is None:
+            self._camera = HeadCamera(self.model)
+        geoms = self._camera.segment(self.data)
+        geoms = geoms[geoms >= 0]
+        counts = {"hand": int(self.hand_geoms[geoms].sum())}
+        for name in self.objects:
+            counts[name] = int((self.model.geom_bodyid[geoms] == self.model.body(name).id).sum())
+        return counts
+
+    @property
+    def gl_renderer(self) -> str:
+        """What OpenGL calls the renderer, such as ``llvmpipe (LLVM 15.0.6, 256 bits)``."""
+        if self._camera is None:
+            self._camera = HeadCamera(self.model)
+        return self._camera.gl_renderer
+
+    @property
+    def joint_positions(self) -> np.ndarray:
+        """Achieved joint angles (23,) in rad, in action order."""
+        return self.data.qpos[self.qpos_addresses].copy()
+
+    @property
+    def joint_targets(self) -> np.ndarray:
+        """Last commanded joint angles (23,) in rad, in action order."""
+        return self.data.ctrl[:N_JOINTS].copy()
+
+    @property
+    def keypoints(self) -> np.ndarray:
+        """The hand's 21 keypoints (21, 3) in the base frame (order of ``kinematics.KEYPOINTS``)."""
+        return self.to_base(self.data.xpos[self._keypoints])
+
+    @property
+    def keypoints_camera(self) -> np.ndarray:
+        """The hand's 21 keypoints (21, 3) in the camera frame."""
+        return base_to_camera(self.keypoints)
+
+    def to_base(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) in the base frame."""
+        turn = self.data.xmat[self._base].reshape(3, 3)
+        return (points - self.data.xpos[self._base]) @ turn
+
+    def to_world(self, points: np.ndarray) -> np.ndarray:
+        """Base-frame points (..., 3) in the world frame."""
+        turn = self.data.xmat[self._base].reshape(3, 3)
+        return points @ turn.T + self.data.xpos[self._base]
+
+    def base_turn(self) -> np.ndarray:
+        """Rotation (3, 3) of the base frame in the world."""
+        return self.data.xmat[self._base].reshape(3, 3).copy()
+
+    def object_position(self, name: str) -> np.ndarray:
+        """Centre of mass (3,) of an object in the base frame."""
+        return self.to_base(self.data.xipos[self.model.body(name).id])
+
+    def object_speed(self, name: str) -> float:
+        """Speed of an object's centre in m/s."""
+        return float(np.linalg.norm(self.data.cvel[self.model.body(name).id, 3:]))
+
+    def hand_touches(self, name: str | None = None) -> bool:
+        """Whether the right hand is in contact with an object (any object if no name is given)."""
+        names = self.objects if name is None else (name,)
+        bodies = [self.model.body(n).id for n in names]
+        pairs = self.data.contact.geom
+        touching = self.data.contact.dist < 0
+        of_object = np.isin(self.model.geom_bodyid[pairs], bodies)
+        of_hand = self.hand_geoms[pairs]
+        return bool((touching & (of_hand.any(axis=1)) & (of_object.any(axis=1))).any())
+
+    def get_state(self) -> np.ndarray:
+        """The full integration state, float64: time, qpos, qvel, controls, solver warm start."""
+        state = np.empty(mujoco.mj_stateSize(self.model, STATE))
+        mujoco.mj_getState(self.model, self.data, state, STATE)
+        return state
+
+    def set_state(self, state: np.ndarray) -> None:
+        """Restore a state from ``get_state``; the same state and targets give the same future."""
+        mujoco.mj_setState(self.model, self.data, state, STATE)
+        mujoco.mj_forward(self.model, self.data)
+
+    def set_joints(self, joints: np.ndarray) -> None:
+        """Put the robot at rest at joint angles (23,) in rad, with the targets there as well."""
+        self.data.qpos[self.qpos_addresses] = joints
+        self.data.qvel[self.dofs] = 0
+        self.data.ctrl[:] = joints
+        mujoco.mj_forward(self.model, self.data)
+
+    def place_object(self, name: str, pos: np.ndarray, yaw: float) -> None:
+        """Put an object at rest with its centre at (3,) in the base frame, turned by ``yaw`` in rad."""
+        body = self.model.body(name)
+        address, dof = (self.model.jnt_qposadr[body.jntadr[0]], self.model.jnt_dofadr[body.jntadr[0]])
+        turn, quat = np.zeros(4), np.zeros(4)
+        mujoco.mju_axisAngle2Quat(turn, np.array([0.0, 0.0, 1.0]), yaw)
+        mujoco.mju_mulQuat(quat, turn, self.data.qpos[address + 3 : address + 7].copy())
+        self.data.qpos[address + 3 : address + 7] = quat
+        self.data.qvel[dof : dof + 6] = 0
+        mujoco.mj_forward(self.model, self.data)
+        self.data.qpos[address : address + 3] += self.to_world(pos) - self.data.xipos[body.id]
+        mujoco.mj_forward(self.model, self.data)
+
+    def close(self) -> None:
+        """Free the renderer; the simulation may still be stepped."""
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None

@@ -1,0 +1,80 @@
+"""Suites: frozen trials, the same for everybody."""
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+
+from .errors import UserError
+from .trial import Trial
+
+SUITES = Path(__file__).parent / "suites"
+"""Where the suites that come with the package are."""
+
+
+class Suite:
+    """A folder with ``suite.json`` and one file a trial, ``<task>/<index>.npz``.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.name = root.name
+        try:
+            self._index = json.loads((root / "suite.json").read_text())
+        except FileNotFoundError:
+            names = ", ".join(sorted(p.name for p in SUITES.iterdir())) if SUITES.is_dir() else "none"
+            raise UserError(f"no suite {root.name!r}; there are: {names}") from None
+        except ValueError as error:
+            raise UserError(f"{root / 'suite.json'} is damaged ({error}); reinstall dexbench") from error
+
+    @staticmethod
+    def load(name: str) -> "Suite":
+        """A suite by name, or by the path of its folder.
+
+        Raises:
+            UserError: There is none.
+        """
+        return Suite(Path(name) if "/" in name else SUITES / name)
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 (hex) over all trials' hashes."""
+        text = json.dumps(self._index["trials"], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks in the suite."""
+        return tuple(self._index["trials"])
+
+    def trials(self, task: str) -> int:
+        """Number of trials of a task."""
+        return len(self._index["trials"].get(task, ()))
+
+    def trial_hash(self, task: str, index: int) -> str:
+        """What the trial's hash must be."""
+        return self._index["trials"][task][index]
+
+    def trial(self, task: str, index: int) -> Trial:
+        """A trial, checked against the suite's record.
+
+        Raises:
+            UserError: There is no such trial, or its file is not the recorded one.
+        """
+        count = self.trials(task)
+        if not 0 <= index < count:
+            raise UserError(f"suite {self.name} has {count} {task} trials, 0-{count - 1}; asked for {index}")
+        path = self.root / task / f"{index:03d}.npz"
+        trial = Trial.load(path)
+        if trial.hash != self.trial_hash(task, index):
+            raise UserError(f"trial {path} is not the one that suite {self.name} records; reinstall dexbench")
+        return trial
+
+
+def write_index(root: Path, hashes: dict[str, list[str]], report: dict) -> None:
+    """Write ``suite.json``: trial hashes by task, and how the suite was built."""
+    text = json.dumps({"schema": 1, "trials": hashes, "build": report}, indent=1, sort_keys=True)
+    (root / "suite.json").write_text(text + "\n")

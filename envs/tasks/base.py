@@ -1,0 +1,148 @@
+"""What the three tasks share: the goal, the outcome of a step, and how a trial is drawn."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..embodiment.robot import OPEN_HAND, READY_ARM
+from ..motion.expert import Expert
+from ..scene import Scene
+from ..seeding import seed_for
+from ..simulation import Simulation
+from ..trial import STEPS, Trial
+
+HELD_STEPS = 10
+"""Consecutive control steps (1 s) a criterion must hold for success (paper App. C.4)."""
+POINTS = (0, 4, 8, 12, 16)
+"""Keypoints that the reach criterion averages over: wrist and four fingertips."""
+HAND_PIXELS, OBJECT_PIXELS = 200, 60
+"""Fewest visible pixels of hand and object in start and goal (224x392 image)."""
+DRIFT = 0.005
+"""Farthest that the target may move by itself during an episode, in m."""
+
+
+class Rejected(Exception):
+    """A drawn trial that may not enter; its text says why."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the criterion compares with, in the base frame, in m."""
+
+    keypoints: np.ndarray
+    """Hand keypoints (21, 3)."""
+    object_position: np.ndarray
+    """Centre (3,) of the target object."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step stands."""
+
+    holds: bool
+    """Whether the criterion holds now."""
+    distance: float
+    """The criterion's distance in m, so that other thresholds can be tried afterwards."""
+
+
+class Task(ABC):
+    """A criterion and a way to draw trials for it."""
+
+    name: str
+    threshold: float
+    """Largest distance in m at which the criterion can hold."""
+
+    @abstractmethod
+    def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
+        """How the current state stands against a goal."""
+
+    @abstractmethod
+    def _stage(self, simulation: Simulation, target: str, rng: np.random.Generator) -> Callable[[Expert], None]:
+        """Bring the settled scene to a start state; return the expert's way from there to the goal.
+
+        The returned function commands at most 60 steps and ends in the goal state.
+
+        Raises:
+            Rejected: No start or goal was found in this scene.
+        """
+
+    def draw(self, scene: Scene, rng: np.random.Generator, key: tuple[int | str, ...]) -> Trial:
+        """Draw a trial in a scene.
+
+        Args:
+            scene: The kitchen; its first object is the target.
+            rng: The stream to draw from.
+            key: Names the trial's seed.
+
+        Raises:
+            Rejected: What was drawn is unsettled, out of view, too easy or unsolved.
+        """
+        simulation = Simulation(scene.xml, scene.objects)
+        try:
+            return self._draw(simulation, scene, rng, key)
+        finally:
+            simulation.close()
+
+    def _draw(self, sim: Simulation, scene: Scene, rng: np.random.Generator, key: tuple[int | str, ...]) -> Trial:
+        target = scene.objects[0]
+        sim.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
+        Expert(sim).hold(15)
+        solve = self._stage(sim, target, rng)
+        start = sim.get_state()
+        sim.set_state(start)
+        _require_view(sim, self.views_target, "start")
+        before = sim.object_position(target)
+        expert = Expert(sim)
+        solve(expert)
+        if len(expert.targets) > STEPS - HELD_STEPS:
+            raise Rejected("the expert needs too long")
+        goal_state = sim.get_state()
+        goal = Goal(sim.keypoints, sim.object_position(target))
+        _require_view(sim, self.views_target, "goal")
+        expert.hold(STEPS - len(expert.targets))
+        trial = Trial(
+            task=self.name, seed=seed_for("agent", *key), xml=scene.xml, objects=scene.objects,
+            instances=scene.instances, recipe=scene.recipe, start_state=start, goal_state=goal_state,
+            expert_actions=np.array(expert.targets),
+        )  # fmt: skip
+        self._check(sim, trial, goal, before)
+        return trial
+
+    views_target = True
+    """Whether the target itself must be in view, or any object will do."""
+
+    @abstractmethod
+    def _check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+        """Raise ``Rejected`` where the start is too near the goal or breaks the task's premise."""
+
+    def _check(self, sim: Simulation, trial: Trial, goal: Goal, before: np.ndarray) -> None:
+        """The start is fair, holding still fails, and the expert's actions solve the trial."""
+        sim.set_state(trial.start_state)
+        self._check_start(self.evaluate(sim, trial.target, goal), sim, trial.target)
+        for actions, wanted in ((np.tile(sim.joint_targets, (STEPS, 1)), False), (trial.expert_actions, True)):
+            sim.set_state(trial.start_state)
+            run, best = 0, 0
+            for action in actions:
+                sim.step(action)
+                run = run + 1 if self.evaluate(sim, trial.target, goal).holds else 0
+                best = max(best, run)
+            if (best >= HELD_STEPS) != wanted:
+                raise Rejected("the expert fails" if wanted else "holding still succeeds")
+            if not wanted:
+                self._check_held(sim, trial, before)
+
+    def _check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
+        """Raise ``Rejected`` where an episode of holding still spoils the scene."""
+        if np.linalg.norm(sim.object_position(trial.target) - before) > DRIFT:
+            raise Rejected("the object moves by itself")
+
+
+def _require_view(sim: Simulation, target_only: bool, moment: str) -> None:
+    counts = sim.segment()
+    if counts["hand"] < HAND_PIXELS:
+        raise Rejected(f"hand out of view at the {moment}")
+    seen = counts[sim.objects[0]] if target_only else max(counts[name] for name in sim.objects)
+    if seen < OBJECT_PIXELS:
+        raise Rejected(f"object out of view at the {moment}")

@@ -1,0 +1,60 @@
+"""Grasp: close the hand on the object as the goal image shows it."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..motion.expert import Expert
+from ..motion.grasp import top_grasps
+from ..motion.ik import ArmIK
+from ..simulation import Simulation
+from ..trial import Trial
+from .base import Goal, Outcome, Rejected, Task
+
+NEAREST, FARTHEST = 0.21, 0.35
+"""Range of the distance between wrist and object at the start, in m."""
+GOAL_DISTANCE = 0.185
+"""Largest distance between wrist and object in the goal, in m: clear of the threshold."""
+
+
+class Grasp(Task):
+    """Wrist within 20 cm of the object, and hand and object in contact (paper App. C.4)."""
+
+    name = "grasp"
+    threshold = 0.20
+
+    def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
+        """The distance from wrist to object, and contact, decide."""
+        distance = float(np.linalg.norm(simulation.keypoints[0] - simulation.object_position(target)))
+        return Outcome(distance < self.threshold and simulation.hand_touches(target), distance)
+
+    def _stage(self, simulation: Simulation, target: str, rng: np.random.Generator) -> Callable[[Expert], None]:
+        rise = rng.uniform(0.10, 0.16)
+        plan = next(top_grasps(simulation, target, rng, rise), None)
+        if plan is None:
+            raise Rejected("no reachable grasp")
+        # The start is near the standoff, not on it, so that no fixed motion solves every trial.
+        ik = ArmIK(simulation)
+        simulation.set_joints(np.concatenate([plan.standoff, plan.open_hand]))
+        wrist = simulation.keypoints[0] + rng.uniform([-0.04, -0.04, -0.01], [0.04, 0.04, 0.04])
+        arm = ik.solve(wrist, plan.turn, plan.standoff)
+        if arm is None:
+            raise Rejected("no reachable start")
+        simulation.set_joints(np.concatenate([arm, plan.open_hand]))
+        Expert(simulation).hold(5)
+
+        def solve(expert: Expert) -> None:
+            expert.grasp(plan)
+
+        return solve
+
+    def _check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+        if not NEAREST <= outcome.distance <= FARTHEST:
+            raise Rejected("start too near the object or too far")
+        if sim.hand_touches():
+            raise Rejected("the hand touches an object at the start")
+
+    def _check(self, sim: Simulation, trial: Trial, goal: Goal, before: np.ndarray) -> None:
+        if np.linalg.norm(goal.keypoints[0] - goal.object_position) > GOAL_DISTANCE:
+            raise Rejected("the wrist is far from the object in the goal")
+        super()._check(sim, trial, goal, before)

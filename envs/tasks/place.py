@@ -1,0 +1,74 @@
+"""Place: carry the object in the hand to where the goal image shows it."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..motion.expert import Expert
+from ..motion.grasp import object_points, top_grasps
+from ..simulation import Simulation
+from ..trial import Trial
+from .base import Goal, Outcome, Rejected, Task
+
+LEAST, MOST = 0.20, 0.40
+"""Range of the distance the object is to be carried, in m."""
+LOW, HIGH = np.array([0.55, -0.48]), np.array([0.82, 0.08])
+"""Corners (x, y) of the part of the counter that goals lie on, in the base frame, in m."""
+
+
+class Place(Task):
+    """Object within 10 cm of its position in the goal (paper App. C.4)."""
+
+    name = "place"
+    threshold = 0.10
+
+    def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
+        """The distance of the object to its place in the goal decides."""
+        distance = float(np.linalg.norm(simulation.object_position(target) - goal.object_position))
+        return Outcome(distance < self.threshold, distance)
+
+    def _stage(self, simulation: Simulation, target: str, rng: np.random.Generator) -> Callable[[Expert], None]:
+        plan = next(top_grasps(simulation, target, rng), None)
+        if plan is None:
+            raise Rejected("no reachable grasp")
+        table = object_points(simulation, target)[:, 2].min()
+        expert = Expert(simulation)
+        expert.grasp(plan)
+        lift = rng.uniform(0.08, 0.16)
+        if not expert.carry(plan.wrist + [0, 0, lift], plan):
+            raise Rejected("no reachable lift")
+        expert.hold(8)
+        bottom = object_points(simulation, target)[:, 2].min() - table
+        if not simulation.hand_touches(target) or bottom < 0.04:
+            raise Rejected("the object was not lifted")
+        here = simulation.object_position(target)
+        drop = bottom - rng.uniform(0.008, 0.03)
+        for _ in range(30):
+            there = rng.uniform(LOW, HIGH)
+            move = np.array([*(there - here[:2]), -drop])
+            others = [simulation.object_position(n)[:2] for n in simulation.objects[1:]]
+            clear = all(np.linalg.norm(there - other) > 0.16 for other in others)
+            if clear and LEAST + 0.01 < np.linalg.norm(move) < MOST:
+                break
+        else:
+            raise Rejected("no free place on the counter")
+        wrist = simulation.keypoints[0] + move
+
+        def solve(expert: Expert) -> None:
+            # First over, then down, so that the object does not sweep others off the counter.
+            over = simulation.keypoints[0] + [move[0], move[1], 0.0]
+            if not expert.carry(over, plan) or not expert.carry(wrist, plan):
+                raise Rejected("no reachable goal")
+            expert.hold(5)
+
+        return solve
+
+    def _check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+        if outcome.distance < LEAST:
+            raise Rejected("start too near the goal")
+        if not sim.hand_touches(target):
+            raise Rejected("the object is not in the hand")
+
+    def _check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
+        if np.linalg.norm(sim.object_position(trial.target) - before) > 0.02 or not sim.hand_touches(trial.target):
+            raise Rejected("the object slips while the hand holds still")

@@ -1,0 +1,37 @@
+"""Writes and reads H.264 videos."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+
+
+def write_video(path: Path, frames: Sequence[np.ndarray], fps: int = 10, crf: int = 20) -> None:
+    """Write an mp4, complete or not at all; the same frames give the same bytes.
+
+    Args:
+        path: The mp4; its folder is made.
+        frames: (height, width, 3) uint8 RGB each, of even size.
+        fps: Frames a second; the environment's control rate plays in real time.
+        crf: x264's constant rate factor; smaller is better and larger.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.tmp.mp4")
+    with av.open(str(partial), "w") as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        # One thread: x264's output depends on the number of threads.
+        stream.thread_count = 1
+        stream.options = {"crf": str(crf), "g": "10", "preset": "veryfast"}
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        container.mux(stream.encode())
+    partial.replace(path)
+
+
+def read_video(path: Path) -> np.ndarray:
+    """All frames (n, height, width, 3) uint8 RGB of a video."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])

@@ -1,0 +1,188 @@
+import numpy as np
+import pytest
+import torch
+from dexbench.agents.dexwm.checkpoint import load_model, save_model, save_tensors
+from dexbench.agents.dexwm.config import ModelConfig
+from dexbench.agents.dexwm.encoder import CompactEncoder, PixelDecoder, downsample
+from dexbench.agents.dexwm.keypoint_head import keypoint_loss, project, soft_argmax
+from dexbench.agents.dexwm.layers import attention
+from dexbench.agents.dexwm.model import DexWMModel, hand_action
+from dexbench.agents.dexwm.predictor import Predictor
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.robot import INIT_JOINTS
+from dexbench.envs.errors import UserError
+from synthetic_store import keypoints_of
+
+SMALL = ModelConfig(predictor_dim=48, predictor_blocks=2, predictor_heads=3, encoder_blocks=1)
+
+
+def busy_predictor(config=SMALL):
+    """A predictor whose zero-initialised layers are not zero."""
+    torch.manual_seed(0)
+    predictor = Predictor(config)
+    for param in predictor.parameters():
+        torch.nn.init.normal_(param, std=0.1)
+    return predictor
+
+
+def states(*shape):
+    return torch.randn(*shape, SMALL.tokens, SMALL.latent_dim)
+
+
+def test_predictor_starts_at_zero_with_identity_blocks():
+    predictor = Predictor(SMALL)
+    assert predictor(states(2, 3), torch.randn(2, 3, 132)).abs().max() == 0
+    tokens = torch.randn(2, 1, SMALL.tokens, 48)
+    key, value = predictor.blocks[0].history(tokens[:, 0])
+    after = predictor.blocks[0](tokens, torch.randn(2, 1, 48), key, value)
+    assert torch.equal(after, tokens)
+
+
+@torch.no_grad()
+def test_shared_history_equals_plain_repeated_computation():
+    predictor = busy_predictor()
+    history, actions = states(1, 2), torch.randn(5, 3, 132)
+    shared = predictor.rollout(predictor.encode_history(history), history[:, -1], actions)
+    for candidate in range(5):
+        frames = history
+        for step in range(3):
+            action = actions[candidate, step][None, None]
+            plain = predictor.predict(predictor.encode_history(frames), frames[:, -1:], action)
+            assert torch.allclose(shared[candidate, step], plain[0, 0], atol=1e-4)
+            frames = torch.cat([frames, plain], 1)
+
+
+@torch.no_grad()
+def test_teacher_forcing_equals_one_step_at_a_time_and_sees_no_future():
+    predictor = busy_predictor()
+    clip, actions = states(2, 3), torch.randn(2, 3, 132)
+    together = predictor(clip, actions)
+    for g in range(3):
+        past = predictor.encode_history(clip[:, : g + 1])
+        alone = predictor.predict(past, clip[:, g : g + 1], actions[:, g : g + 1])
+        assert torch.allclose(together[:, g], alone[:, 0], atol=1e-4)
+    changed = torch.cat([clip[:, :2], states(2, 1)], 1)
+    assert torch.allclose(predictor(changed, actions)[:, :2], together[:, :2], atol=1e-5)
+    assert not torch.allclose(predictor(changed, actions)[:, 2], together[:, 2], atol=1e-2)
+
+
+@torch.no_grad()
+def test_predictions_depend_on_action_and_on_the_first_frame():
+    predictor = busy_predictor()
+    clip, actions = states(1, 2), torch.randn(1, 2, 132)
+    base = predictor(clip, actions)[:, 1]
+    assert not torch.allclose(predictor(clip, actions * 2)[:, 1], base, atol=1e-3)
+    other = torch.cat([states(1, 1), clip[:, 1:]], 1)
+    assert not torch.allclose(predictor(other, actions)[:, 1], base, atol=1e-4)
+
+
+def test_too_long_a_history_is_refused():
+    with pytest.raises(ValueError, match="at most 8"):
+        Predictor(SMALL).encode_history(states(1, 9))
+
+
+def test_explicit_attention_equals_fused():
+    query, key, value = torch.randn(3, 4, 2, 5, 8).unbind(0)
+    with torch.no_grad():
+        fused = attention(query, key, value)
+        shared = attention(query, key[:1], value[:1])
+    assert torch.allclose(attention(query, key, value), fused, atol=1e-5)
+    assert torch.allclose(attention(query, key[:1], value[:1]), shared, atol=1e-5)
+
+
+def test_encoder_is_normalised_and_local_layout_is_row_major():
+    encoder = CompactEncoder(SMALL)
+    images = torch.randint(0, 255, (2, 112, 196, 3), dtype=torch.uint8)
+    latent = encoder(images)
+    assert latent.shape == (2, 112, 128)
+    assert latent.mean(-1).abs().max() < 1e-4
+    assert torch.allclose(latent.square().mean(-1), torch.ones(2, 112), atol=1e-2)
+    patches = PixelDecoder(SMALL).patches(images)
+    assert torch.equal(patches[0, 15].reshape(14, 14, 3), images[0, 14:28, 14:28])
+    # A token's own 14x14 pixels must reach it more than those of a distant token.
+    encoder.blocks = torch.nn.Identity()
+    changed = images.clone()
+    changed[0, 14:28, 14:28] = 0
+    moved = (encoder(changed)[0] - encoder(images)[0]).norm(dim=-1)
+    assert moved.argmax() == 15
+
+
+def test_downsample_averages_and_refuses_other_sizes():
+    pixels = np.arange(224 * 392 * 3, dtype=np.uint64).reshape(224, 392, 3) * 7 % 256
+    small = downsample(pixels.astype(np.uint8))
+    expected = np.floor(pixels.reshape(112, 2, 196, 2, 3).mean((1, 3)) + 0.5)
+    assert np.array_equal(small, expected.astype(np.uint8))
+    with pytest.raises(ValueError, match="224x392"):
+        downsample(np.zeros((100, 100, 3), np.uint8))
+
+
+def test_soft_argmax_decodes_a_rendered_heat_map():
+    points = torch.from_numpy(keypoints_of(INIT_JOINTS)[None, :17])
+    pixels, visible = project(points)
+    assert visible.all()
+    u, v = (torch.arange(98) + 0.5) * 4, (torch.arange(56) + 0.5) * 4
+    squared = (u - pixels[..., :1, None]) ** 2 + (v[:, None] - pixels[..., 1:, None]) ** 2
+    logits = (-squared / (2 * 4.8**2)).unflatten(2, (8, 7)).unflatten(4, (14, 7))
+    logits = logits.permute(0, 2, 4, 1, 3, 5)  # (B, rows, columns, K, s, s)
+    depths = points[..., 2][:, None, None].expand(1, 8, 14, 17)
+    answer = soft_argmax(logits, depths)
+    assert (answer.pixels - pixels).abs().max() < 0.3
+    assert (answer.points() - points).norm(dim=-1).max() < 0.003
+    maps = answer.heatmaps()
+    assert maps.shape == (1, 17, 56, 98) and torch.allclose(maps.sum((2, 3)), torch.ones(1, 17))
+    peak = maps[0, 0].argmax()
+    assert (int(peak % 98), int(peak // 98)) == tuple(int(x / 4) for x in pixels[0, 0])
+    # The loss is lowest where target and answer agree, and ignores what is out of view.
+    wrong = points + torch.tensor([0.05, 0, 0])
+    hidden = points + torch.tensor([5.0, 0, 0])
+    assert keypoint_loss(answer, points) < keypoint_loss(answer, wrong)
+    assert keypoint_loss(answer, hidden) == 0
+
+
+def test_hand_action_layout():
+    before, after = torch.zeros(21, 3), torch.arange(63.0).reshape(21, 3)
+    action = hand_action(before, after)
+    assert action[:63].abs().max() == 0 and action[126:].abs().max() == 0
+    assert torch.equal(action[63:126], torch.arange(63.0))
+
+
+def test_projection_is_the_cameras():
+    points = torch.from_numpy(keypoints_of(INIT_JOINTS))
+    assert torch.allclose(project(points)[0], camera.project(points))
+
+
+def test_weights_round_trip(tmp_path):
+    path = tmp_path / "a.safetensors"
+    model = DexWMModel(SMALL)
+    digest = save_model(path, model, {"seed": 1})
+    loaded, again = load_model(path)
+    assert digest == again and loaded.config == SMALL
+    image = torch.randint(0, 255, (1, 112, 196, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.allclose(loaded.encoder(image), model.encoder(image), atol=0.02)
+    assert save_model(tmp_path / "b.safetensors", model, {"seed": 1}) == digest
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "garbage", "format", "tensor", "nan"])
+def test_damaged_weights_are_named(tmp_path, damage):
+    path = tmp_path / "a.safetensors"
+    model = DexWMModel(SMALL)
+    save_model(path, model)
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "garbage":
+        path.write_bytes(b"\0" * 100)
+    elif damage == "format":
+        save_tensors(path, model.state_dict(), {"format": "other"})
+    elif damage == "tensor":
+        wider = DexWMModel(ModelConfig(predictor_blocks=1))
+        save_tensors(path, wider.state_dict(), {"format": "dexbench-dexwm-1",
+                                                "config": SMALL.to_json()})  # fmt: skip
+    else:
+        with torch.no_grad():
+            model.encoder.position[0, 0] = torch.nan
+        save_model(path, model)
+    with pytest.raises(UserError, match="a.safetensors"):
+        load_model(path)

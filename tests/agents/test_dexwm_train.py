@@ -1,0 +1,158 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from dexbench.agents.dexwm.agent import COSTS, DexWM
+from dexbench.agents.dexwm.config import ModelConfig
+from dexbench.agents.dexwm.data import GAPS, load_episodes
+from dexbench.agents.dexwm.train import TrainConfig, train
+from dexbench.agents.planning.cem import CEMConfig
+from dexbench.agents.reference.keypoint_fk import KeypointFK
+from dexbench.envs.embodiment.robot import INIT_JOINTS
+from dexbench.envs.errors import UserError
+from dexbench.envs.seeding import rng
+from synthetic_store import keypoints_of, picture, write_store
+
+SMALL = ModelConfig(
+    predictor_dim=48, predictor_blocks=2, encoder_blocks=1, head_blocks=1, encoder_width=16
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("store") / "set")
+
+
+def config(store, out, **changes):
+    base = TrainConfig(
+        data=(store,), out=out, steps=(8, 5, 5), images=6, clips=2, threads=1, progress=False,
+        dtype="float32", model=SMALL, checkpoint_every=3, validation_windows=2,
+    )  # fmt: skip
+    return dataclasses.replace(base, **changes)
+
+
+def losses(out):
+    rows = (out.with_name(out.name + ".work") / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(row) for row in rows]
+    return [(r["stage"], r["step"], r["loss"]) for r in rows if "loss" in r]
+
+
+@pytest.fixture(scope="module")
+def trained(store, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "w.safetensors"
+    return out, train(config(store, out))
+
+
+def test_reader_decodes_once_and_holds_out_whole_episodes(store, tmp_path):
+    episodes = load_episodes([store], tmp_path, progress=False)
+    assert episodes.frames.shape == (96, 112, 196, 3)
+    assert episodes.validation.sum() >= 1 and (~episodes.validation).sum() >= 1
+    written = (tmp_path / "frames.u8").stat().st_mtime_ns
+    load_episodes([store], tmp_path, progress=False)
+    assert (tmp_path / "frames.u8").stat().st_mtime_ns == written
+    # The dots are where the keypoints of the same frame are.
+    for frame in (0, 23, 24, 95):
+        expected = picture(episodes.keypoints[frame]).astype(int)[1::2, 1::2]
+        assert np.abs(episodes.frames[frame].astype(int) - expected).mean() < 6
+
+
+def test_windows_stay_inside_their_episode_and_split(store, tmp_path):
+    episodes = load_episodes([store], tmp_path, progress=False)
+    index = episodes.windows(rng("test"), 500)
+    episode = index // 24
+    assert (episode == episode[:, :1]).all() and not episodes.validation[episode].any()
+    gaps = np.diff(index, axis=1)
+    assert gaps.min() >= 1 and gaps.sum(1).max() <= 23 and len(np.unique(gaps)) > 8
+    longest = np.diff(episodes.windows(rng("test"), 9, planner_share=1.0), axis=1)
+    assert (longest == 7).all()  # (24 - 1) // 3
+    single = np.diff(episodes.windows(rng("test"), 500, steps=1), axis=1)
+    assert (single.min(), single.max()) == GAPS
+    held_out = episodes.windows(rng("test"), 50, validation=True) // 24
+    assert episodes.validation[held_out].all()
+
+
+def test_bad_stores_are_named(store, tmp_path):
+    with pytest.raises(UserError, match="manifest.jsonl"):
+        load_episodes([tmp_path], tmp_path / "cache", progress=False)
+    (tmp_path / "manifest.jsonl").write_text("{\n")
+    with pytest.raises(UserError, match="line 1"):
+        load_episodes([tmp_path], tmp_path / "cache", progress=False)
+
+
+def test_training_lowers_the_loss(store, tmp_path):
+    out = tmp_path / "w.safetensors"
+    train(config(store, out, steps=(25, 25, 1), rates=(3e-3, 3e-3, 1e-3)))
+    for stage in ("encoder", "predictor"):
+        values = [value for name, _, value in losses(out) if name == stage]
+        assert np.mean(values[-4:]) < 0.8 * np.mean(values[:3])
+
+
+def test_resumed_training_gives_the_same_losses_and_weights(store, trained, tmp_path):
+    out, result = trained
+    again = tmp_path / "w.safetensors"
+    stops = iter([("encoder", 5), ("encoder", 7), ("predictor", 4), ("rollout", 4), None])
+    stop = None
+
+    def interrupt(row):
+        if stop == (row["stage"], row["step"]):
+            raise KeyboardInterrupt
+
+    for stop in stops:
+        if stop is None:
+            assert train(config(store, again), interrupt)["weights_hash"] is not None
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                train(config(store, again), interrupt)
+    assert losses(again) == losses(out)
+    assert again.read_bytes()[-4096:] == out.read_bytes()[-4096:]  # the last tensors
+    assert result["ratio_1"] > 0
+
+
+def test_a_checkpoint_of_another_run_is_refused(store, trained):
+    with pytest.raises(UserError, match="other data, seed"):
+        train(config(store, trained[0], seed=1))
+
+
+def observation(steps_left=60):
+    joints = INIT_JOINTS.astype(np.float32)
+    keypoints = keypoints_of(joints)
+    return {
+        "pixels": picture(keypoints), "goal": picture(keypoints + 0.03),
+        "agent_pos": joints, "agent_target": joints, "keypoints": keypoints,
+        "steps_left": np.array([steps_left]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("cost", sorted(COSTS))
+@pytest.mark.parametrize("task", ["reach", "grasp"])
+def test_dexwm_plans_with_trained_weights(trained, cost, task):
+    agent = DexWM(weights=trained[0], cost=cost, dtype="float32", cem=CEMConfig(16, 4, 3), tile=8)
+    runs = []
+    for _ in range(2):
+        agent.reset(task, 3)
+        runs.append(np.stack([agent.act(observation(left)) for left in (60, 40, 20)]))
+    assert runs[0].shape == (3, 20, 23) and np.array_equal(*runs)
+    assert len(agent.weights_hash) == 64 and agent.metadata["dtype"] == "float32"
+    assert agent.last_plan.elite_costs[-1] <= agent.last_plan.elite_costs[0]
+
+
+def test_dexwm_cost_is_invariant_to_the_tile(trained):
+    costs = []
+    for tile in (4, 12):
+        agent = DexWM(weights=trained[0], dtype="float32", tile=tile)
+        agent.reset("reach", 0)
+        context = agent.observe(observation())
+        draws = torch.from_numpy(rng("tile").normal(0, 0.2, (12, 3, 23)).astype(np.float32))
+        with torch.inference_mode():
+            costs.append(agent.cost(draws + torch.tensor(INIT_JOINTS).float(), context))
+    assert torch.allclose(*costs, rtol=1e-4) and costs[0].std() > 0
+
+
+def test_keypoint_fk_detects_the_goal_once_a_trial(trained):
+    agent = KeypointFK(weights=trained[0])
+    agent.reset("reach", 0)
+    goal = agent.goal_keypoints(observation())
+    assert goal.shape == (17, 3) and goal is agent.goal_keypoints(observation())
+    assert agent.act(observation()).shape == (20, 23)

@@ -1,0 +1,200 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from dexbench.agents.planning.cem import CEMConfig, cem, in_tiles, noise
+from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
+from dexbench.agents.planning.waypoint_agent import PLANNERS, WaypointAgent
+from dexbench.agents.planning.waypoints import RampConfig, ramp
+from dexbench.agents.reference.kinematic import KeypointPlanner, Kinematic
+from dexbench.agents.reference.prior import Prior
+from dexbench.agents.reference.random import Random
+from dexbench.envs.embodiment.robot import INIT_JOINTS, LOWER, UPPER
+from dexbench.envs.seeding import rng
+from synthetic_store import KINEMATICS, keypoints_of
+
+LOW, HIGH = torch.tensor(LOWER).float(), torch.tensor(UPPER).float()
+START = INIT_JOINTS.astype(np.float32)
+
+
+def observation(target=START, steps_left=60):
+    return {
+        "agent_pos": target,
+        "agent_target": target,
+        "keypoints": keypoints_of(target),
+        "steps_left": np.array([steps_left]),
+    }
+
+
+def play(agent, task="reach", seed=0, start=START):
+    agent.reset(task, seed)
+    obs, rows = observation(start), []
+    for left in (60, 40, 20):
+        chunk = agent.act({**obs, "steps_left": np.array([left])})
+        assert chunk.shape == (20, 23) and chunk.dtype == np.float32
+        assert (chunk >= LOWER.astype(np.float32)).all()
+        assert (chunk <= UPPER.astype(np.float32)).all()
+        obs = observation(chunk[-1])
+        rows.append(chunk)
+    return np.concatenate(rows)
+
+
+class ToGoal(KeypointPlanner):
+    def __init__(self, goal, **kwargs):
+        super().__init__(**kwargs)
+        self.goal = torch.from_numpy(keypoints_of(goal)[:17])
+
+    def goal_keypoints(self, obs):
+        return self.goal
+
+
+def goal_near(seed):
+    draw = rng("goal", seed).normal(0, 1, 23) * np.r_[np.full(7, 0.3), np.full(16, 0.2)]
+    return np.clip(INIT_JOINTS + draw, LOWER, UPPER).astype(np.float32)
+
+
+def test_cem_finds_the_minimum_of_a_quadratic():
+    goal = torch.linspace(-1, 1, 6).reshape(2, 3)
+    result = cem(
+        lambda x: (x - goal).square().sum((1, 2)), torch.zeros(2, 3), torch.ones(2, 3),
+        -2 * torch.ones(3), 2 * torch.ones(3), seed=1, config=CEMConfig(128, 10, 15),
+    )  # fmt: skip
+    assert (result.mean - goal).abs().max() < 0.05
+    assert result.elite_costs[-1] < result.elite_costs[0] / 50
+
+
+def test_cem_refits_to_elites_with_population_std():
+    seen = []
+
+    def cost(x):
+        seen.append(x)
+        return x.sum((1, 2))
+
+    bound = torch.full((1,), 9.0)
+    result = cem(cost, torch.zeros(1, 1), torch.ones(1, 1), -bound, bound, 3,
+                 config=CEMConfig(20, 4, 1))  # fmt: skip
+    elites = seen[0].flatten().sort().values[:4]
+    assert torch.equal(seen[0].flatten(), noise((20, 1, 1), 3, 0, 0).flatten())
+    assert torch.allclose(result.mean.flatten(), elites.mean())
+    assert torch.allclose(result.std.flatten(), (elites - elites.mean()).square().mean().sqrt())
+    assert torch.equal(result.best.flatten(), elites[:1])
+
+
+def test_cem_clips_to_limits_and_survives_nan_costs():
+    seen = []
+
+    def cost(x):
+        seen.append(x)
+        return torch.where(torch.arange(len(x)) % 2 == 0, torch.nan, x.sum((1, 2)))
+
+    mean, std = torch.zeros(1, 2), torch.ones(1, 2) * 5
+    result = cem(cost, mean, std, -torch.ones(2), torch.ones(2), 0)
+    assert max(x.abs().max() for x in seen) == 1
+    assert result.mean.isfinite().all()
+
+
+def test_noise_depends_on_every_key():
+    base = noise((4, 3), 1, 0, 0)
+    assert torch.equal(base, noise((4, 3), 1, 0, 0))
+    assert not any(torch.equal(base, noise((4, 3), *k)) for k in [(2, 0, 0), (1, 1, 0), (1, 0, 1)])
+
+
+def test_in_tiles_evaluates_whole_tiles_only():
+    shapes = []
+
+    def function(x):
+        shapes.append(len(x))
+        return x.sum(-1)
+
+    x = torch.arange(21.0).reshape(7, 3)
+    assert torch.equal(in_tiles(function, x, 4), x.sum(-1)) and shapes == [4, 4]
+
+
+@pytest.mark.parametrize("bad", [{"elites": 0}, {"elites": 99}, {"iterations": 0}])
+def test_cem_config_refuses_nonsense(bad):
+    with pytest.raises(ValueError, match="elites"):
+        CEMConfig(**bad)
+
+
+def test_ramp_bounds_speed_moves_arm_before_hand_and_holds():
+    waypoint = START + np.r_[np.full(7, 0.6), np.full(16, 0.4)].astype(np.float32)
+    rows = np.vstack([START, ramp(START, waypoint)])
+    config, change = RampConfig(), np.abs(np.diff(rows, axis=0)) * 10
+    assert change[:, :7].max() <= config.arm_speed + 1e-4
+    assert change[:, 7:].max() <= config.hand_speed + 1e-4
+    assert np.abs(change[: config.hand_start, 7:]).max() == 0
+    assert change[config.arm_end :, :7].max() < 1e-5  # the arm holds
+    np.testing.assert_allclose(rows[-1], waypoint, atol=1e-6)
+
+
+def test_ramp_too_far_for_its_speed_stops_short():
+    rows = ramp(START, START + 10)
+    assert np.abs(np.diff(rows, axis=0)).max() * 10 <= 3.0 + 1e-4
+    assert (rows[-1, :7] < START[:7] + 3.1).all()
+
+
+def test_fk_cem_reaches_reachable_goals():
+    config = PLANNERS["compact"]
+    for seed in range(4):
+        goal = goal_near(seed)
+        agent = ToGoal(goal, cem=CEMConfig(128, 10, 12), step_weights=config.step_weights)
+        final = play(agent, seed=seed)[-1]
+        error = np.linalg.norm(keypoints_of(final) - keypoints_of(goal), axis=-1).mean()
+        assert error < 0.02
+
+
+def test_planner_is_invariant_to_the_tile_size():
+    goal = goal_near(7)
+    plans = [play(ToGoal(goal, tile=tile)) for tile in (64, 24)]
+    np.testing.assert_allclose(*plans, atol=1e-4)
+
+
+def test_same_seed_same_plan_whatever_was_played_before():
+    agent = ToGoal(goal_near(1))
+    first = play(agent, seed=5)
+    other = play(agent, seed=6)
+    assert np.array_equal(play(agent, seed=5), first) and not np.array_equal(first, other)
+
+
+def test_prior_holds_or_plays_the_dummy_grasp():
+    assert np.array_equal(play(Prior(), "reach"), np.tile(START, (60, 1)))
+    rows = play(Prior(), "grasp", start=DUMMY_GRASP[0].astype(np.float32))
+    reached = np.abs(rows[[19, 39, 59]] - DUMMY_GRASP).max()
+    assert reached < 1e-5
+
+
+def test_random_is_one_draw_of_the_initial_distribution():
+    agent = Random()
+    rows = play(agent, "place", seed=2)
+    drawn = START + noise((3, 23), 2, 0, 0)[0].numpy() * np.r_[np.full(7, 0.3), np.full(16, 0.01)]
+    np.testing.assert_allclose(rows[19], np.clip(drawn, LOWER, UPPER), atol=1e-5)
+
+
+def test_sigma_is_reinflated_only_if_asked():
+    for reinflate in (True, False):
+        agent = ToGoal(goal_near(2), reinflate=reinflate)
+        agent.reset("reach", 0)
+        agent.act(observation())
+        _, std = agent.initial(observation(), 2)
+        assert (float(std[0, 0]) == pytest.approx(0.3)) == reinflate
+
+
+def test_kinematic_is_privileged_and_reaches_the_environments_goal():
+    agent, goal = Kinematic(cem=CEMConfig(128, 10, 12)), goal_near(3)
+    assert agent.privileged
+    with pytest.raises(ValueError, match="reset before bind"):
+        agent.bind(SimpleNamespace(goal=None))
+    base = KINEMATICS.keypoints(torch.from_numpy(goal)).numpy()
+    agent.bind(SimpleNamespace(goal=SimpleNamespace(keypoints=base)))
+    error = np.linalg.norm(keypoints_of(play(agent)[-1]) - keypoints_of(goal), axis=-1).mean()
+    assert error < 0.02
+
+
+def test_bad_settings_are_named():
+    with pytest.raises(ValueError, match="unknown planner 'huge'"):
+        WaypointAgent("huge")
+    with pytest.raises(ValueError, match="execute"):
+        WaypointAgent(execute="worst")
+    with pytest.raises(ValueError, match="unknown task 'lift'"):
+        Prior().reset("lift", 0)

@@ -1,0 +1,92 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dexbench.agents.base import Agent, check_chunk
+from dexbench.agents.registry import AGENTS, find_agent, make_agent
+from dexbench.envs.errors import UserError
+
+
+def test_hold_repeats_the_target() -> None:
+    agent, spec = make_agent("hold", chunk=7)
+    assert isinstance(agent, Agent) and spec.name == "hold" and not spec.privileged
+    target = np.arange(23, dtype=np.float32)
+    chunk = agent.act({"agent_target": target, "agent_pos": np.zeros(23, np.float32)})
+    assert chunk.shape == (7, 23) and chunk.dtype == np.float32
+    assert (chunk == target).all()
+
+
+def test_only_the_ceilings_are_privileged() -> None:
+    assert {name for name, spec in AGENTS.items() if spec.privileged} == {"kinematic", "expert"}
+    assert all(name == spec.name and spec.description for name, spec in AGENTS.items())
+
+
+@pytest.mark.parametrize("name", ["", "nosuch", "a b:C", "module:", ":Class", "a:b:c", "../x:C"])
+def test_unknown_names_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match="there is no agent"):
+        find_agent(name)
+
+
+def test_a_module_in_the_current_folder_is_found(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "here_only.py").write_text(
+        "class Mine:\n"
+        "    privileged = True\n"
+        "    metadata = {'pretraining': 'videos'}\n"
+        "    def reset(self, task, seed): ...\n"
+        "    def act(self, obs): ...\n"
+        "    def bind(self, env): ...\n"
+        "class Blind:\n"
+        "    privileged = True\n"
+        "    reset = act = Mine.reset\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    _, spec = make_agent("here_only:Mine")
+    assert spec.privileged and spec.pretraining == "videos"
+    with pytest.raises(UserError, match="no method bind"):
+        make_agent("here_only:Blind")
+
+
+@pytest.mark.parametrize(
+    ("chunk", "message"),
+    [
+        (np.zeros(23), r"wrap a single target"),
+        (np.zeros((0, 23)), "k >= 1"),
+        (np.zeros((2, 22)), r"\(2, 22\)"),
+        (None, "shape"),
+        (np.full((2, 23), "x"), "dtype"),
+        (np.full((2, 23), np.inf), "inf for joint 0 in row 0"),
+    ],
+)
+def test_bad_chunks_are_named(chunk: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_chunk(chunk)
+
+
+def test_importing_dexbench_registers_the_tasks_cheaply() -> None:
+    code = (
+        "import sys, os, gymnasium, dexbench, dexbench.agents.registry\n"
+        "ids = [i for i in gymnasium.registry if i.startswith('dexbench/')]\n"
+        "assert ids == ['dexbench/Reach-v1', 'dexbench/Grasp-v1', 'dexbench/Place-v1'], ids\n"
+        "assert not {'torch', 'mujoco'} & set(sys.modules)\n"
+        "print(os.environ.get('MUJOCO_GL'))"
+    )
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL")
+    bare = {key: value for key, value in os.environ.items() if key not in names}
+    for extra, expected in [
+        ({}, "egl"),
+        ({"DISPLAY": ":0"}, "None"),
+        ({"MUJOCO_GL": "osmesa"}, "osmesa"),
+    ]:
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**bare, **extra},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert result.stdout.strip() == expected

@@ -1,0 +1,83 @@
+import importlib
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import fake
+import pytest
+from dexbench.bench import cli, runner
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "Backend", lambda: fake.BACKEND)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run --agent nosuch --task reach", "there is no agent 'nosuch'; choose one of hold,"),
+        ("run --agent hodl --task reach", "did you mean 'hold'?"),
+        ("run --agent hold --task juggle", "juggle"),
+        ("run --agent hold --task reach --trials x", "--trials"),
+        ("run --agent hold --task reach --trials 0", "--trials is 0, expected at least 1"),
+        ("run --agent hold --task reach --trials 13", "suite v0 has 12 reach trials"),
+        ("run --agent hold --task reach --bogus 3", "--bogus"),
+        ("run --agent hold", "--task"),
+        ("leaderbord", "did you mean 'leaderboard'?"),
+        ("fly", "there is no command 'fly'; choose one of run, leaderboard"),
+        ("leaderboard --ledgers nowhere", "no trials in nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(
+    words: str, message: str, capsys: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words.split())
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2 and out == ""
+    assert err.startswith("dexbench: error: ") and err.count("\n") == 1
+    assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_run_and_leaderboard_end_to_end(capsys: Any, tmp_path: Path) -> None:
+    cli.main(["run", "--agent", "hold", "--task", "reach", "--trials", "2"])
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ["agent", "task", "success"]
+    assert line.split()[:2] == ["hold", "reach"] and "/2" in line
+    cli.main(["leaderboard", "--ledgers", "runs"])
+    assert capsys.readouterr().out.splitlines() == [header, line]
+    assert (tmp_path / "runs/leaderboard.csv").read_text().count("\n") == 2
+
+
+def test_every_command_has_help(capsys: Any) -> None:
+    for name, (target, summary) in cli.COMMANDS.items():
+        module, _, function_name = target.partition(":")
+        function = getattr(importlib.import_module(module), function_name)
+        hints = get_type_hints(function)
+        assert summary and set(hints) - {"return"}
+        with pytest.raises(SystemExit) as stop:
+            cli.main([*name.split(), "--help"])
+        assert stop.value.code == 0
+        assert f"usage: dexbench {name}" in capsys.readouterr().out
+
+
+def test_help_is_quick_and_imports_no_simulator() -> None:
+    code = (
+        "import sys; from dexbench.bench import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "heavy = {'torch', 'mujoco', 'robosuite', 'pandas', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 0.5  # The processor's time: the clock's depends on who else is busy.

@@ -1,0 +1,113 @@
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dexbench.bench.leaderboard import COLUMNS, LeaderboardConfig, derive, main
+from dexbench.bench.summary import text_table
+from dexbench.envs.errors import UserError
+
+
+def write_ledger(
+    folder: Path, agent: str, task: str, successes: int, trials: int = 4, **changes: Any
+) -> None:
+    rows = [
+        {
+            "agent": agent,
+            "task": task,
+            "suite": "v0",
+            "suite_hash": "abc",
+            "trial": trial,
+            "success": trial < successes,
+            "held_at_end": trial < successes - 1,
+            "final_distance": 0.1 * trial,
+            "min_distance": 0.05 * trial,
+            "error": "RuntimeError: x" if trial == trials - 1 else None,
+            "weights_hash": None,
+            "agent_args": {},
+            "threads": 1,
+            "pretraining": "none",
+            "privileged": False,
+            "versions": {"dexbench": "0.1.0", "mujoco": "3.3.1"},
+            "timing": {"decisions": 3, "decision_s": 0.6},
+            **changes,
+        }
+        for trial in reversed(range(trials))
+    ]
+    path = folder / "v0" / agent / task / "trials.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
+    write_ledger(tmp_path, "hold", "reach", 0)
+    write_ledger(tmp_path, "dexwm", "reach", 3, weights_hash="feed")
+    write_ledger(tmp_path, "dexwm", "grasp", 1, weights_hash="feed")
+    main(LeaderboardConfig(tmp_path))
+    path = tmp_path / "leaderboard.csv"
+    data = path.read_bytes()
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        lines = list(reader)
+    assert tuple(reader.fieldnames or ()) == COLUMNS
+    assert [(line["agent"], line["task"]) for line in lines] == [
+        ("dexwm", "reach"),
+        ("hold", "reach"),
+        ("dexwm", "grasp"),
+    ]
+    assert lines[0] == {
+        "agent": "dexwm",
+        "task": "reach",
+        "trials": "4",
+        "successes": "3",
+        "rate": "0.75",
+        "ci_low": "0.3006",
+        "ci_high": "0.9544",
+        "median_final_distance_m": "0.15",
+        "held_at_end": "2",
+        "decision_seconds": "0.2",
+        "pretraining": "none",
+        "suite": "v0",
+        "suite_hash": "abc",
+        "weights_hash": "feed",
+        "privileged": "False",
+        "errors": "1",
+        "versions": "dexbench 0.1.0, mujoco 3.3.1",
+    }
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 4 and table[1].split()[:4] == ["dexwm", "reach", "3/4", "75.0%"]
+    main(LeaderboardConfig(tmp_path, csv=tmp_path / "sub/again.csv"))
+    assert (tmp_path / "sub/again.csv").read_bytes() == data
+
+
+def test_mixed_versions_of_others_than_mujoco_are_shown(tmp_path: Path) -> None:
+    write_ledger(tmp_path, "hold", "reach", 0, trials=1)
+    path = tmp_path / "v0/hold/reach/trials.jsonl"
+    row = json.loads(path.read_text())
+    row = {**row, "trial": 1, "versions": {"dexbench": "0.2.0", "mujoco": "3.3.1"}}
+    path.write_text(path.read_text() + json.dumps(row) + "\n")
+    (line,) = derive(tmp_path)
+    assert line["versions"] == "dexbench 0.1.0, mujoco 3.3.1 | dexbench 0.2.0, mujoco 3.3.1"
+    row["versions"]["mujoco"] = "3.4.0"
+    path.write_text(path.read_text().splitlines()[0] + "\n" + json.dumps(row) + "\n")
+    with pytest.raises(UserError, match="mujoco"):
+        derive(tmp_path)
+
+
+def test_what_cannot_be_a_leaderboard_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no trials in"):
+        derive(tmp_path)
+    write_ledger(tmp_path / "a", "hold", "reach", 0)
+    write_ledger(tmp_path / "b", "hold", "reach", 0)
+    with pytest.raises(UserError, match="two ledgers"):
+        derive(tmp_path)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/trials.jsonl").write_text('{"trial": 0}\n')
+    with pytest.raises(UserError, match="no ledger of this version"):
+        derive(tmp_path / "c")
+
+
+def test_text_table_aligns() -> None:
+    table = text_table(["name", "n"], [["a", "10"], ["longer", "5"]])
+    assert table == "name     n\na       10\nlonger   5"
