@@ -23,6 +23,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "suite build": ("dexbench.bench.suite_build:main", "draw, solve and freeze a suite's trials"),
     "train dexwm": ("dexbench.agents.dexwm.train:main", "train a compact DexWM"),
     "leaderboard": ("dexbench.bench.leaderboard:main", "derive the leaderboard from ledgers"),
+    "list": ("dexbench.bench.listing:main", "list tasks, agents and suites"),
+    "view": ("dexbench.bench.view:main", "draw trials: start, goal and the end reached"),
+    "speed": ("dexbench.bench.speed:main", "time control steps against robosuite's own"),
 }
 
 

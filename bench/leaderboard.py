@@ -23,6 +23,8 @@ class LeaderboardConfig:
     """Folder that is searched for trials.jsonl files."""
     csv: Path | None = None
     """Where to write the table; LEDGERS/leaderboard.csv by default."""
+    markdown: bool = False
+    """Print the table as the README shows it."""
 
 
 def derive(ledgers: Path) -> list[dict[str, Any]]:
@@ -72,7 +74,58 @@ def main(config: LeaderboardConfig) -> None:
     table = pandas.DataFrame(lines, columns=list(COLUMNS), dtype=object)
     table.to_csv(partial, index=False, lineterminator="\n")
     partial.replace(path)
-    print(score_table(lines))
+    print(markdown_table(lines) if config.markdown else score_table(lines))
+
+
+def markdown_table(lines: list[dict[str, Any]]) -> str:
+    """The leaderboard of one suite as Markdown, a line for each agent.
+
+    Args:
+        lines: As `derive` returns them.
+
+    Returns:
+        The table, no newline at the end: first the agents that see what everybody sees, then the
+        privileged ones in italics; within both, the most successes over all tasks first. A cell
+        has successes/trials, rate and 95% interval, and the median final distance.
+
+    Raises:
+        UserError: The lines are of several suites.
+    """
+    suites = sorted({line["suite"] for line in lines})
+    if len(suites) > 1:
+        raise UserError(f"--markdown shows one suite, but the ledgers hold {', '.join(suites)}")
+    agents: dict[str, dict[str, dict[str, Any]]] = {}
+    for line in lines:
+        agents.setdefault(line["agent"], {})[line["task"]] = line
+
+    def order(item: tuple[str, dict[str, dict[str, Any]]]) -> tuple[Any, ...]:
+        name, scores = item
+        privileged = any(line["privileged"] for line in scores.values())
+        return privileged, -sum(line["successes"] for line in scores.values()), name
+
+    table = [
+        f"| agent | {' | '.join(TASKS)} | s/decision | pre-training |",
+        f"|---|{'---:|' * len(TASKS)}---:|---|",
+    ]
+    for name, scores in sorted(agents.items(), key=order):
+        some = next(iter(scores.values()))
+        cells = [_cell(scores.get(task)) for task in TASKS]
+        times = [line["decision_seconds"] for line in scores.values()]
+        slowest = max((seconds for seconds in times if seconds is not None), default=None)
+        shown = f"*{name}*" if some["privileged"] else name
+        time = "-" if slowest is None else f"{slowest:.2f}"
+        table.append(f"| {shown} | {' | '.join(cells)} | {time} | {some['pretraining']} |")
+    return "\n".join(table)
+
+
+def _cell(line: dict[str, Any] | None) -> str:
+    if line is None:
+        return "-"
+    low, high = 100 * line["ci_low"], 100 * line["ci_high"]
+    return (
+        f"{line['successes']}/{line['trials']} = {100 * line['rate']:.0f}% [{low:.0f}, {high:.0f}]"
+        f" {100 * line['median_final_distance_m']:.1f} cm"
+    )
 
 
 def _line(rows: list[Row]) -> dict[str, Any]:

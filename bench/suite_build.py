@@ -52,7 +52,8 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
     # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
     with get_context("spawn").Pool(config.workers) as pool:
         results = pool.imap_unordered(_build_one, jobs)
-        for task, index, digest, reasons in tqdm(results, total=len(jobs), unit="trial", disable=None):
+        bar = tqdm(results, total=len(jobs), unit="trial", disable=None)
+        for task, index, digest, reasons in bar:
             hashes[task][index] = digest
             report[task].update(reasons)
             report[task]["accepted"] += 1
@@ -64,7 +65,8 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
 def main(config: SuiteBuildConfig) -> None:
     """Build a suite and print what was accepted and rejected."""
     for task, counts in build_suite(config).items():
-        print(task + ": " + ", ".join(f"{n} {why}" for why, n in sorted(counts.items(), key=lambda c: -c[1])))
+        often_first = sorted(counts.items(), key=lambda count: -count[1])
+        print(f"{task}: " + ", ".join(f"{number} {reason}" for reason, number in often_first))
 
 
 def _build_one(job: tuple[str, str, int, Path]) -> tuple[str, int, str, dict[str, int]]:

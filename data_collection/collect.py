@@ -39,16 +39,16 @@ def main(config: CollectConfig) -> None:
     """Collect until the set has the clips or hours asked for; resumes where it stopped.
 
     Raises:
-        UserError: Not exactly one of --episodes and --hours was given.
+        UserError: Not exactly one of --episodes and --hours was given, or too little.
     """
     if (config.episodes is None) == (config.hours is None):
         raise UserError("give either --episodes or --hours")
+    unit = "frame" if config.episodes is None else "episode"
+    goal = int((config.hours or 0) * 3600 * CONTROL_HZ) if unit == "frame" else config.episodes
+    if not goal or goal < 0:
+        raise UserError("--episodes or --hours must be positive")
     store = EpisodeStore(config.out, {"strategy": config.strategy, "seed": config.seed})
-    done: dict[int, list[dict[str, Any]]] = {}
-    for row in store.rows():
-        done.setdefault(row["scene"], []).append(row)
-    goal = config.episodes if config.episodes is not None else int(config.hours * 3600 * CONTROL_HZ)
-    unit = "episode" if config.episodes is not None else "frame"
+    done = _complete_scenes(store)
 
     def amount(rows: list[dict[str, Any]]) -> int:
         return len(rows) if unit == "episode" else sum(row["frames"] for row in rows)
@@ -61,6 +61,20 @@ def main(config: CollectConfig) -> None:
             total += amount(rows)
             if total >= goal:
                 break
+
+
+def _complete_scenes(store: EpisodeStore) -> dict[int, list[dict[str, Any]]]:
+    """Manifest rows by scene; a scene that a crash left without some of its rows is made again."""
+    from .strategies import CLIPS
+
+    rows = list(store.rows())
+    scenes: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        scenes.setdefault(row["scene"], []).append(row)
+    whole = {scene: found for scene, found in scenes.items() if len(found) == CLIPS}
+    if len(whole) < len(scenes):
+        store.keep([row for row in rows if row["scene"] in whole])
+    return whole
 
 
 def _in_order(

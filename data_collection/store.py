@@ -117,7 +117,7 @@ class EpisodeStore:
         write_video(video, list(episode.frames))
         path = self.root / "episodes" / f"{name}.h5"
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".tmp")
+        draft = _draft(path)
         with h5py.File(draft, "w") as file:
             for array in ARRAYS:
                 file.create_dataset(array, data=getattr(episode, array), compression="gzip", compression_opts=1)
@@ -129,6 +129,10 @@ class EpisodeStore:
             "mp4": _sha256(video), **summary,
         }  # fmt: skip
 
+    def keep(self, rows: list[dict[str, Any]]) -> None:
+        """Make these the only manifest lines; other episodes no longer exist."""
+        _write(self.root / "manifest.jsonl", _lines(rows))
+
     def commit(self, rows: list[dict[str, Any]]) -> None:
         """Append manifest lines; afterwards their episodes exist."""
         path = self.root / "manifest.jsonl"
@@ -138,14 +142,23 @@ class EpisodeStore:
             if whole != data:
                 _write(path, whole)
         with path.open("ab") as file:
-            file.write("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows).encode())
+            file.write(_lines(rows))
             file.flush()
             os.fsync(file.fileno())
 
 
+def _lines(rows: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows).encode()
+
+
+def _draft(path: Path) -> Path:
+    """A file to write before it takes its place; a worker that outlives its run has its own."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = _draft(path)
     with draft.open("wb") as file:
         file.write(data)
         file.flush()

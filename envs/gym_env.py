@@ -266,7 +266,7 @@ class PlaceEnv(DexBenchEnv):
     1 while the object is within 10 cm of its position in the goal, else 0.
 
     ## Starting state
-    The object held above the counter, at least 20 cm from its goal.
+    The object held above the counter, at least 25 cm from its goal.
 
     ## Version history
     v1: first.

@@ -22,13 +22,17 @@ class Suite:
     def __init__(self, root: Path):
         self.root = root
         self.name = root.name
+        path = root / "suite.json"
         try:
-            self._index = json.loads((root / "suite.json").read_text())
+            self._trials: dict[str, list[str]] = json.loads(path.read_text())["trials"]
+            if not all(isinstance(hashes, list) for hashes in self._trials.values()):
+                raise TypeError("trials is not a table of lists")
         except FileNotFoundError:
-            names = ", ".join(sorted(p.name for p in SUITES.iterdir())) if SUITES.is_dir() else "none"
+            found = sorted(p.name for p in SUITES.iterdir()) if SUITES.is_dir() else []
+            names = ", ".join(found) or "none"
             raise UserError(f"no suite {root.name!r}; there are: {names}") from None
-        except ValueError as error:
-            raise UserError(f"{root / 'suite.json'} is damaged ({error}); reinstall dexbench") from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UserError(f"{path} is damaged ({error}); reinstall dexbench") from error
 
     @staticmethod
     def load(name: str) -> "Suite":
@@ -42,21 +46,21 @@ class Suite:
     @cached_property
     def hash(self) -> str:
         """sha256 (hex) over all trials' hashes."""
-        text = json.dumps(self._index["trials"], sort_keys=True)
+        text = json.dumps(self._trials, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Tasks in the suite."""
-        return tuple(self._index["trials"])
+        return tuple(self._trials)
 
     def trials(self, task: str) -> int:
         """Number of trials of a task."""
-        return len(self._index["trials"].get(task, ()))
+        return len(self._trials.get(task, ()))
 
     def trial_hash(self, task: str, index: int) -> str:
         """What the trial's hash must be."""
-        return self._index["trials"][task][index]
+        return self._trials[task][index]
 
     def trial(self, task: str, index: int) -> Trial:
         """A trial, checked against the suite's record.
@@ -66,11 +70,15 @@ class Suite:
         """
         count = self.trials(task)
         if not 0 <= index < count:
-            raise UserError(f"suite {self.name} has {count} {task} trials, 0-{count - 1}; asked for {index}")
+            raise UserError(
+                f"suite {self.name} has {count} {task} trials, 0-{count - 1}; asked for {index}"
+            )
         path = self.root / task / f"{index:03d}.npz"
         trial = Trial.load(path)
         if trial.hash != self.trial_hash(task, index):
-            raise UserError(f"trial {path} is not the one that suite {self.name} records; reinstall dexbench")
+            raise UserError(
+                f"trial {path} is not the one that suite {self.name} records; reinstall dexbench"
+            )
         return trial
 
 

@@ -1,5 +1,6 @@
 """Writes and reads H.264 videos."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def write_video(path: Path, frames: Sequence[np.ndarray], fps: int = 10, crf: in
         crf: x264's constant rate factor; smaller is better and larger.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.tmp.mp4")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp.mp4")
     with av.open(str(partial), "w") as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = frames[0].shape[:2]

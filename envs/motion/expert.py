@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..embodiment.robot import LOWER, UPPER
+from ..embodiment.robot import HIGHEST, LOWEST
 from ..simulation import Simulation
 from .grasp import Grasp
 from .ik import ArmIK
@@ -33,7 +33,7 @@ class Expert:
     def command(self, target: np.ndarray) -> None:
         """Command one control step."""
         # float32 is what agents send, so a recorded trial replays bit for bit.
-        row = np.clip(target, LOWER, UPPER).astype(np.float32)
+        row = np.clip(target.astype(np.float32), LOWEST, HIGHEST)
         self.targets.append(row)
         self.sim.step(row)
         if self._observe is not None:

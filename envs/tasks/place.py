@@ -10,7 +10,7 @@ from ..simulation import Simulation
 from ..trial import Trial
 from .base import Goal, Outcome, Rejected, Task
 
-LEAST, MOST = 0.20, 0.40
+LEAST, MOST = 0.25, 0.40
 """Range of the distance the object is to be carried, in m."""
 LOW, HIGH = np.array([0.55, -0.48]), np.array([0.82, 0.08])
 """Corners (x, y) of the part of the counter that goals lie on, in the base frame, in m."""

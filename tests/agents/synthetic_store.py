@@ -7,6 +7,7 @@ import h5py
 import imageio.v3 as iio
 import numpy as np
 import torch
+
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import INIT_JOINTS, LOWER, UPPER

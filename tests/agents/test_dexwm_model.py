@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from synthetic_store import keypoints_of
+
 from dexbench.agents.dexwm.checkpoint import load_model, save_model, save_tensors
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.encoder import CompactEncoder, PixelDecoder, downsample
@@ -11,7 +13,6 @@ from dexbench.agents.dexwm.predictor import Predictor
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
-from synthetic_store import keypoints_of
 
 SMALL = ModelConfig(predictor_dim=48, predictor_blocks=2, predictor_heads=3, encoder_blocks=1)
 

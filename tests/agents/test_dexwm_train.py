@@ -4,6 +4,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from synthetic_store import keypoints_of, picture, write_store
+
 from dexbench.agents.dexwm.agent import COSTS, DexWM
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.data import GAPS, load_episodes
@@ -13,7 +15,6 @@ from dexbench.agents.reference.keypoint_fk import KeypointFK
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
 from dexbench.envs.seeding import rng
-from synthetic_store import keypoints_of, picture, write_store
 
 SMALL = ModelConfig(
     predictor_dim=48, predictor_blocks=2, encoder_blocks=1, head_blocks=1, encoder_width=16

@@ -3,6 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from synthetic_store import KINEMATICS, keypoints_of
+
 from dexbench.agents.planning.cem import CEMConfig, cem, in_tiles, noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.waypoint_agent import PLANNERS, WaypointAgent
@@ -12,7 +14,6 @@ from dexbench.agents.reference.prior import Prior
 from dexbench.agents.reference.random import Random
 from dexbench.envs.embodiment.robot import INIT_JOINTS, LOWER, UPPER
 from dexbench.envs.seeding import rng
-from synthetic_store import KINEMATICS, keypoints_of
 
 LOW, HIGH = torch.tensor(LOWER).float(), torch.tensor(UPPER).float()
 START = INIT_JOINTS.astype(np.float32)

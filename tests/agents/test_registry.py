@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from dexbench.agents.base import Agent, check_chunk
 from dexbench.agents.registry import AGENTS, find_agent, make_agent
 from dexbench.envs.errors import UserError

@@ -14,9 +14,10 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
+
 from dexbench.bench.worker import Backend
 from dexbench.envs.seeding import rng, seed_for
-from gymnasium import spaces
 
 BACKEND = Backend(module="fake", env_id="fake/{}-v1", suite="fake:FakeSuite")
 TRIALS = 12

@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 import fake
 import pytest
+
 from dexbench.bench import cli, runner
 
 
@@ -28,7 +29,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: Any) -> None:
         ("run --agent hold --task reach --bogus 3", "--bogus"),
         ("run --agent hold", "--task"),
         ("leaderbord", "did you mean 'leaderboard'?"),
-        ("fly", "there is no command 'fly'; choose one of run, leaderboard"),
+        ("fly", "there is no command 'fly'; choose one of run, collect, "),
         ("leaderboard --ledgers nowhere", "no trials in nowhere"),
     ],
 )

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dexbench.bench.leaderboard import COLUMNS, LeaderboardConfig, derive, main
+
+from dexbench.bench.leaderboard import COLUMNS, LeaderboardConfig, derive, main, markdown_table
 from dexbench.bench.summary import text_table
 from dexbench.envs.errors import UserError
 
@@ -111,3 +112,32 @@ def test_what_cannot_be_a_leaderboard_is_refused(tmp_path: Path) -> None:
 def test_text_table_aligns() -> None:
     table = text_table(["name", "n"], [["a", "10"], ["longer", "5"]])
     assert table == "name     n\na       10\nlonger   5"
+
+
+def test_the_markdown_table_has_a_line_for_each_agent(tmp_path: Path, capsys: Any) -> None:
+    write_ledger(tmp_path, "hold", "reach", 0)
+    write_ledger(tmp_path, "dexwm", "reach", 3)
+    write_ledger(tmp_path, "dexwm", "grasp", 1, timing={"decisions": 2, "decision_s": 1.0})
+    write_ledger(tmp_path, "expert", "reach", 4, privileged=True)
+    main(LeaderboardConfig(tmp_path, markdown=True))
+    assert capsys.readouterr().out.splitlines() == [
+        "| agent | reach | grasp | place | s/decision | pre-training |",
+        "|---|---:|---:|---:|---:|---|",
+        "| dexwm | 3/4 = 75% [30, 95] 15.0 cm | 1/4 = 25% [5, 70] 15.0 cm | - | 0.50 | none |",
+        "| hold | 0/4 = 0% [0, 49] 15.0 cm | - | - | 0.20 | none |",
+        "| *expert* | 4/4 = 100% [51, 100] 15.0 cm | - | - | 0.20 | none |",
+    ]
+    write_ledger(tmp_path, "hold", "place", 0, suite="v1")
+    with pytest.raises(UserError, match="the ledgers hold v0, v1"):
+        markdown_table(derive(tmp_path))
+
+
+def test_the_readme_shows_the_committed_ledgers() -> None:
+    root = Path(__file__).parents[2]
+    if not list((root / "results").rglob("trials.jsonl")):
+        pytest.skip("no ledgers are committed")
+    readme = (root / "README.md").read_text()
+    shown = readme.partition("<!-- results: dexbench leaderboard --markdown -->\n")[2]
+    assert shown.partition("\n<!-- end of results -->")[0] == markdown_table(
+        derive(root / "results")
+    )

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from dexbench.bench.ledger import Ledger, Row, actions_hash, check_compatible, read_rows
 from dexbench.envs.errors import UserError
 

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import fake
 import pytest
+
 from dexbench.bench.ledger import Row, read_rows
 from dexbench.bench.runner import RunConfig, run
 from dexbench.envs.errors import UserError

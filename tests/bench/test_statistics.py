@@ -1,6 +1,7 @@
 from math import comb
 
 import pytest
+
 from dexbench.bench.statistics import mcnemar, wilson
 
 

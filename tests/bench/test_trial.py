@@ -4,6 +4,7 @@ import fake
 import gymnasium
 import numpy as np
 import pytest
+
 from dexbench.agents.reference.hold import Hold
 from dexbench.bench.trial import Played, outcome, play
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import fake
 import pytest
+
 from dexbench.bench import cli, runner
 from dexbench.bench.ledger import read_rows
 

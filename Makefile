@@ -1,0 +1,63 @@
+# From a fresh clone to a scored agent (`make run`) and to passed tests (`make test`).
+# Both set up first: system packages (installed when root, else named), .venv, the package.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.PHONY: run test setup packages
+
+AGENT ?= dexwm
+TASK ?= grasp
+TRIALS ?= 50
+# Rows do not depend on the number of workers; each takes a core and about 1 GB.
+WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 8 ? cores : 8)))
+PYTHON ?=
+VENV ?= .venv
+
+# EGL and OpenGL by software, what OpenCV's wheel links to, and what it takes to compile evdev,
+# a dependency of robosuite without wheels. Empty it (PACKAGES=) where they go by other names.
+PACKAGES ?= libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libglib2.0-0 \
+	gcc libc6-dev python3-dev python3-venv
+
+run: setup
+	$(VENV)/bin/dexbench run --agent $(AGENT) --task $(TASK) --trials $(TRIALS) --workers $(WORKERS)
+
+test: setup
+	$(VENV)/bin/python -m pytest
+
+setup: $(VENV)/.complete
+
+# A target of its own, so that another clone's or an interrupted set-up is not taken for done.
+$(VENV)/.complete: setup.cfg pyproject.toml constraints.txt | packages
+	@python=
+	for name in $(PYTHON) python3.11 python3.12 python3; do
+	  if $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then
+	    python=$$name
+	    break
+	  fi
+	done
+	if [ -z "$$python" ]; then
+	  echo "dexbench needs Python 3.11 or 3.12; name one with make PYTHON=/path/to/python3.11" >&2
+	  exit 1
+	fi
+	"$$python" -m venv $(VENV)
+	# PyTorch by itself first: the rest of the set then resolves against the build that is there.
+	$(VENV)/bin/python -m pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+packages:
+	@command -v dpkg-query >/dev/null || exit 0
+	missing=
+	for name in $(PACKAGES); do
+	  state=$$(dpkg-query -W -f '$${db:Status-Status}' "$$name" 2>/dev/null || true)
+	  [ "$$state" = installed ] || missing+=" $$name"
+	done
+	[ -n "$$missing" ] || exit 0
+	if [ "$$(id -u)" = 0 ]; then
+	  apt-get update
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing
+	else
+	  echo "These system packages are missing:$$missing" >&2
+	  echo "Install them (apt-get install$$missing), or go on without: make PACKAGES= ..." >&2
+	  exit 1
+	fi

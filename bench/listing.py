@@ -1,0 +1,39 @@
+"""``dexbench list``: what there is to play."""
+
+from dataclasses import dataclass
+
+from ..agents.registry import AGENTS
+from .summary import TASKS
+
+
+@dataclass(frozen=True)
+class ListConfig:
+    """Lists tasks, agents and suites."""
+
+
+def listing() -> str:
+    """The names that ``dexbench run`` takes, with a line on each."""
+    from ..envs.suite import SUITES, Suite
+    from ..envs.tasks import TASKS as CRITERIA
+
+    lines = ["tasks (success = the criterion holds for 10 consecutive steps):"]
+    lines += [f"  {name.ljust(12)} {_first_line(CRITERIA[name])}" for name in TASKS]
+    lines += ["agents (* is given the simulator's state):"]
+    for spec in AGENTS.values():
+        mark = "*" if spec.privileged else " "
+        lines.append(f"  {(spec.name + mark).ljust(12)} {spec.description}")
+    lines += ["suites:"]
+    for path in sorted(SUITES.glob("*/suite.json")):
+        suite = Suite(path.parent)
+        counts = ", ".join(f"{suite.trials(task)} {task}" for task in TASKS)
+        lines.append(f"  {suite.name.ljust(12)} {counts}; hash {suite.hash[:16]}")
+    return "\n".join(lines)
+
+
+def main(config: ListConfig) -> None:
+    """Prints the list."""
+    print(listing())
+
+
+def _first_line(thing: object) -> str:
+    return (type(thing).__doc__ or "").strip().splitlines()[0]

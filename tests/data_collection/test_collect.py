@@ -1,0 +1,287 @@
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing.pool import ThreadPool
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+from dexbench.data_collection import clips, collect, strategies
+from dexbench.data_collection.collect import CollectConfig
+from dexbench.data_collection.noise import ornstein_uhlenbeck
+from dexbench.data_collection.recorder import LIFT
+from dexbench.data_collection.store import EpisodeStore
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.errors import UserError
+from dexbench.envs.objects import INSTANCES
+from dexbench.envs.recipe import LAYOUTS, STYLES, draw_recipe
+from dexbench.envs.seeding import rng
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.suite import SUITES, Suite
+from dexbench.envs.video import read_video
+from test_store import episode
+
+CLIPS = 6
+
+
+def manifest(folder):
+    return (folder / "manifest.jsonl").read_bytes()
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Scenes of synthetic clips, made by threads; returns the indices of those that were made."""
+    made = []
+
+    def record(config, index):
+        time.sleep(0.02 * (index % 3))  # so that later scenes may be done first
+        made.append(index)
+        store = EpisodeStore(config.out)
+        ids = range(index * CLIPS, (index + 1) * CLIPS)
+        return [store.write(i, episode(i, frames=2 + index)) | {"scene": index} for i in ids]
+
+    def pool(workers, initializer):
+        return ThreadPool(workers)
+
+    monkeypatch.setattr(collect, "_record", record)
+    monkeypatch.setattr(collect, "get_context", lambda _: SimpleNamespace(Pool=pool))
+    return made
+
+
+def run(folder, **settings):
+    collect.main(CollectConfig(out=folder, strategy="programmatic", **({"workers": 1} | settings)))
+    return manifest(folder)
+
+
+def test_a_set_does_not_depend_on_workers(quick, tmp_path):
+    one = run(tmp_path / "one", episodes=13)
+    assert run(tmp_path / "three", episodes=13, workers=3) == one
+    rows = [json.loads(line) for line in one.splitlines()]
+    assert [row["id"] for row in rows] == list(range(18)), "whole scenes, in order"
+    assert [row["scene"] for row in rows] == [0] * 6 + [1] * 6 + [2] * 6
+
+
+def test_a_set_is_continued_not_begun_anew(quick, tmp_path):
+    whole = run(tmp_path / "whole", episodes=18)
+    part = tmp_path / "part"
+    run(part, episodes=6)
+    quick.clear()
+    assert run(part, episodes=18) == whole
+    assert 0 not in quick
+    quick.clear()
+    assert run(part, episodes=18) == whole
+    assert quick == [], "there is nothing left to do"
+
+
+@pytest.mark.parametrize("cut", [1, 400, 1000])
+def test_a_crash_while_committing_leaves_no_partial_scene(quick, tmp_path, cut):
+    whole = run(tmp_path / "set", episodes=12)
+    (tmp_path / "set" / "manifest.jsonl").write_bytes(whole[:-cut])
+    assert run(tmp_path / "set", episodes=12) == whole
+
+
+def test_a_scene_that_fails_stops_the_run_and_keeps_the_rest(quick, tmp_path, monkeypatch):
+    whole = run(tmp_path / "whole", episodes=12)
+    record = collect._record
+
+    def failing(config, index):
+        if index == 1:
+            raise RuntimeError("no scene")
+        return record(config, index)
+
+    monkeypatch.setattr(collect, "_record", failing)
+    with pytest.raises(RuntimeError, match="no scene"):
+        run(tmp_path / "set", episodes=12)
+    assert manifest(tmp_path / "set") == b"".join(whole.splitlines(keepends=True)[:6])
+    monkeypatch.setattr(collect, "_record", record)
+    assert run(tmp_path / "set", episodes=12) == whole
+
+
+def test_hours_are_robot_time_at_10_hz(quick, tmp_path):
+    # Scene i has 6 clips of 2 + i frames: 12, 18, 24, ...
+    rows = run(tmp_path / "set", hours=25 / 36000).splitlines()
+    assert len(rows) == 12
+    rows = run(tmp_path / "set", hours=31 / 36000).splitlines()
+    assert len(rows) == 18
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"episodes": 6, "hours": 1.0}, {"episodes": 0}, {"hours": 0.0}, {"hours": -1.0}]
+)
+def test_bad_amounts_are_refused_and_nothing_is_written(tmp_path, settings):
+    with pytest.raises(UserError, match="--episodes"):
+        collect.main(CollectConfig(out=tmp_path / "set", **settings))
+    assert not (tmp_path / "set").exists()
+
+
+def test_noise_is_stationary_and_correlated_as_documented():
+    scale = np.array([0.1, 0.5])
+    paths = np.stack([ornstein_uhlenbeck(rng("noise", i), 40, scale, 1.5) for i in range(3000)])
+    assert paths.shape == (3000, 40, 2)
+    assert np.allclose(paths.std(axis=0), scale, rtol=0.08), "the same spread from the first row on"
+    assert np.abs(paths.mean(axis=0) / scale).max() < 0.1
+    for lag in (1, 5, 15):
+        products = (paths[:, lag:] * paths[:, :-lag]).mean(axis=(0, 1)) / scale**2
+        assert np.allclose(products, np.exp(-lag / 15), atol=0.03)
+    assert abs((paths[..., 0] * paths[..., 1]).mean()) < 0.01, "joints are independent"
+    fast = ornstein_uhlenbeck(rng("noise"), 5000, scale, 1.5, hz=1.0)
+    assert (fast[1:] * fast[:-1]).mean(axis=0) / scale**2 == pytest.approx(np.exp(-1 / 1.5), abs=0.1)
+    again = [ornstein_uhlenbeck(rng("same"), 3, scale, 1.0) for _ in range(2)]
+    assert np.array_equal(*again)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """One real scene of every strategy, in the same process, with few and short clips."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strategies, "CLIPS", 2)
+        for name in ("HAND_STEPS", "WANDER_STEPS", "REPLAY_STEPS"):
+            patch.setattr(clips, name, 12)
+        found = {}
+        for name in ("programmatic", "lift-noise"):
+            config = CollectConfig(out=tmp_path_factory.mktemp(name) / "set", strategy=name)
+            store = EpisodeStore(config.out, {"strategy": name, "seed": 0})
+            found[name] = (store, collect._record(config, 1))
+        config = CollectConfig(out=tmp_path_factory.mktemp("again") / "set", strategy="programmatic")
+        EpisodeStore(config.out, {})
+        found["again"] = (None, collect._record(config, 1))
+    return found
+
+
+def read(store, row):
+    with h5py.File(store.root / "episodes" / f"{row['id']:06d}.h5") as file:
+        arrays = {key: file[key][()] for key in file}
+        return arrays, json.loads(file.attrs["meta"])
+
+
+def test_a_scene_is_a_function_of_its_place_in_the_set(recorded):
+    assert recorded["programmatic"][1] == recorded["again"][1]
+    assert [row["id"] for row in recorded["programmatic"][1]] == [2, 3]
+
+
+@pytest.mark.parametrize("strategy", ["programmatic", "lift-noise"])
+def test_recorded_frames_fit_together(recorded, strategy):
+    store, rows = recorded[strategy]
+    assert len(rows) == 2
+    for row in rows:
+        arrays, meta = read(store, row)
+        count = row["frames"]
+        assert all(len(value) == count for value in arrays.values())
+        assert count in (12, 13)
+        assert len(read_video(store.root / "videos" / f"{row['id']:06d}.mp4")) == count
+        assert ((arrays["action"] >= LOWEST) & (arrays["action"] <= HIGHEST)).all()
+        assert np.array_equal(arrays["action"][-1], arrays["action"][-2])
+        assert np.ptp(arrays["agent_pos"], axis=0).max() > 0.05, "the robot moves"
+        assert arrays["object_pos"].shape == (count, 3, 3)
+        rise = arrays["object_pos"][:, :, 2] - arrays["object_pos"][0, :, 2]
+        assert meta["lifted"] == bool(((rise.max(axis=1) > LIFT) & arrays["contact"]).any())
+        assert meta["touched"] == bool(arrays["contact"].any())
+
+
+def test_recorded_actions_lead_from_each_frame_to_the_next(recorded):
+    """The stored states and actions replay the clip: what a world model is trained on is true."""
+    import gzip
+
+    store, rows = recorded["lift-noise"]
+    arrays, meta = read(store, rows[0])
+    model = store.root / "models" / f"{rows[0]['model']}.xml.gz"
+    simulation = Simulation(gzip.decompress(model.read_bytes()).decode(), meta["objects"])
+    for t in range(5):
+        simulation.set_state(arrays["state"][t])
+        assert np.array_equal(simulation.joint_positions.astype(np.float32), arrays["agent_pos"][t])
+        found = simulation.keypoints_camera
+        assert np.abs(found - arrays["keypoints"][t]).max() < 1e-6
+        simulation.step(arrays["action"][t])
+        moved = simulation.joint_positions - arrays["agent_pos"][t + 1]
+        assert np.abs(moved).max() < 1e-3
+
+
+@pytest.mark.parametrize("strategy", ["programmatic", "lift-noise"])
+def test_recorded_scenes_are_training_scenes(recorded, strategy):
+    store, rows = recorded[strategy]
+    for row in rows:
+        meta = read(store, row)[1]
+        assert {INSTANCES[name].split for name in meta["instances"]} == {"train"}
+        assert meta["recipe"]["split"] == "train"
+        assert STYLES[meta["recipe"]["style"]][0] == "train"
+        assert LAYOUTS[meta["recipe"]["layout"]][0] == "train"
+
+
+def training_recipes(count):
+    """Recipes that collecting draws, for every strategy, and those that training seeds draw."""
+    keys = [
+        *(("collect", name, 0, i, 0) for name in strategies.STRATEGIES for i in range(count)),
+        *(("trial", task, "train", i, 0) for task in ("reach", "grasp", "place") for i in range(count)),
+    ]
+    return [draw_recipe(rng(*key), "train") for key in keys]
+
+
+def test_training_never_draws_what_is_kept_for_suites():
+    recipes = training_recipes(60)
+    used = {entry["instance"] for recipe in recipes for entry in recipe["objects"]}
+    assert used == {name for name, item in INSTANCES.items() if item.split == "train"}
+    kept = {name for name, item in INSTANCES.items() if item.split == "suite"}
+    assert len(kept) == 12
+    assert not used & kept
+    looks = {(INSTANCES[n].colour, INSTANCES[n].scale, INSTANCES[n].hue) for n in used}
+    assert not looks & {(INSTANCES[n].colour, INSTANCES[n].scale, INSTANCES[n].hue) for n in kept}
+    assert {STYLES[recipe["style"]][0] for recipe in recipes} == {"train"}
+    assert {LAYOUTS[recipe["layout"]][0] for recipe in recipes} == {"train"}
+
+
+@pytest.mark.skipif(not (SUITES / "v0").is_dir(), reason="suite v0 is not built yet")
+def test_no_suite_trials_scene_or_object_was_trained_on():
+    recipes = training_recipes(100)
+    used = {entry["instance"] for recipe in recipes for entry in recipe["objects"]}
+    poses = {json.dumps([e["pos"] + [e["yaw"]] for e in recipe["objects"]]) for recipe in recipes}
+    lights = {json.dumps(recipe["light"]) for recipe in recipes}
+    suite = Suite.load("v0")
+    scenes = set()
+    for task in suite.tasks:
+        for index in range(suite.trials(task)):
+            trial = suite.trial(task, index)
+            assert trial.recipe["split"] == "suite"
+            assert not used & set(trial.instances)
+            entries = trial.recipe["objects"]
+            assert not used & {entry["instance"] for entry in entries}
+            place = json.dumps([e["pos"] + [e["yaw"]] for e in entries])
+            assert place not in poses
+            assert json.dumps(trial.recipe["light"]) not in lights
+            scenes.add(place)
+    assert len(scenes) == 150, "no scene is used twice"
+
+
+def start(folder, workers):
+    command = [
+        sys.executable, "-c",
+        "import sys; from pathlib import Path\n"
+        "from dexbench.data_collection.collect import CollectConfig, main\n"
+        "if __name__ == '__main__':\n"
+        "    main(CollectConfig(Path(sys.argv[1]), 'programmatic', episodes=6, workers=int(sys.argv[2])))",
+        str(folder), str(workers),
+    ]  # fmt: skip
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_real_runs_agree_over_workers_and_kills(tmp_path):
+    assert multiprocessing.get_start_method(allow_none=True) != "spawned"
+    assert start(tmp_path / "one", 1).wait() == 0
+    victim = start(tmp_path / "two", 2)
+    while not list((tmp_path / "two").glob("episodes/*.h5")):
+        assert victim.poll() is None
+        time.sleep(0.05)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    assert not (tmp_path / "two" / "manifest.jsonl").exists()
+    assert start(tmp_path / "two", 2).wait() == 0
+    assert manifest(tmp_path / "two") == manifest(tmp_path / "one")
+    for row in EpisodeStore(tmp_path / "two").rows():
+        for path in (f"episodes/{row['id']:06d}.h5", f"videos/{row['id']:06d}.mp4"):
+            one, two = (tmp_path / name / path for name in ("one", "two"))
+            assert one.read_bytes() == two.read_bytes()

@@ -1,0 +1,289 @@
+import re
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+from dexbench.envs import gym_env
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.errors import UserError
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.tasks import Outcome
+from gymnasium import spaces
+from gymnasium.utils.env_checker import check_env, data_equivalence
+
+IDS = {
+    "reach": "dexbench/Reach-v1",
+    "grasp": "dexbench/Grasp-v1",
+    "place": "dexbench/Place-v1",
+}
+
+
+class Reused(Simulation):
+    def close(self):
+        """Stays open for the next reset."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reused_simulations():
+    """Compiling a scene and opening its renderer takes seconds, so resets share them here."""
+    made = {}
+
+    def load(xml, objects):
+        if xml not in made:
+            made[xml] = Reused(xml, objects)
+        return made[xml]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gym_env, "Simulation", load)
+        yield
+    for simulation in made.values():
+        Simulation.close(simulation)
+
+
+@pytest.fixture(scope="module")
+def environments(reused_simulations):
+    made = {task: gymnasium.make(name).unwrapped for task, name in IDS.items()}
+    yield made
+    for env in made.values():
+        env.close()
+
+
+@pytest.fixture
+def env(environments, suite_folder):
+    """Grasp, at the start of the tiny suite's trial."""
+    env = environments["grasp"]
+    env.reset(options={"trial": 0, "suite": str(suite_folder)})
+    env.render_observations = False
+    yield env
+    env.render_observations = True
+
+
+def start(env, suite_folder, **more):
+    return env.reset(options={"trial": 0, "suite": str(suite_folder)}, **more)
+
+
+@pytest.mark.parametrize("task", IDS)
+def test_ids_have_the_protocols_spaces(environments, task):
+    env = environments[task]
+    assert env.task_name == task
+    assert isinstance(env.action_space, spaces.Box)
+    assert env.action_space.shape == (23,)
+    assert env.action_space.dtype == np.float32
+    assert np.array_equal(env.action_space.low, LOWEST)
+    assert np.array_equal(env.action_space.high, HIGHEST)
+    shapes = {key: (box.shape, box.dtype) for key, box in env.observation_space.spaces.items()}
+    assert shapes == {
+        "pixels": ((224, 392, 3), np.uint8),
+        "goal": ((224, 392, 3), np.uint8),
+        "agent_pos": ((23,), np.float32),
+        "agent_target": ((23,), np.float32),
+        "keypoints": ((21, 3), np.float32),
+        "steps_left": ((1,), np.int64),
+    }
+    assert env.metadata["render_fps"] == 10
+    # The docstring is the task's data sheet.
+    for heading in ("## Reward", "## Starting state", "## Version history"):
+        assert heading in type(env).__doc__
+
+
+@pytest.mark.parametrize("task", IDS)
+def test_reset_loads_a_trial_of_a_suite(environments, suite_folder, trials, task):
+    env = environments[task]
+    obs, info = start(env, suite_folder)
+    assert env.observation_space.contains(obs)
+    assert info["trial_hash"] == trials[task].hash == env.trial.hash
+    assert (info["success"], info["is_success"], info["criterion"]) == (False, False, False)
+    assert info["distance"] > 0.1
+    assert obs["steps_left"] == [60]
+    simulation = env.simulation
+    assert np.array_equal(obs["pixels"], simulation.render())
+    assert np.array_equal(obs["agent_pos"], simulation.joint_positions.astype(np.float32))
+    assert np.array_equal(obs["keypoints"], simulation.keypoints_camera.astype(np.float32))
+    assert np.allclose(obs["agent_target"], simulation.joint_targets, atol=1e-6)
+    state = simulation.get_state()
+    simulation.set_state(trials[task].goal_state)
+    assert np.array_equal(obs["goal"], simulation.render())
+    assert not np.array_equal(obs["goal"], obs["pixels"])
+    assert np.array_equal(env.goal.keypoints, simulation.keypoints)
+    simulation.set_state(state)
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (np.zeros(22, np.float32), "shape (23,)"),
+        (np.zeros((1, 23), np.float32), "shape (23,)"),
+        (np.float32(0), "shape (23,)"),
+        (np.full(23, np.nan, np.float32), "joint 0 is not"),
+        (np.where(np.arange(23) == 4, np.inf, LOWEST), "joint 4 is not"),
+        (np.where(np.arange(23) == 5, 9.0, HIGHEST), "joint 5: target 9.0000 rad is outside"),
+        (np.where(np.arange(23) == 3, LOWEST - 1e-3, LOWEST), "joint 3: target"),
+    ],
+)
+def test_bad_actions_are_refused_and_change_nothing(env, action, message):
+    before = env.simulation.get_state()
+    with pytest.raises(ValueError, match=re.escape(message)):
+        env.step(action)
+    assert np.array_equal(env.simulation.get_state(), before)
+    obs, *_ = env.step(env.simulation.joint_targets.astype(np.float32).clip(LOWEST, HIGHEST))
+    assert obs["steps_left"] == [59], "a refused action is not a step"
+
+
+def test_bounds_themselves_and_other_float_types_are_accepted(env):
+    for action in (LOWEST, HIGHEST.astype(np.float64), LOWEST.tolist()):
+        obs, *_ = env.step(action)
+        assert np.array_equal(obs["agent_target"], np.asarray(action, np.float32))
+
+
+def test_an_episode_has_60_steps_and_the_expert_succeeds(env, trials):
+    rows = trials["grasp"].expert_actions
+    held = 0
+    for i, row in enumerate(rows, start=1):
+        env.render_observations = i % 20 == 0
+        obs, reward, terminated, truncated, info = env.step(row)
+        assert env.observation_space.contains(obs)
+        assert obs["steps_left"] == [60 - i]
+        assert np.array_equal(obs["agent_target"], row)
+        assert reward == float(info["criterion"])
+        assert isinstance(reward, float)
+        assert terminated is False
+        assert truncated is (i == 60)
+        assert np.isfinite(info["distance"])
+        held = held + 1 if info["criterion"] else 0
+        assert info["success"] is info["is_success"] is (held >= 10)
+        assert "trial_hash" not in info
+    assert info["success"]
+    assert env.step(rows[-1])[3] is True, "going on stays truncated"
+    assert env.step(rows[-1])[0]["steps_left"] == [0]
+
+
+def test_success_is_ten_steps_in_a_row_up_to_now(env, suite_folder, monkeypatch):
+    pattern = "1" * 9 + "0" + "1" * 12 + "0" + "1" * 3
+    script = iter(["0", *pattern])  # the first is for reset
+    monkeypatch.setattr(
+        type(env.task), "evaluate", lambda *_: Outcome(holds=next(script) == "1", distance=0.3)
+    )
+    start(env, suite_folder)
+    hold = env.trial.expert_actions[0]
+    seen = ""
+    for bit in pattern:
+        _, reward, _, _, info = env.step(hold)
+        assert reward == float(bit)
+        seen += str(int(info["success"]))
+    assert seen == "0" * 19 + "1" * 3 + "0" * 4
+    script = iter("0" + "1" * 9)
+    start(env, suite_folder)
+    assert not any(env.step(hold)[4]["success"] for _ in range(9)), "a reset begins anew"
+
+
+def test_unrendered_steps_repeat_the_picture_and_change_nothing_else(env, suite_folder, trials):
+    rows = trials["grasp"].expert_actions[:3]
+    first, _ = start(env, suite_folder)
+    plain = [env.step(row)[0] for row in rows]
+    assert all(np.array_equal(obs["pixels"], first["pixels"]) for obs in plain)
+    env.render_observations = True
+    start(env, suite_folder)
+    seen = [env.step(row)[0] for row in rows]
+    assert not np.array_equal(seen[2]["pixels"], first["pixels"])
+    for a, b in zip(plain, seen, strict=True):
+        assert all(np.array_equal(a[key], b[key]) for key in a if key != "pixels")
+
+
+def test_observations_belong_to_the_caller(env, suite_folder):
+    obs, _ = start(env, suite_folder)
+    kept = {key: value.copy() for key, value in obs.items()}
+    action = obs["agent_target"]
+    for value in obs.values():
+        value[...] = 0
+    after, *_ = env.step(np.clip(kept["agent_target"], LOWEST, HIGHEST))
+    assert np.array_equal(after["goal"], kept["goal"])
+    assert np.array_equal(after["pixels"], kept["pixels"])
+    assert not action.any()
+    assert np.array_equal(after["agent_target"], kept["agent_target"])
+
+
+def test_render_shows_the_observation(suite_folder):
+    with pytest.raises(ValueError, match="render_mode"):
+        gym_env.GraspEnv(render_mode="human")
+    env = gym_env.GraspEnv(render_mode="rgb_array")
+    with pytest.raises(gymnasium.error.ResetNeeded, match="reset"):
+        env.render()
+    with pytest.raises(gymnasium.error.ResetNeeded, match="reset"):
+        env.step(LOWEST)
+    obs, _ = start(env, suite_folder)
+    assert np.array_equal(env.render(), obs["pixels"])
+    env.close()
+    env.close()
+
+
+def test_without_a_render_mode_nothing_is_rendered(env):
+    assert env.render() is None
+
+
+def test_bad_resets_are_refused(env, suite_folder):
+    with pytest.raises(ValueError, match=r"unknown reset options \['tral'\]"):
+        env.reset(options={"tral": 0})
+    with pytest.raises(UserError, match="no suite 'v9'"):
+        env.reset(options={"trial": 0, "suite": "v9"})
+    for index in (-1, 1):
+        with pytest.raises(UserError, match=f"asked for {index}"):
+            env.reset(options={"trial": index, "suite": str(suite_folder)})
+
+
+def test_a_training_seed_draws_the_same_trial_whatever_came_before(environments, suite_folder):
+    env = environments["grasp"]
+    first, info = env.reset(seed=42)
+    mine = env.trial
+    assert mine.recipe["split"] == "train"
+    _, other = env.reset(seed=7)
+    start(env, suite_folder)
+    env.step(env.trial.expert_actions[0])
+    again, repeated = env.reset(seed=42)
+    assert repeated == info
+    assert other["trial_hash"] != info["trial_hash"]
+    assert data_equivalence(first, again, exact=True)
+    # Bit for bit: the expert passes through the very state that the goal shows.
+    env.render_observations = False
+    moving = 1 + env.simulation.model.nq + env.simulation.model.nv
+    met = False
+    for row in mine.expert_actions:
+        last = env.step(row)[4]
+        met |= np.array_equal(env.simulation.get_state()[:moving], mine.goal_state[:moving])
+    env.render_observations = True
+    assert met
+    assert last["success"]
+
+
+def check(env):
+    """Runs Gymnasium's checker; its only advice may be to normalise actions."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_env(env)
+    texts = {str(item.message) for item in caught if "WARN" in str(item.message)}
+    assert len(texts) == 1, texts
+    assert "symmetric and normalized space" in texts.pop()
+
+
+def test_gymnasiums_checker_only_advises_to_normalise(suite, monkeypatch):
+    trial = suite.trial("reach", 0)
+    monkeypatch.setattr(gym_env, "draw_trial", lambda *_: trial)
+    env = gymnasium.make(IDS["reach"]).unwrapped
+    check(env)
+    env.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", IDS)
+def test_gymnasiums_checker_with_drawn_trials(task):
+    env = gymnasium.make(IDS[task]).unwrapped
+    check(env)
+    env.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["reach", "place"])
+def test_every_tasks_training_seeds_are_pure(environments, task):
+    env = environments[task]
+    hashes = [env.reset(seed=seed)[1]["trial_hash"] for seed in (42, 7, 42)]
+    assert hashes[0] == hashes[2] != hashes[1]

@@ -1,0 +1,180 @@
+import numpy as np
+import pytest
+import torch
+from dexbench.envs.embodiment.camera import base_to_camera
+from dexbench.envs.embodiment.kinematics import HandKinematics
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST, OPEN_HAND, READY_ARM
+from dexbench.envs.seeding import rng
+from dexbench.envs.simulation import Simulation
+
+READY = np.concatenate([READY_ARM, OPEN_HAND])
+
+
+def wandering(steps, *key):
+    """Joint targets (steps, 23) that move and bump into things."""
+    walk = rng("test", "walk", *key).normal(0, 0.06, (steps, 23)).cumsum(axis=0)
+    return np.clip(READY + walk, LOWEST, HIGHEST).astype(np.float32)
+
+
+def play(simulation, rows):
+    states = []
+    for row in rows:
+        simulation.step(row)
+        states.append(simulation.get_state())
+    return np.array(states)
+
+
+def test_a_state_and_targets_determine_the_future_bit_for_bit(scene, sim):
+    sim.set_joints(READY)
+    play(sim, wandering(8, "before"))
+    middle = sim.get_state()
+    rows = wandering(12, "after")
+    sim.set_state(middle)
+    moving = 1 + sim.model.nq + sim.model.nv
+    assert np.array_equal(sim.get_state()[:moving], middle[:moving])
+    first = play(sim, rows)
+    assert np.ptp(first[:, 1:moving], axis=0).max() > 0.1, "something moves"
+    sim.set_state(middle)
+    assert np.array_equal(play(sim, rows), first)
+    fresh = Simulation(scene.xml, scene.objects)
+    play(fresh, wandering(3, "elsewhere"))
+    fresh.set_state(middle)
+    assert np.array_equal(play(fresh, rows), first)
+
+
+def test_two_simulations_do_not_spoil_each_others_pictures(sim, trials):
+    sim.set_joints(READY)
+    trial = trials["grasp"]
+    alone = sim.render()
+    other = Simulation(trial.xml, trial.objects)
+    other.set_state(trial.start_state)
+    seen = other.render()
+    assert not np.array_equal(alone, seen)
+    for _ in range(2):
+        assert np.array_equal(sim.render(), alone)
+        assert np.array_equal(other.render(), seen)
+    counts = other.segment()
+    assert np.array_equal(sim.render(), alone)
+    other.close()
+    assert np.array_equal(sim.render(), alone)
+    # A closed simulation opens a new renderer when it is asked again.
+    assert np.array_equal(other.render(), seen)
+    assert other.segment() == counts
+    other.close()
+
+
+def test_pictures_are_upright_and_show_the_hand(sim):
+    sim.set_joints(READY)
+    image = sim.render()
+    assert image.shape == (224, 392, 3)
+    assert image.dtype == np.uint8
+    counts = sim.segment()
+    assert counts["hand"] > 200
+    assert set(counts) == {"hand", *sim.objects}
+    # The hand is drawn where its keypoints are projected, the counter below the wall units.
+    from dexbench.envs.embodiment.camera import project
+
+    columns, rows = project(sim.keypoints_camera).T
+    seen = np.isin(sim._camera.segment(sim.data), np.flatnonzero(sim.hand_geoms))
+    found = np.argwhere(seen).mean(axis=0)
+    assert np.abs(found - [rows[1:].mean(), columns[1:].mean()]).max() < 25
+
+
+def test_taking_a_picture_changes_nothing(sim):
+    rows = wandering(5, "looking")
+    before = sim.get_state()
+    sim.set_state(before)
+    plain = play(sim, rows)
+    sim.set_state(before)
+    for row, state in zip(rows, plain, strict=True):
+        sim.render()
+        sim.segment()
+        sim.step(row)
+        assert np.array_equal(sim.get_state(), state)
+
+
+def test_keypoints_are_those_of_the_batched_kinematics(sim):
+    kinematics = HandKinematics(dtype=torch.float64)
+    for row in rng("test", "fk").uniform(LOWEST, HIGHEST, (20, 23)):
+        sim.set_joints(row)
+        assert np.array_equal(sim.joint_positions, row)
+        assert np.array_equal(sim.joint_targets, row)
+        expected = kinematics.keypoints(torch.tensor(row)).numpy()
+        assert np.linalg.norm(sim.keypoints - expected, axis=1).max() < 1e-6
+        assert np.allclose(sim.keypoints_camera, base_to_camera(sim.keypoints))
+
+
+def test_targets_are_followed_and_limited(sim):
+    sim.set_joints(READY)
+    goal = READY.copy()
+    goal[:7] += 0.1
+    for _ in range(15):
+        sim.step(goal)
+    assert np.abs(sim.joint_positions - goal)[:7].max() < 0.02
+    assert sim.data.time == pytest.approx(1.5)
+    assert np.array_equal(sim.joint_targets, goal)
+    sim.step(np.full(23, 9.0))
+    assert np.abs(sim.joint_targets - HIGHEST).max() < 1e-6
+
+
+def test_base_frame(sim):
+    points = rng("test", "points").normal(size=(5, 3))
+    assert np.allclose(sim.to_base(sim.to_world(points)), points, atol=1e-12)
+    assert np.allclose(sim.to_world(points) - sim.to_world(np.zeros(3)), points @ sim.base_turn().T)
+    # Objects stand on the counter, 0.82 m above the base frame, where the recipe draws them.
+    for name in sim.objects:
+        x, y, z = sim.object_position(name)
+        assert 0.5 < x < 0.85
+        assert -0.5 < y < 0.1
+        assert 0.83 < z < 0.95
+
+
+def test_objects_are_put_where_asked(sim):
+    sim.set_joints(READY)
+    target, *others = sim.objects
+    still = [sim.object_position(name) for name in others]
+    before = sim.data.body(target).xmat.reshape(3, 3).copy()
+    sim.data.joint(sim.model.body(target).jntadr[0]).qvel[:] = 1
+    sim.place_object(target, np.array([0.7, -0.1, 1.0]), yaw=0.5)
+    assert np.allclose(sim.object_position(target), [0.7, -0.1, 1.0], atol=1e-9)
+    assert sim.object_speed(target) == 0
+    turn = sim.data.body(target).xmat.reshape(3, 3) @ before.T
+    cos, sin = np.cos(0.5), np.sin(0.5)
+    assert np.allclose(turn, [[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], atol=1e-9)
+    for name, place in zip(others, still, strict=True):
+        assert np.array_equal(sim.object_position(name), place)
+    sim.step(READY)
+    assert sim.object_position(target)[2] < 0.97, "it falls"
+    assert sim.object_speed(target) > 0.5
+
+
+def test_touch_needs_the_right_hand_and_that_object(sim):
+    sim.set_joints(READY)
+    target, other, _ = sim.objects
+    assert not sim.hand_touches()
+    palm = sim.keypoints[[5, 9, 13]].mean(axis=0)
+    sim.place_object(target, palm, yaw=0.0)
+    assert sim.hand_touches(target)
+    assert sim.hand_touches()
+    assert not sim.hand_touches(other)
+    # Two objects in each other, away from the hand.
+    sim.place_object(target, sim.object_position(other), yaw=0.0)
+    assert sim.data.ncon > 0
+    assert not sim.hand_touches()
+    # The forearm is not the hand.
+    elbow = sim.to_base(sim.data.body("robot0_right_fr3_link5").xpos)
+    sim.place_object(target, elbow, yaw=0.0)
+    touched = {sim.model.geom_bodyid[g] for g in sim.data.contact.geom.ravel()}
+    assert sim.model.body(target).id in touched
+    assert not sim.hand_touches()
+
+
+def test_closing_keeps_the_physics(scene):
+    simulation = Simulation(scene.xml, scene.objects)
+    simulation.close()
+    assert simulation.gl_renderer
+    simulation.close()
+    simulation.close()
+    before = simulation.data.time
+    simulation.step(READY)
+    assert simulation.data.time == pytest.approx(before + 0.1)
