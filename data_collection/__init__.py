@@ -1,0 +1,1 @@
+"""Collects exploration data by script: strategies, the recorder, and the episode store."""

@@ -72,7 +72,13 @@ def permute_objects(simulation: Simulation, rng: np.random.Generator, away: np.n
         simulation.place_object(name, np.array([*spot, height]), yaw=rng.uniform(0, 2 * np.pi))
 
 
-def replay(simulation: Simulation, scene: Scene, targets: np.ndarray, rng: np.random.Generator, meta: dict[str, Any]) -> Episode:
+def replay(
+    simulation: Simulation,
+    scene: Scene,
+    targets: np.ndarray,
+    rng: np.random.Generator,
+    meta: dict[str, Any],
+) -> Episode:
     """Replay targets (n, 23) with noise that starts at a random offset and drifts."""
     scale = np.concatenate([np.full(7, ARM_NOISE), np.full(16, HAND_NOISE)])
     spare = max(0, REPLAY_STEPS - len(targets))
@@ -82,7 +88,9 @@ def replay(simulation: Simulation, scene: Scene, targets: np.ndarray, rng: np.ra
     return _play(simulation, scene, noisy, meta)
 
 
-def open_close(simulation: Simulation, scene: Scene, rng: np.random.Generator, meta: dict[str, Any]) -> Episode:
+def open_close(
+    simulation: Simulation, scene: Scene, rng: np.random.Generator, meta: dict[str, Any]
+) -> Episode:
     """Hold the arm somewhere and open and close the hand at a random pace."""
     start = draw_posture(simulation, rng)
     simulation.set_joints(start)
@@ -93,12 +101,17 @@ def open_close(simulation: Simulation, scene: Scene, rng: np.random.Generator, m
         corner[12] = REST[12] + rng.normal(0, 0.15)
         corners.append(np.clip(corner, LOWER[7:], UPPER[7:]))
     times = np.concatenate([[0], np.cumsum(rng.uniform(5, 14, 5))])
-    hand = np.stack([np.interp(np.arange(HAND_STEPS), times, [c[j] for c in corners]) for j in range(16)], axis=1)
+    hand = np.stack(
+        [np.interp(np.arange(HAND_STEPS), times, [c[j] for c in corners]) for j in range(16)],
+        axis=1,
+    )
     rows = np.concatenate([np.tile(start[:7], (HAND_STEPS, 1)), hand], axis=1)
     return _play(simulation, scene, rows, meta)
 
 
-def wander(simulation: Simulation, scene: Scene, rng: np.random.Generator, meta: dict[str, Any]) -> Episode:
+def wander(
+    simulation: Simulation, scene: Scene, rng: np.random.Generator, meta: dict[str, Any]
+) -> Episode:
     """Go from one random posture to the next, half of them just above an object."""
     here = draw_posture(simulation, rng)
     simulation.set_joints(here)

@@ -54,7 +54,7 @@ def main(config: CollectConfig) -> None:
         return len(rows) if unit == "episode" else sum(row["frames"] for row in rows)
 
     with tqdm(total=goal, unit=unit, disable=None) as bar:
-        # The set is the shortest run of scenes 0, 1, 2, ... that is long enough, whoever makes them.
+        # The set is the shortest run of scenes 0, 1, 2, ... that is enough, whoever makes them.
         total = 0
         for rows in _in_order(config, store, done):
             bar.update(amount(rows))
@@ -89,7 +89,7 @@ def _in_order(
     jobs = ((config, i) for i in range(scene, 10**6))
     pool = get_context("spawn").Pool(workers, initializer=_quiet_threads)
     try:
-        pending = []
+        pending: list[Any] = []
         while True:
             while len(pending) < workers + 2:
                 pending.append(pool.apply_async(_record, next(jobs)))

@@ -47,7 +47,8 @@ class Recorder:
         height = columns["object_pos"][:, :, 2]
         lifted = ((height - height[0]).max(axis=1) > LIFT) & columns["contact"]
         facts = {
-            "objects": list(scene.objects), "instances": list(scene.instances), "recipe": scene.recipe,
-            "lifted": bool(lifted.any()), "touched": bool(columns["contact"].any()), **meta,
+            "objects": list(scene.objects), "instances": list(scene.instances),
+            "recipe": scene.recipe, "lifted": bool(lifted.any()),
+            "touched": bool(columns["contact"].any()), **meta,
         }  # fmt: skip
         return Episode(**columns, xml=scene.xml, meta=facts)

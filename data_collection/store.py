@@ -79,18 +79,22 @@ class EpisodeStore:
             }  # fmt: skip
             if info.exists():
                 found = json.loads(info.read_text())
-                differ = sorted(k for k in wanted if found.get(k) != wanted[k])
+                differ = ", ".join(sorted(k for k in wanted if found.get(k) != wanted[k]))
                 if differ:
                     raise UserError(
-                        f"{root} holds a set made with other {', '.join(differ)}; choose another --out"
+                        f"{root} holds a set made with other {differ}; choose another --out"
                     )
             elif root.exists() and any(root.iterdir()):
-                raise UserError(f"{root} is not empty and holds no episode set; choose another --out")
+                raise UserError(
+                    f"{root} is not empty and holds no episode set; choose another --out"
+                )
             else:
                 root.mkdir(parents=True, exist_ok=True)
                 _write(info, json.dumps(wanted, indent=1, sort_keys=True).encode())
         elif not info.exists():
-            raise UserError(f"{root} holds no episode set; `dexbench collect --out {root}` makes one")
+            raise UserError(
+                f"{root} holds no episode set; `dexbench collect --out {root}` makes one"
+            )
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Manifest lines of complete episodes, in the order they were written."""
@@ -120,10 +124,12 @@ class EpisodeStore:
         draft = _draft(path)
         with h5py.File(draft, "w") as file:
             for array in ARRAYS:
-                file.create_dataset(array, data=getattr(episode, array), compression="gzip", compression_opts=1)
+                file.create_dataset(
+                    array, data=getattr(episode, array), compression="gzip", compression_opts=1
+                )
             file.attrs["meta"] = json.dumps(episode.meta | {"model": model}, sort_keys=True)
         draft.replace(path)
-        summary = {k: episode.meta[k] for k in ("kind", "lifted", "touched") if k in episode.meta}
+        summary = {k: v for k, v in episode.meta.items() if k in ("kind", "lifted", "touched")}
         return {
             "id": index, "frames": len(episode.frames), "model": model, "h5": _sha256(path),
             "mp4": _sha256(video), **summary,

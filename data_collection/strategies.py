@@ -82,5 +82,9 @@ def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator)
     return clips
 
 
-STRATEGIES: dict[str, Strategy] = {"lift": lift, "lift-noise": lift_noise, "programmatic": programmatic}
+STRATEGIES: dict[str, Strategy] = {
+    "lift": lift,
+    "lift-noise": lift_noise,
+    "programmatic": programmatic,
+}
 """Every strategy by the name that `dexbench collect --strategy` takes."""

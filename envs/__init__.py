@@ -1,0 +1,1 @@
+"""Scenes, the robot, the tasks, and the Gymnasium environments made of them."""

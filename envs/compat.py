@@ -123,7 +123,7 @@ def _add_legacy_base_controller() -> None:
 
 
 def speed_up_yaml() -> None:
-    """Let RoboCasa read its fixture tables with libyaml; in Python they are most of a build's time."""
+    """Let RoboCasa read its fixture tables with libyaml; they are most of a build's time."""
     from robocasa.models.scenes import scene_utils
 
     def safe_load(stream: Any) -> Any:

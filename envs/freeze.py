@@ -1,9 +1,9 @@
 """Turns a scene that robosuite built into plain MJCF that MuJoCo runs alone.
 
 What is baked in: the mobile base and the left arm stand still (their joints are removed where they
-are), the right arm's motors become joint-position servos, the right arm and hand are free of gravity
-(MuJoCo honours ``gravcomp`` only when it is in the XML), and asset files are named relative to
-dexbench's asset cache, so that the text is the same on every machine.
+are), the right arm's motors become joint-position servos, the right arm and hand are free of
+gravity (MuJoCo honours ``gravcomp`` only when it is in the XML), and asset files are named relative
+to dexbench's asset cache, so that the text is the same on every machine.
 """
 
 import xml.etree.ElementTree as ET
@@ -20,7 +20,7 @@ ASSETS = "@assets"
 
 ARM_KP = (600.0, 600.0, 500.0, 500.0, 300.0, 200.0, 150.0)
 ARM_KD = (50.0, 50.0, 40.0, 40.0, 24.0, 12.0, 8.0)
-"""Servo gains in N m/rad and N m s/rad; kd/kp of 0.08 s leaves the arm about 0.04 rad behind a ramp."""
+"""Servo gains in N m/rad and N m s/rad; kd/kp of 0.08 s leaves the arm 0.04 rad behind a ramp."""
 
 MOVING = ("robot0_right_", "gripper0_right_")
 KEPT_CAMERAS = ("robot0_head", "robot0_robotview")
@@ -77,7 +77,7 @@ def _weld(root: ET.Element, xml: str, qpos: dict[str, float]) -> None:
         for joint in fixed:
             removed.add(joint.get("name"))
             body.remove(joint)
-        pos, quat = _local_pose(model, data, body.get("name"))
+        pos, quat = _local_pose(model, data, body.attrib["name"])
         body.set("pos", " ".join(f"{v:.12g}" for v in pos))
         body.set("quat", " ".join(f"{v:.12g}" for v in quat))
         for other in ("euler", "axisangle", "xyaxes", "zaxis"):
@@ -92,7 +92,9 @@ def _weld(root: ET.Element, xml: str, qpos: dict[str, float]) -> None:
                 section.remove(item)
 
 
-def _local_pose(model: mujoco.MjModel, data: mujoco.MjData, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _local_pose(
+    model: mujoco.MjModel, data: mujoco.MjData, name: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Pose of a body in its parent's frame at the data's configuration."""
     body = data.body(name)
     parent = data.body(int(model.body(name).parentid[0]))
@@ -106,8 +108,9 @@ def _local_pose(model: mujoco.MjModel, data: mujoco.MjData, name: str) -> tuple[
 def _servos(root: ET.Element) -> None:
     """The 23 actuators in action order, the arm's as position servos with the Franka's torques."""
     section = root.find("actuator")
+    assert section is not None, "the robot's own XML has actuators"
     by_joint = {item.get("joint"): item for item in section}
-    limits = {j.get("name"): j.get("range") for j in root.iter("joint")}
+    limits = {j.get("name"): j.get("range", "") for j in root.iter("joint")}
     section.clear()
     for i, joint in enumerate(MUJOCO_JOINTS):
         if i >= 7:
@@ -125,7 +128,9 @@ def _option(root: ET.Element) -> None:
     """Solver settings: 2 ms, elliptic friction cones, several contacts per pair of meshes."""
     for old in root.findall("option"):
         root.remove(old)
-    option = ET.SubElement(root, "option", timestep="0.002", integrator="implicitfast", cone="elliptic", impratio="10")
+    option = ET.SubElement(
+        root, "option", timestep="0.002", integrator="implicitfast", cone="elliptic", impratio="10"
+    )
     # Without multiccd a mesh rests on a single contact point and jitters or sinks.
     ET.SubElement(option, "flag", multiccd="enable")
     for keyframe in root.findall("keyframe"):
@@ -142,6 +147,7 @@ def _relative_assets(root: ET.Element, assets: Path) -> None:
                 path = Path(value)
                 if not path.is_relative_to(assets):
                     raise ValueError(
-                        f"asset {value} is outside the asset cache {assets}; scenes may only use files of the cache"
+                        f"asset {value} is outside the asset cache {assets}; "
+                        "scenes may only use files of the cache"
                     )
                 item.set(key, f"{ASSETS}/{path.relative_to(assets)}")

@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from .embodiment.camera import HEIGHT, WIDTH
 from .embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
+from .objects import Split
 from .seeding import rng
 from .simulation import CONTROL_HZ, Simulation
 from .suite import Suite
@@ -47,7 +48,7 @@ def observation_space() -> spaces.Dict:
 class DexBenchEnv(gym.Env):
     """Base of the three environments; see their docstrings for the tasks' data sheets."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}
     task_name: ClassVar[str]
 
     def __init__(self, render_mode: str | None = None):
@@ -92,7 +93,9 @@ class DexBenchEnv(gym.Env):
         options = dict(options or {})
         index, suite = options.pop("trial", None), options.pop("suite", "v0")
         if options:
-            raise ValueError(f"unknown reset options {sorted(options)}; known are 'trial' and 'suite'")
+            raise ValueError(
+                f"unknown reset options {sorted(options)}; known are 'trial' and 'suite'"
+            )
         if index is not None:
             trial = Suite.load(suite).trial(self.task_name, int(index))
         else:
@@ -195,13 +198,15 @@ class DexBenchEnv(gym.Env):
             raise ValueError(f"an action has shape (23,), joint targets in rad; got {row.shape}")
         row = row.astype(np.float32)
         if not np.isfinite(row).all():
-            raise ValueError(f"actions must be finite; joint {int(np.flatnonzero(~np.isfinite(row))[0])} is not")
+            raise ValueError(
+                f"actions must be finite; joint {int(np.flatnonzero(~np.isfinite(row))[0])} is not"
+            )
         low, high = LOWEST, HIGHEST
         if (row < low).any() or (row > high).any():
             joint = int(np.flatnonzero((row < low) | (row > high))[0])
             raise ValueError(
-                f"joint {joint}: target {row[joint]:.4f} rad is outside [{low[joint]:.4f}, {high[joint]:.4f}];"
-                " clip actions to action_space"
+                f"joint {joint}: target {row[joint]:.4f} rad is outside "
+                f"[{low[joint]:.4f}, {high[joint]:.4f}]; clip actions to action_space"
             )
         return row
 
@@ -210,8 +215,8 @@ class ReachEnv(DexBenchEnv):
     """Reach: bring the right hand to where the goal image shows it.
 
     ## Action space
-    `Box(23,) float32`: absolute joint targets in rad, order arm 7, index 4, middle 4, ring 4, thumb 4,
-    held for 0.1 s.
+    `Box(23,) float32`: absolute joint targets in rad, order arm 7, index 4, middle 4, ring 4,
+    thumb 4, held for 0.1 s.
 
     ## Observation space
     | key | shape | what |
@@ -220,7 +225,7 @@ class ReachEnv(DexBenchEnv):
     | goal | (224, 392, 3) uint8 | the same view of the goal state |
     | agent_pos | (23,) float32 | achieved joint angles, rad |
     | agent_target | (23,) float32 | last commanded targets, rad; repeat them to hold a grip |
-    | keypoints | (21, 3) float32 | hand keypoints in the camera frame, m (link origins, MANO order) |
+    | keypoints | (21, 3) float32 | hand keypoints, camera frame, m (link origins, MANO order) |
     | steps_left | (1,) int64 | control steps to the end of the episode |
 
     ## Reward
@@ -275,7 +280,7 @@ class PlaceEnv(DexBenchEnv):
     task_name = "place"
 
 
-def draw_trial(task: str, key: tuple[int | str, ...], split: str) -> Trial:
+def draw_trial(task: str, key: tuple[int | str, ...], split: Split) -> Trial:
     """Draw a trial; a pure function of its arguments.
 
     Args:

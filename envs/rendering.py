@@ -22,7 +22,9 @@ class HeadCamera:
         camera: Camera name.
     """
 
-    def __init__(self, model: mujoco.MjModel, height: int = HEIGHT, width: int = WIDTH, camera: str = CAMERA):
+    def __init__(
+        self, model: mujoco.MjModel, height: int = HEIGHT, width: int = WIDTH, camera: str = CAMERA
+    ):
         model.vis.quality.offsamples = 0
         model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
         model.vis.global_.offheight = max(height, model.vis.global_.offheight)

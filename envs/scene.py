@@ -28,7 +28,8 @@ def build_scene(recipe: Recipe) -> Scene:
     Raises:
         ValueError: The recipe names something that does not exist.
     """
-    from .kitchen import build_kitchen  # imports robosuite and RoboCasa, which running does not need
+    # This imports robosuite and RoboCasa, which running a scene does not need.
+    from .kitchen import build_kitchen
 
     built = build_kitchen(recipe)
     still = {f"robot0_left_fr3_joint{i}": float(q) for i, q in enumerate(INIT_LEFT_ARM, start=1)}

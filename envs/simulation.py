@@ -153,9 +153,10 @@ class Simulation:
         mujoco.mj_forward(self.model, self.data)
 
     def place_object(self, name: str, pos: np.ndarray, yaw: float) -> None:
-        """Put an object at rest with its centre at (3,) in the base frame, turned by ``yaw`` in rad."""
+        """Put an object at rest with its centre at (3,) in the base frame, turned by yaw in rad."""
         body = self.model.body(name)
-        address, dof = (self.model.jnt_qposadr[body.jntadr[0]], self.model.jnt_dofadr[body.jntadr[0]])
+        joint = body.jntadr[0]
+        address, dof = self.model.jnt_qposadr[joint], self.model.jnt_dofadr[joint]
         turn, quat = np.zeros(4), np.zeros(4)
         mujoco.mju_axisAngle2Quat(turn, np.array([0.0, 0.0, 1.0]), yaw)
         mujoco.mju_mulQuat(quat, turn, self.data.qpos[address + 3 : address + 7].copy())

@@ -1,7 +1,7 @@
 """A frozen trial: everything one scored episode is made of, in one file without pickle.
 
-A trial is data, not code: compiled scene, start state, goal state, the expert's solution. Running it
-needs MuJoCo and the asset cache, neither robosuite nor RoboCasa.
+A trial is data, not code: compiled scene, start state, goal state, the expert's solution. Running
+it needs MuJoCo and the asset cache, neither robosuite nor RoboCasa.
 """
 
 import gzip
@@ -97,7 +97,9 @@ class Trial:
                     expert_actions=file["expert_actions"],
                 )
         except FileNotFoundError:
-            raise UserError(f"no trial at {path}; reinstall dexbench or rebuild the suite") from None
+            raise UserError(
+                f"no trial at {path}; reinstall dexbench or rebuild the suite"
+            ) from None
         except Exception as error:
             raise UserError(
                 f"trial {path} is damaged ({error}); reinstall dexbench or rebuild the suite"

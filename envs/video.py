@@ -27,7 +27,8 @@ def write_video(path: Path, frames: Sequence[np.ndarray], fps: int = 10, crf: in
         stream.thread_count = 1
         stream.options = {"crf": str(crf), "g": "10", "preset": "veryfast"}
         for image in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
     partial.replace(path)
 

@@ -21,7 +21,8 @@ HEAD_POS = (0.212, 0.0, 1.614)
 HEAD_QUAT = (0.61237244, 0.35355339, -0.35355339, -0.61237244)
 """Orientation of MuJoCo's camera frame (x right, y up, z backward) in the base frame."""
 
-# Columns are the optical axes in the base frame: right = -y, down and forward pitched by 30 degrees.
+# Columns are the optical axes in the base frame: right is -y, down and forward are pitched by 30
+# degrees.
 OPTICAL_IN_BASE = np.array(
     [[0.0, -0.5, np.sqrt(0.75)], [-1.0, 0.0, 0.0], [0.0, -np.sqrt(0.75), -0.5]]
 )
@@ -40,7 +41,7 @@ def camera_to_base(points: Any) -> Any:
 
 
 def project(points: Any) -> Any:
-    """Points (..., 3) in the optical frame to pixels (..., 2), (column, row), of the 224x392 image."""
+    """Points (..., 3) in the optical frame to pixels (..., 2), column and row of the image."""
     return points[..., :2] / points[..., 2:] * FOCAL + _like(points, np.array(CENTER))
 
 

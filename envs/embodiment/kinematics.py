@@ -12,7 +12,11 @@ from .robot import ARM, FINGERS, HAND, PALM_POS, PALM_QUAT, WRIST_POS, Link, Vec
 
 KEYPOINTS = (
     "wrist",
-    *(f"{finger}_{i}" for finger in ("thumb", "index", "middle", "ring", "little") for i in range(4)),
+    *(
+        f"{finger}_{i}"
+        for finger in ("thumb", "index", "middle", "ring", "little")
+        for i in range(4)
+    ),
 )
 """The 21 keypoints in MANO order. They are link origins: `*_3` is the origin of the finger's last
 link, 7-8 cm short of its tip; `little` is a copy of `ring`, as the Allegro has four fingers."""
@@ -37,10 +41,10 @@ def rotation(quat: Vec) -> Tensor:
 
 
 def _hinge(link: Link) -> Tensor:
-    """Matrices (3, 3, 3): the link's rotation at angle q is M0 + sin(q) M1 + cos(q) M2 (Rodrigues)."""
+    """Matrices (3, 3, 3): the link's rotation at angle q is M0 + sin(q) M1 + cos(q) M2."""
     x, y, z = (float(v) for v in link.axis)
     cross = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
-    fixed = rotation(link.quat)
+    fixed = rotation(link.quat)  # Rodrigues' formula, after the body's fixed turn
     square = cross @ cross
     return torch.stack([fixed @ (torch.eye(3).double() + square), fixed @ cross, -fixed @ square])
 
@@ -92,7 +96,11 @@ class HandKinematics:
         palm = (wrist + frame @ self._palm_pos)[..., None, :]
         frame = (frame @ self._palm_turn)[..., None, :, :]
         angles = q[..., 7:].unflatten(-1, (4, 4))[..., None, None]
-        turns = self._turn[:, :, 0] + angles.sin() * self._turn[:, :, 1] + angles.cos() * self._turn[:, :, 2]
+        turns = (
+            self._turn[:, :, 0]
+            + angles.sin() * self._turn[:, :, 1]
+            + angles.cos() * self._turn[:, :, 2]
+        )
         points = []
         pos = palm
         for i in range(4):

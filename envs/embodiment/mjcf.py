@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from .camera import FOVY, HEAD_POS, HEAD_QUAT
+from .kinematics import rotation
 from .robot import (
     ARM,
     FINGERS,
@@ -27,7 +28,6 @@ from .robot import (
     mirror_pos,
     mirror_quat,
 )
-from .kinematics import rotation
 
 SIDES = ("right", "left")
 LINK_INERTIA = ((3, 0.3), (3, 0.3), (2, 0.2), (2, 0.2), (2, 0.2), (1.5, 0.1), (0.5, 0.05))
@@ -50,6 +50,12 @@ HAND_CONTACT = {
     "condim": "4", "friction": "1 0.01 0.0002", "solref": "0.004 1", "solimp": "0.95 0.99 0.001",
     "priority": "1",
 }  # fmt: skip
+
+HAND_SITES: dict[str, Vec] = {
+    "ft_frame": (0, 0, 0), "grip_site": (0, 0, 0.145), "ee": (0, 0, 0), "ee_x": (0.1, 0, 0),
+    "ee_y": (0, 0.1, 0), "ee_z": (0, 0, 0.1), "grip_site_cylinder": (0, 0, 0.145),
+}  # fmt: skip
+"""The sites on a hand that robosuite looks for, with their positions in the palm frame in m."""
 
 
 def _text(values: Vec) -> str:
@@ -79,7 +85,8 @@ def hand(side: str) -> str:
     flip = side == "left"
     root = ET.Element("mujoco", model=f"allegro_{side}")
     asset = _sub(root, "asset")
-    for name, rgba in (("shell", "0.11 0.11 0.12 1"), ("metal", "0.45 0.46 0.48 1"), ("pad", "0.82 0.83 0.84 1")):
+    shell, metal, pad = "0.11 0.11 0.12 1", "0.45 0.46 0.48 1", "0.82 0.83 0.84 1"
+    for name, rgba in (("shell", shell), ("metal", metal), ("pad", pad)):
         _sub(asset, "material", name=f"allegro_{name}", rgba=rgba, specular=0.35, shininess=0.4)
     actuator, sensor = _sub(root, "actuator"), _sub(root, "sensor")
     world = _sub(root, "worldbody")
@@ -90,8 +97,7 @@ def hand(side: str) -> str:
     _box(palm, "palm_face", (0.0065, 0, -0.042), (0.0015, 0.048, 0.036), "allegro_metal")
     _box(palm, "wrist_plate", (-0.0075, 0, -0.0975), (0.03, 0.03, 0.004), "allegro_metal")
     _hull(palm, "palm", "box", pos=(-0.0065, 0, -0.0475), size=(0.0145, 0.0545, 0.0465))
-    for name, pos in (("ft_frame", (0, 0, 0)), ("grip_site", (0, 0, 0.145)), ("ee", (0, 0, 0)), ("ee_x", (0.1, 0, 0)),
-                      ("ee_y", (0, 0.1, 0)), ("ee_z", (0, 0, 0.1)), ("grip_site_cylinder", (0, 0, 0.145))):
+    for name, pos in HAND_SITES.items():
         _sub(palm, "site", name=name, pos=pos, size=0.002, rgba="0 0 0 0", group=1)
     _sub(palm, "body", name="eef", pos=(0.04, 0, 0.03))
     _sub(sensor, "force", name="force_ee", site="ft_frame")
@@ -105,7 +111,8 @@ def hand(side: str) -> str:
                  ctrllimited="true", ctrlrange=link.limits, forcelimited="true",
                  forcerange=(-FINGER_TORQUE, FINGER_TORQUE))
             if i == 1:
-                _sub(contact, "exclude", name=f"palm_{finger}", body1="allegro_hand", body2=link.body)
+                _sub(contact, "exclude", name=f"palm_{finger}", body1="allegro_hand",
+                     body2=link.body)
     return ET.tostring(root, encoding="unicode")
 
 
@@ -133,13 +140,16 @@ def _phalanx(parent: ET.Element, link: Link, finger: str, index: int, flip: bool
         _sub(body, "geom", name=f"{link.body}_tip_visual", type="capsule", size=(radius - 5e-4,),
              fromto=(0, 0, pad, 0, 0, length - radius), material="allegro_pad", group=1, contype=0,
              conaffinity=0, mass=0)
-        _hull(body, link.body, "capsule", size=(radius,), fromto=(0, 0, 0.01, 0, 0, length - radius))
+        _hull(body, link.body, "capsule", size=(radius,),
+              fromto=(0, 0, 0.01, 0, 0, length - radius))
         return body
     _box(body, link.body, (0, 0, length / 2), (0.0098, 0.0135, length / 2 - 0.001), "allegro_shell")
     _sub(body, "geom", name=f"{link.body}_knuckle_visual", type="cylinder", size=(0.0092,),
-         fromto=(0, -0.0142, 0, 0, 0.0142, 0), material="allegro_metal", group=1, contype=0, conaffinity=0, mass=0)
+         fromto=(0, -0.0142, 0, 0, 0.0142, 0), material="allegro_metal", group=1, contype=0,
+         conaffinity=0, mass=0)
     if length > 2 * radius:
-        _hull(body, link.body, "capsule", size=(radius,), fromto=(0, 0, radius, 0, 0, length - radius))
+        _hull(body, link.body, "capsule", size=(radius,),
+              fromto=(0, 0, radius, 0, 0, length - radius))
     return body
 
 
@@ -153,11 +163,11 @@ def arms(panda: Path) -> str:
     source = ET.parse(panda / "robot.xml").getroot()
     root = ET.Element("mujoco", model="franka_tmr")
     actuator, asset = _sub(root, "actuator"), _sub(root, "asset")
-    for item in source.find("asset"):
+    for item in source.iterfind("asset/*"):
         if item.tag == "material":
             asset.append(item)
-        elif not item.get("file").startswith("meshes/"):
-            _sub(asset, "mesh", name=item.get("name"), file=str(panda / item.get("file")))
+        elif not item.attrib["file"].startswith("meshes/"):
+            _sub(asset, "mesh", name=item.attrib["name"], file=str(panda / item.attrib["file"]))
     for i in range(8):
         _sub(asset, "mesh", name=f"link{i}", file=str(panda / "meshes" / f"link{i}.stl"))
     _sub(asset, "material", name="tmr_white", rgba="0.88 0.89 0.9 1", specular=0.4, shininess=0.4)
@@ -168,7 +178,8 @@ def arms(panda: Path) -> str:
     contact = _sub(root, "contact")
     for side in SIDES:
         _arm(base, source, side)
-        _sub(contact, "exclude", name=f"{side}_wrist", body1=f"{side}_fr3_link5", body2=f"{side}_fr3_link7")
+        _sub(contact, "exclude", name=f"{side}_wrist", body1=f"{side}_fr3_link5",
+             body2=f"{side}_fr3_link7")
         for i, torque in enumerate(ARM_TORQUE, start=1):
             _sub(actuator, "motor", name=f"{side}_torq_j{i}", joint=f"{side}_fr3_joint{i}",
                  ctrllimited="true", ctrlrange=(-torque, torque))
@@ -182,10 +193,12 @@ def _torso(base: ET.Element) -> None:
     _box(base, "torso_panel", (0.3, 0, 0.58), (0.004, 0.13, 0.19), "tmr_dark")
     _box(base, "mast", (0.1, 0, 1.2), (0.035, 0.05, 0.37), "tmr_dark")
     _box(base, "head", (0.15, 0, 1.63), (0.045, 0.09, 0.03), "tmr_white")
-    _sub(base, "geom", name="torso_collision", type="box", pos=(-0.05, 0, 0.56), size=(0.25, 0.12, 0.26), group=0)
+    _sub(base, "geom", name="torso_collision", type="box", pos=(-0.05, 0, 0.56),
+         size=(0.25, 0.12, 0.26), group=0)
     for name in ("center", "right_center", "left_center"):
         _sub(base, "site", name=name, pos=(0, 0, 0), size=(0.01,), rgba="0 0 0 0", group=2)
-    _sub(base, "camera", name="robotview", mode="fixed", pos=(0.212, 0, 1.014), quat=(-0.5, -0.5, 0.5, 0.5), fovy=80)
+    _sub(base, "camera", name="robotview", mode="fixed", pos=(0.212, 0, 1.014),
+         quat=(-0.5, -0.5, 0.5, 0.5), fovy=80)
     _sub(base, "camera", name="head", mode="fixed", pos=HEAD_POS, quat=HEAD_QUAT, fovy=FOVY)
 
 
@@ -204,8 +217,8 @@ def _arm(base: ET.Element, source: ET.Element, side: str) -> None:
         link = _sub(link, "body", name=f"{side}_fr3_link{i}", **place)
         mass, inertia = LINK_INERTIA[i - 1]
         _sub(link, "inertial", pos=LINK_COM[i - 1], mass=mass, diaginertia=(inertia,) * 3)
-        _sub(link, "joint", name=f"{side}_fr3_joint{i}", type="hinge", axis=part.axis, limited="true",
-             range=part.limits, damping=0.1, armature=0.1, frictionloss=0.2)
+        _sub(link, "joint", name=f"{side}_fr3_joint{i}", type="hinge", axis=part.axis,
+             limited="true", range=part.limits, damping=0.1, armature=0.1, frictionloss=0.2)
         _clothe(link, source, side, i)
     wrist = _sub(link, "body", name=f"{side}_hand", pos=WRIST_POS)
     _sub(wrist, "inertial", pos=(0, 0, 0), mass=0.1, diaginertia=(1e-3, 1e-3, 1e-3))
@@ -213,16 +226,16 @@ def _arm(base: ET.Element, source: ET.Element, side: str) -> None:
 
 def _clothe(link: ET.Element, source: ET.Element, side: str, index: int) -> None:
     """Give a link the meshes that robosuite's Panda shows and collides with."""
-    panda = source.find(f".//body[@name='link{index}']")
-    for geom in panda.findall("geom"):
-        mesh = geom.get("mesh")
+    for geom in source.iterfind(f".//body[@name='link{index}']/geom"):
         if geom.get("contype") == "0":
-            keep = {k: geom.get(k) for k in ("pos", "quat") if geom.get(k)}
-            _sub(link, "geom", name=f"{side}_{mesh}", type="mesh", mesh=mesh, material=geom.get("material"),
+            mesh, material = geom.attrib["mesh"], geom.attrib["material"]
+            keep = {k: geom.attrib[k] for k in ("pos", "quat") if geom.get(k)}
+            _sub(link, "geom", name=f"{side}_{mesh}", type="mesh", mesh=mesh, material=material,
                  group=1, contype=0, conaffinity=0, mass=0, **keep)
-    # The shoulder (links 0-2) hangs over the counter's edge, where a hull would always be in contact.
+    # The shoulder (links 0-2) hangs over the counter's edge, where a hull would always touch it.
     solid = {} if index > 2 else {"contype": 0, "conaffinity": 0}
-    _sub(link, "geom", name=f"{side}_link{index}_collision", type="mesh", mesh=f"link{index}", group=0, mass=0, **solid)
+    _sub(link, "geom", name=f"{side}_link{index}_collision", type="mesh", mesh=f"link{index}",
+         group=0, mass=0, **solid)
 
 
 def base() -> str:
@@ -235,18 +248,22 @@ def base() -> str:
     outer = _sub(world, "body", name="base")
     _sub(outer, "inertial", pos=(0, 0, 0.17), mass=75, diaginertia=(5, 5, 5))
     _sub(outer, "site", name="center", pos=(0, 0, 0), size=(0.01,), rgba="0 0 0 0", group=2)
-    for name, axis, limit in (("forward", (0, 1, 0), 1), ("side", (1, 0, 0), 1), ("yaw", (0, 0, 1), 1.5)):
+    forward, side, yaw = (0, 1, 0), (1, 0, 0), (0, 0, 1)
+    for name, axis, limit in (("forward", forward, 1), ("side", side, 1), ("yaw", yaw, 1.5)):
         kind = "hinge" if name == "yaw" else "slide"
         place = {"pos": (-0.21, 0, 0)} if name == "yaw" else {}
-        _sub(outer, "joint", name=f"joint_mobile_{name}", type=kind, axis=axis, limited="false", damping=0,
-             armature=0, frictionloss=250, **place)
-        _sub(actuator, "velocity", name=f"actuator_mobile_{name}", joint=f"joint_mobile_{name}", kv=1000,
-             ctrllimited="true", ctrlrange=(-limit, limit), forcelimited="true", forcerange=(-600, 600))
+        _sub(outer, "joint", name=f"joint_mobile_{name}", type=kind, axis=axis, limited="false",
+             damping=0, armature=0, frictionloss=250, **place)
+        _sub(actuator, "velocity", name=f"actuator_mobile_{name}", joint=f"joint_mobile_{name}",
+             kv=1000, ctrllimited="true", ctrlrange=(-limit, limit), forcelimited="true",
+             forcerange=(-600, 600))
     _box(outer, "chassis", (0, 0, 0.167), (0.4, 0.287, 0.127), "base_white")
     _box(outer, "bumper", (0, 0, 0.09), (0.405, 0.292, 0.03), "base_dark")
     for i, (x, y) in enumerate(((0.28, 0.2), (0.28, -0.2), (-0.28, 0.2), (-0.28, -0.2))):
-        _sub(outer, "geom", name=f"wheel{i}_visual", type="cylinder", size=(0.07, 0.03), pos=(x, y, -0.03),
-             euler=(1.5708, 0, 0), material="base_dark", group=1, contype=0, conaffinity=0, mass=0)
-    _sub(outer, "geom", name="chassis_collision", type="box", pos=(0, 0, 0.167), size=(0.4, 0.287, 0.127), group=0)
+        _sub(outer, "geom", name=f"wheel{i}_visual", type="cylinder", size=(0.07, 0.03),
+             pos=(x, y, -0.03), euler=(1.5708, 0, 0), material="base_dark", group=1, contype=0,
+             conaffinity=0, mass=0)
+    _sub(outer, "geom", name="chassis_collision", type="box", pos=(0, 0, 0.167),
+         size=(0.4, 0.287, 0.127), group=0)
     _sub(outer, "body", name="support")
     return ET.tostring(root, encoding="unicode")

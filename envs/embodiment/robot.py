@@ -76,13 +76,15 @@ def _arm() -> tuple[Link, ...]:
     )
 
 
-def _finger(first: int, pos: Vec, quat: Vec, limits: tuple[tuple[float, float], ...]) -> tuple[Link, ...]:
+def _finger(
+    first: int, pos: Vec, quat: Vec, limits: tuple[tuple[float, float], ...]
+) -> tuple[Link, ...]:
     steps = [pos, *((0.0, 0.0, length) for length in _FINGER_LENGTHS)]
     return tuple(
         Link(f"link_{first + i}.0", f"joint_{first + i}.0", steps[i], quat if i == 0 else _IDENTITY,
              _FINGER_AXES[i], limits[i])
         for i in range(4)
-    )
+    )  # fmt: skip
 
 
 def _thumb() -> tuple[Link, ...]:
@@ -92,7 +94,7 @@ def _thumb() -> tuple[Link, ...]:
         Link(f"link_{12 + i}.0", f"joint_{12 + i}.0", steps[i], quat if i == 0 else _IDENTITY,
              _THUMB_AXES[i], _THUMB_LIMITS[i])
         for i in range(4)
-    )
+    )  # fmt: skip
 
 
 ARM: tuple[Link, ...] = _arm()
@@ -139,7 +141,7 @@ OPEN_HAND = np.zeros(16)
 OPEN_HAND[12] = 0.8
 """An open hand in rad, the thumb turned to oppose the fingers."""
 READY_ARM = np.array([-0.145, -1.243, 0.276, -2.311, 0.415, 1.743, 1.384])
-"""Arm joints in rad with the palm down, 38 cm above the counter, clear of anything standing on it."""
+"""Arm joints in rad with the palm down, 38 cm above the counter, clear of what stands on it."""
 INIT_JOINTS = np.concatenate([INIT_ARM, OPEN_HAND])
 
 

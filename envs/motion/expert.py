@@ -44,7 +44,11 @@ class Expert:
         goal = np.concatenate([arm, hand])
         start = self.sim.joint_targets
         delta = np.abs(goal - start)
-        steps = max(least, int(np.ceil((delta[:7] / ARM_STEP).max())), int(np.ceil((delta[7:] / HAND_STEP).max())))
+        steps = max(
+            least,
+            int(np.ceil((delta[:7] / ARM_STEP).max())),
+            int(np.ceil((delta[7:] / HAND_STEP).max())),
+        )
         for i in range(1, steps + 1):
             self.command(start + (goal - start) * i / steps)
 

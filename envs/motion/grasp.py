@@ -1,7 +1,7 @@
 """Grasp planning: where the palm goes and how the fingers open and close for one object.
 
-The opposed thumb leaves a C-shaped cavity: palm behind, fingers on its +z side, thumb on its -z side.
-A top grasp lowers that cavity over the object, the palm facing down (paper App. C.2, *Lift*).
+The opposed thumb leaves a C-shaped cavity: palm behind, fingers on its +z side, thumb on its -z
+side. A top grasp lowers that cavity over the object, the palm facing down (paper App. C.2, *Lift*).
 """
 
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def object_points(simulation: Simulation, name: str) -> np.ndarray:
 
 
 def palm_turn(yaw: float, pitch: float) -> np.ndarray:
-    """Palm rotation (3, 3) in the base frame: fingers point along ``yaw``, dipped by ``pitch`` (rad)."""
+    """Palm rotation (3, 3) in the base frame: fingers along ``yaw``, dipped by ``pitch`` (rad)."""
     fingers = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), -np.sin(pitch)])
     normal = np.array([-np.cos(yaw) * np.sin(pitch), -np.sin(yaw) * np.sin(pitch), -np.cos(pitch)])
     return np.stack([normal, np.cross(fingers, normal), fingers], axis=1)

@@ -77,7 +77,7 @@ class ArmIK:
 
         None if a point cannot be reached or two neighbours differ by over ``jump`` rad in a joint.
         """
-        path = []
+        path: list[np.ndarray] = []
         for point in points:
             q = self.solve(point, turn, path[-1] if path else start)
             if q is None or (path and np.abs(q - path[-1]).max() > jump):

@@ -23,7 +23,7 @@ DRIFT = 0.005
 """Farthest that the target may move by itself during an episode, in m."""
 
 
-class Rejected(Exception):
+class Rejected(Exception):  # noqa: N818 - a verdict on a draw, not a fault
     """A drawn trial that may not enter; its text says why."""
 
 
@@ -59,7 +59,9 @@ class Task(ABC):
         """How the current state stands against a goal."""
 
     @abstractmethod
-    def _stage(self, simulation: Simulation, target: str, rng: np.random.Generator) -> Callable[[Expert], None]:
+    def _stage(
+        self, simulation: Simulation, target: str, rng: np.random.Generator
+    ) -> Callable[[Expert], None]:
         """Bring the settled scene to a start state; return the expert's way from there to the goal.
 
         The returned function commands at most 60 steps and ends in the goal state.
@@ -85,7 +87,9 @@ class Task(ABC):
         finally:
             simulation.close()
 
-    def _draw(self, sim: Simulation, scene: Scene, rng: np.random.Generator, key: tuple[int | str, ...]) -> Trial:
+    def _draw(
+        self, sim: Simulation, scene: Scene, rng: np.random.Generator, key: tuple[int | str, ...]
+    ) -> Trial:
         target = scene.objects[0]
         sim.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
         Expert(sim).hold(15)
@@ -104,8 +108,8 @@ class Task(ABC):
         expert.hold(STEPS - len(expert.targets))
         trial = Trial(
             task=self.name, seed=seed_for("agent", *key), xml=scene.xml, objects=scene.objects,
-            instances=scene.instances, recipe=scene.recipe, start_state=start, goal_state=goal_state,
-            expert_actions=np.array(expert.targets),
+            instances=scene.instances, recipe=scene.recipe, start_state=start,
+            goal_state=goal_state, expert_actions=np.array(expert.targets),
         )  # fmt: skip
         self._check(sim, trial, goal, before)
         return trial
@@ -121,7 +125,8 @@ class Task(ABC):
         """The start is fair, holding still fails, and the expert's actions solve the trial."""
         sim.set_state(trial.start_state)
         self._check_start(self.evaluate(sim, trial.target, goal), sim, trial.target)
-        for actions, wanted in ((np.tile(sim.joint_targets, (STEPS, 1)), False), (trial.expert_actions, True)):
+        still = np.tile(sim.joint_targets, (STEPS, 1))
+        for actions, wanted in ((still, False), (trial.expert_actions, True)):
             sim.set_state(trial.start_state)
             run, best = 0, 0
             for action in actions:

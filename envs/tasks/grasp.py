@@ -25,10 +25,13 @@ class Grasp(Task):
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
         """The distance from wrist to object, and contact, decide."""
-        distance = float(np.linalg.norm(simulation.keypoints[0] - simulation.object_position(target)))
+        gap = simulation.keypoints[0] - simulation.object_position(target)
+        distance = float(np.linalg.norm(gap))
         return Outcome(distance < self.threshold and simulation.hand_touches(target), distance)
 
-    def _stage(self, simulation: Simulation, target: str, rng: np.random.Generator) -> Callable[[Expert], None]:
+    def _stage(
+        self, simulation: Simulation, target: str, rng: np.random.Generator
+    ) -> Callable[[Expert], None]:
         rise = rng.uniform(0.10, 0.16)
         plan = next(top_grasps(simulation, target, rng, rise), None)
         if plan is None:

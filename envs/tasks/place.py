@@ -27,7 +27,9 @@ class Place(Task):
         distance = float(np.linalg.norm(simulation.object_position(target) - goal.object_position))
         return Outcome(distance < self.threshold, distance)
 
-    def _stage(self, simulation: Simulation, target: str, rng: np.random.Generator) -> Callable[[Expert], None]:
+    def _stage(
+        self, simulation: Simulation, target: str, rng: np.random.Generator
+    ) -> Callable[[Expert], None]:
         plan = next(top_grasps(simulation, target, rng), None)
         if plan is None:
             raise Rejected("no reachable grasp")
@@ -70,5 +72,6 @@ class Place(Task):
             raise Rejected("the object is not in the hand")
 
     def _check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
-        if np.linalg.norm(sim.object_position(trial.target) - before) > 0.02 or not sim.hand_touches(trial.target):
+        moved = np.linalg.norm(sim.object_position(trial.target) - before)
+        if moved > 0.02 or not sim.hand_touches(trial.target):
             raise Rejected("the object slips while the hand holds still")

@@ -30,7 +30,9 @@ class Reach(Task):
         distance = float(gaps[list(POINTS)].mean())
         return Outcome(distance < self.threshold, distance)
 
-    def _stage(self, simulation: Simulation, target: str, rng: np.random.Generator) -> Callable[[Expert], None]:
+    def _stage(
+        self, simulation: Simulation, target: str, rng: np.random.Generator
+    ) -> Callable[[Expert], None]:
         start, goal = draw_posture(simulation, rng), draw_posture(simulation, rng)
         places = [simulation.object_position(name) for name in simulation.objects]
         simulation.set_joints(start)
@@ -41,7 +43,10 @@ class Reach(Task):
         def solve(expert: Expert) -> None:
             expert.move(goal[:7], goal[7:], least=20)
             expert.hold(5)
-            moved = [np.linalg.norm(simulation.object_position(n) - p) for n, p in zip(simulation.objects, places, strict=True)]
+            moved = [
+                np.linalg.norm(simulation.object_position(n) - p)
+                for n, p in zip(simulation.objects, places, strict=True)
+            ]
             if max(moved) > 0.01:
                 raise Rejected("the expert knocks an object")
 

@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+
 from dexbench.data_collection.store import ARRAYS, Episode, EpisodeStore
 from dexbench.envs.errors import UserError
 from dexbench.envs.seeding import rng

@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 import pytest
+
 from dexbench.envs.gym_env import draw_trial
 from dexbench.envs.recipe import draw_recipe
 from dexbench.envs.scene import build_scene

@@ -8,6 +8,7 @@ import imageio.v3 as iio
 import mujoco
 import numpy as np
 import pytest
+
 from dexbench.envs import objects
 from dexbench.envs.assets import asset_root, cache, materials, meshes, textures, tree
 

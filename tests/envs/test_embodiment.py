@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+
 from dexbench.envs.assets import asset_root
 from dexbench.envs.embodiment import mjcf
 from dexbench.envs.embodiment.camera import (
@@ -112,7 +113,9 @@ def test_released_poses_within_1_mm_and_1_px(model, name):
         seen = camera[:, :2] / camera[:, 2:] * (300 / np.tan(np.radians(40))) + [480, 300]
         assert np.linalg.norm(seen - pixels, axis=1).max() < 1
     quat, turn = np.zeros(4), np.zeros(9)
-    mujoco.mju_axisAngle2Quat(quat, np.array(rotvec) / np.linalg.norm(rotvec), np.linalg.norm(rotvec))
+    mujoco.mju_axisAngle2Quat(
+        quat, np.array(rotvec) / np.linalg.norm(rotvec), np.linalg.norm(rotvec)
+    )
     mujoco.mju_quat2Mat(turn, quat)
     found = kinematics.wrist(torch.tensor(joints, dtype=torch.float64))[1].numpy()
     assert np.abs(found - turn.reshape(3, 3)).max() < 1e-3

@@ -3,6 +3,7 @@ import xml.etree.ElementTree as ET
 import mujoco
 import numpy as np
 import pytest
+
 from dexbench.envs.assets import asset_root
 from dexbench.envs.embodiment.mjcf import ARM_TORQUE
 from dexbench.envs.embodiment.robot import INIT_LEFT_ARM, LOWER, MUJOCO_JOINTS, OPEN_HAND, UPPER
@@ -31,7 +32,9 @@ def test_freezing_is_a_function_of_the_recipe(scene):
 def test_only_the_right_arm_the_hand_and_the_objects_move(model, scene):
     hinges = [model.joint(i).name for i in range(model.njnt) if model.jnt_type[i] != 0]
     assert tuple(hinges) == MUJOCO_JOINTS
-    free = [model.body(model.jnt_bodyid[i]).name for i in range(model.njnt) if not model.jnt_type[i]]
+    free = [
+        model.body(model.jnt_bodyid[i]).name for i in range(model.njnt) if not model.jnt_type[i]
+    ]
     assert tuple(free) == scene.objects
     assert model.nv == 23 + 6 * len(scene.objects)
 

@@ -4,13 +4,14 @@ import warnings
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
+from gymnasium.utils.env_checker import check_env, data_equivalence
+
 from dexbench.envs import gym_env
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
 from dexbench.envs.errors import UserError
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks import Outcome
-from gymnasium import spaces
-from gymnasium.utils.env_checker import check_env, data_equivalence
 
 IDS = {
     "reach": "dexbench/Reach-v1",
@@ -236,7 +237,7 @@ def test_a_training_seed_draws_the_same_trial_whatever_came_before(environments,
     first, info = env.reset(seed=42)
     mine = env.trial
     assert mine.recipe["split"] == "train"
-    _, other = env.reset(seed=7)
+    _, other = env.reset(seed=1)
     start(env, suite_folder)
     env.step(env.trial.expert_actions[0])
     again, repeated = env.reset(seed=42)

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import mujoco
 import numpy as np
 import pytest
+
 from dexbench.envs import objects
 from dexbench.envs.recipe import (
     COUNTER_FRONT,
@@ -283,10 +284,11 @@ def test_kitchen_runs_in_robosuite_and_leaves_the_robot_alone(kitchen, recipe, r
 
 
 def test_added_robosuite_features_are_added_once():
-    from dexbench.envs import compat
     from robosuite.controllers.parts import controller_factory
     from robosuite.environments.manipulation.manipulation_env import ManipulationEnv
     from robosuite.models.tasks.task import Task
+
+    from dexbench.envs import compat
 
     compat.apply()
     before = (

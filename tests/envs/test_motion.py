@@ -3,6 +3,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, OPEN_HAND, READY_ARM, UPPER
 from dexbench.envs.motion.expert import ARM_STEP, HAND_STEP, Expert

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from dexbench.envs.embodiment.robot import INIT_ARM, MUJOCO_JOINTS, OPEN_HAND
 
 
@@ -9,6 +10,7 @@ def env():
 
     with quiet():
         import robosuite
+
         from dexbench.envs.embodiment import register  # noqa: F401
 
         env = robosuite.make(
@@ -76,10 +78,11 @@ def test_arm_follows_a_pose_command(env):
 
 
 def test_every_name_is_registered():
-    from dexbench.envs.embodiment import register  # noqa: F401
     from robosuite.models.bases import BASE_MAPPING
     from robosuite.models.grippers import GRIPPER_MAPPING
     from robosuite.robots import ROBOT_CLASS_MAPPING
+
+    from dexbench.envs.embodiment import register  # noqa: F401
 
     assert "FrankaTMRAllegro" in ROBOT_CLASS_MAPPING
     assert {"AllegroRight", "AllegroLeft"} <= set(GRIPPER_MAPPING)

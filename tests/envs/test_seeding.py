@@ -1,9 +1,10 @@
 import re
 from pathlib import Path
 
-import dexbench
 import numpy as np
 import pytest
+
+import dexbench
 from dexbench.envs.seeding import rng, seed_for
 
 ROOT = Path(dexbench.__file__).parent

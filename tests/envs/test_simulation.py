@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from dexbench.envs.embodiment.camera import base_to_camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST, OPEN_HAND, READY_ARM

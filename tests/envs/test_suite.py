@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+
 from dexbench.envs import suite as suite_module
 from dexbench.envs.errors import UserError
 from dexbench.envs.suite import SUITES, Suite

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from dexbench.envs.embodiment.robot import N_JOINTS, OPEN_HAND, READY_ARM
 from dexbench.envs.objects import INSTANCES
 from dexbench.envs.scene import Scene

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from dexbench.envs.video import read_video, write_video
 
 
