@@ -33,7 +33,10 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[st
     # One header entry: safetensors writes several in random order, and equal weights must give
     # equal files.
     header = {"dexbench": json.dumps(metadata, sort_keys=True)}
+    partial.touch()
+    mode = partial.stat().st_mode
     save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, header)
+    partial.chmod(mode)  # safetensors makes files that only their owner may read
     with open(partial, "rb") as file:
         os.fsync(file.fileno())
     os.replace(partial, path)

@@ -1,7 +1,10 @@
+import numpy as np
 import pytest
+
 from dexbench.bench.suite_build import SuiteBuildConfig, _build_one, build_suite
 from dexbench.envs.errors import UserError
 from dexbench.envs.suite import SUITES, Suite
+from dexbench.envs.trial import Trial
 
 
 def test_a_suite_is_never_built_over_another(tmp_path):
@@ -16,11 +19,12 @@ def test_a_suite_is_never_built_over_another(tmp_path):
 @pytest.mark.skipif(not (SUITES / "v0").is_dir(), reason="suite v0 is not built yet")
 @pytest.mark.parametrize("task", ["reach", "grasp", "place"])
 def test_a_shipped_trial_is_what_its_name_draws(tmp_path, task):
-    """Holds on machines whose arithmetic is that of the one that built the suite."""
-    _, _, digest, _ = _build_one(("v0", task, 49, tmp_path))
-    assert digest == Suite.load("v0").trial_hash(task, 49)
-    made = (tmp_path / task / "049.npz").read_bytes()
-    assert made == (SUITES / "v0" / task / "049.npz").read_bytes()
+    _build_one(("v0", task, 49, tmp_path))
+    made, shipped = Trial.load(tmp_path / task / "049.npz"), Suite.load("v0").trial(task, 49)
+    for name in ("task", "seed", "xml", "objects", "instances", "recipe"):
+        assert getattr(made, name) == getattr(shipped, name), name
+    # The last bits of NumPy's linear algebra depend on the processor and its number of threads.
+    assert np.abs(made.expert_actions - shipped.expert_actions).max() < 1e-3
 
 
 @pytest.mark.slow
