@@ -76,7 +76,11 @@ def test_ctrl_c_ends_the_run_and_its_workers(tmp_path: Path) -> None:
     options = ["--agent", "fake:LeavesPid", "--task", "reach", "--out", str(tmp_path / "out")]
     command = [sys.executable, str(SCRIPT), "run", *options, "--trials", "2"]
     command += ["--agent-args", f"folder={tmp_path}"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A test run in the background has Ctrl-C ignored, and its children would inherit that.
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     wait_for(lambda: (tmp_path / "out/v0/fake.LeavesPid/reach/trials.jsonl").exists())
     worker = int(next(p.name for p in tmp_path.iterdir() if p.name.isdigit()))
     process.send_signal(signal.SIGINT)
