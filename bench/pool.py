@@ -41,14 +41,17 @@ class _Worker:
     """The row of the trial in play, had it ended at its start."""
 
     def enter(self, phase: str) -> None:
+        """Notes what the worker does from now on."""
         self.phase = phase
         self.since = time.monotonic()
 
     def start(self, row: Row) -> None:
+        """Notes the trial that the worker has begun."""
         self.started = row
         self.began = time.monotonic()
 
     def kill(self) -> None:
+        """Ends the worker at once, and waits until it is gone."""
         self.process.kill()
         self.process.join()
         self.connection.close()
