@@ -23,7 +23,7 @@ CLIPS = 6
 
 
 def lift(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
-    """The expert grasps and lifts the scene's first object from random postures; failures are kept."""
+    """The expert lifts the scene's first object from random postures; failures are kept."""
     clips = []
     settle(simulation)
     rest = simulation.get_state()
