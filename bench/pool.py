@@ -186,7 +186,7 @@ class Pool:
             return None
         actions = np.zeros((0, N_JOINTS), np.float32)
         timing = {**Clock().record(), "wall_s": round(time.monotonic() - worker.began, 4)}
-        row = {**started, **outcome(started["distances"], [], reason)}
+        row = {**started, **outcome(started["distances"], [], [], reason)}
         return {**row, "actions_hash": actions_hash(actions), "timing": timing}, actions
 
     def __enter__(self) -> Self:

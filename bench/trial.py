@@ -12,6 +12,7 @@ import numpy as np
 
 from ..agents.base import Agent, check_chunk
 from ..envs.embodiment.robot import N_JOINTS
+from ..envs.trial import HELD_STEPS
 from .ledger import Row, actions_hash
 from .video import beside_goal
 
@@ -74,9 +75,10 @@ def play(
         "renderer": str(base.simulation.gl_renderer),
     }
     distances = [_distance(info)]
+    gates: list[bool] = []
     held: list[bool] = []
     actions: list[np.ndarray] = []
-    notify("started", {**head, **outcome(distances, held, None)})
+    notify("started", {**head, **outcome(distances, gates, held, None)})
 
     def ask(method: Callable[..., Any], *arguments: Any) -> Any:
         notify("deciding", None)
@@ -93,6 +95,7 @@ def play(
             obs, _, terminated, truncated, info = env.step(action)
         actions.append(action)
         distances.append(_distance(info))
+        gates.append(bool(info["gate"]))
         held.append(bool(info["success"]))
         if frames is not None:
             frames.append(beside_goal(obs))
@@ -117,15 +120,18 @@ def play(
         error = describe(exception)
         trace = traceback.format_exc()
     played = np.array(actions, np.float32).reshape(-1, N_JOINTS)
-    row = {**head, **outcome(distances, held, error), "actions_hash": actions_hash(played)}
+    row = {**head, **outcome(distances, gates, held, error), "actions_hash": actions_hash(played)}
     return Played({**row, "timing": clock.record()}, played, trace)
 
 
-def outcome(distances: list[float], held: list[bool], error: str | None) -> Row:
+def outcome(
+    distances: list[float], gates: list[bool], held: list[bool], error: str | None
+) -> Row:
     """What a trial scored.
 
     Args:
         distances: Criterion's distance at the start and after each step [m].
+        gates: After each step, whether what the criterion asks beside the distance was so.
         held: After each step, whether the criterion has held for the last 10 steps.
         error: Why the trial ended early, which makes it a failure.
 
@@ -139,9 +145,29 @@ def outcome(distances: list[float], held: list[bool], error: str | None) -> Row:
         "steps_to_success": held.index(True) + 1 if success else None,
         "final_distance": distances[-1],
         "min_distance": min(distances),
+        "held_distance": held_distance(distances[1:], gates) if error is None else None,
         "distances": distances,
         "error": error,
     }
+
+
+def held_distance(distances: list[float], gates: list[bool]) -> float | None:
+    """The smallest distance that a trial kept within for 10 consecutive steps, its gate open.
+
+    The trial succeeds against every threshold above it, so that rows yield the curve of success
+    over thresholds.
+
+    Args:
+        distances: Criterion's distance after each step [m].
+        gates: After each step, whether what the criterion asks beside the distance was so.
+
+    Returns:
+        Metres; None if the gate was never open for so long.
+    """
+    kept = [d if gate else float("inf") for d, gate in zip(distances, gates, strict=True)]
+    spans = [max(kept[i : i + HELD_STEPS]) for i in range(len(kept) - HELD_STEPS + 1)]
+    best = min(spans, default=float("inf"))
+    return None if best == float("inf") else best
 
 
 def describe(exception: BaseException) -> str:

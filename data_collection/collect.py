@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,19 +88,28 @@ def _in_order(
         yield done[scene]
         scene += 1
     workers = config.workers or os.cpu_count() or 1
-    jobs = ((config, i) for i in range(scene, 10**6))
-    pool = get_context("spawn").Pool(workers, initializer=_quiet_threads)
+    others = active_children()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _quiet_threads)
+    pending: list[Future[list[dict[str, Any]]]] = []
     try:
-        pending: list[Any] = []
         while True:
             while len(pending) < workers + 2:
-                pending.append(pool.apply_async(_record, next(jobs)))
-            rows = pending.pop(0).get()
+                pending.append(pool.submit(_record, config, scene))
+                scene += 1
+            rows = pending.pop(0).result()
             store.commit(rows)
             yield rows
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a collecting process was killed, perhaps for want of memory; give the same command "
+            "again to continue, with fewer --workers if memory was short"
+        ) from error
     finally:
-        pool.terminate()
-        pool.join()
+        # Scenes begun beyond the goal are not wanted.
+        for child in active_children():
+            if child not in others:
+                child.terminate()
+        pool.shutdown(cancel_futures=True)
 
 
 def _quiet_threads() -> None:

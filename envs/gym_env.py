@@ -87,10 +87,12 @@ class DexBenchEnv(gym.Env):
 
         Raises:
             UserError: There is no such suite or trial.
-            ValueError: Unknown options.
+            ValueError: Unknown options, or a suite without a trial.
         """
         super().reset(seed=seed)
         options = dict(options or {})
+        if "suite" in options and options.get("trial") is None:
+            raise ValueError("the option 'suite' needs 'trial', the index of one of its trials")
         index, suite = options.pop("trial", None), options.pop("suite", "v0")
         if options:
             raise ValueError(
@@ -117,7 +119,8 @@ class DexBenchEnv(gym.Env):
         Returns:
             Observation; reward, 1 while the criterion holds and else 0; terminated, always False;
             truncated, True from step 60 on; info with ``criterion`` (it holds now), ``success`` and
-            ``is_success`` (it has held for the last 10 steps) and ``distance`` in m.
+            ``is_success`` (it has held for the last 10 steps), ``distance`` in m and ``gate`` (what
+            the criterion asks beside the distance, contact in grasp, is so now).
 
         Raises:
             ValueError: The action has a wrong shape, is not finite or is out of bounds.
@@ -189,7 +192,7 @@ class DexBenchEnv(gym.Env):
         success = self._held >= HELD_STEPS
         return {
             "success": success, "is_success": success, "criterion": outcome.holds,
-            "distance": outcome.distance,
+            "distance": outcome.distance, "gate": outcome.gate,
         }  # fmt: skip
 
     def _checked(self, action: np.ndarray) -> np.ndarray:

@@ -26,4 +26,4 @@ def rng(*keys: Key) -> np.random.Generator:
 def seed_for(*keys: Key) -> int:
     """A 63-bit seed named by ``keys``, for code that takes an integer."""
     words = _entropy(keys)
-    return (words[0] << 31 | words[1]) & (2**63 - 1)
+    return (words[0] << 32 | words[1]) >> 1

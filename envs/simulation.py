@@ -57,6 +57,8 @@ class Simulation:
         """Hold the joint targets (23,) in rad for one control step of 0.1 s."""
         self.data.ctrl[:] = np.clip(target, LOWER, UPPER)
         mujoco.mj_step(self.model, self.data, PHYSICS_STEPS)
+        # MuJoCo leaves positions as they were before the last 2 ms; this changes no later step.
+        mujoco.mj_kinematics(self.model, self.data)
 
     def render(self) -> np.ndarray:
         """The head camera's view of the current state, (224, 392, 3) uint8 RGB, upright."""
@@ -144,6 +146,8 @@ class Simulation:
         """Restore a state from ``get_state``; the same state and targets give the same future."""
         mujoco.mj_setState(self.model, self.data, state, STATE)
         mujoco.mj_forward(self.model, self.data)
+        # Computing forces has replaced the solver's warm start, on which the next step depends.
+        mujoco.mj_setState(self.model, self.data, state, STATE)
 
     def set_joints(self, joints: np.ndarray) -> None:
         """Put the robot at rest at joint angles (23,) in rad, with the targets there as well."""

@@ -17,6 +17,8 @@ from .errors import UserError
 
 STEPS = 60
 """Control steps of an episode: 6 s at 10 Hz, three waypoints of 20 steps."""
+HELD_STEPS = 10
+"""Consecutive control steps (1 s) a criterion must hold for success (paper App. C.4)."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ DISTINCT = tuple(range(17))
 
 def rotation(quat: Vec) -> Tensor:
     """The 3x3 rotation matrix (float64) of a quaternion (w, x, y, z) of any length."""
-    w, x, y, z = torch.tensor(quat, dtype=torch.float64) / torch.tensor(quat).double().norm()
+    unit = torch.tensor(quat, dtype=torch.float64)
+    w, x, y, z = unit / unit.norm()
     return torch.stack(
         [
             torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)]),
@@ -54,7 +55,7 @@ class HandKinematics:
 
     Args:
         device: Where the tables live; inputs must be on the same device.
-        dtype: float32 agrees with MuJoCo within 1e-6 m, float64 within 1e-14 m.
+        dtype: float32 agrees with MuJoCo within 1e-6 m, float64 within 1e-9 m.
     """
 
     def __init__(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32):

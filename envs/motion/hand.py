@@ -7,6 +7,7 @@ import numpy as np
 
 from ..embodiment import mjcf
 from ..embodiment.robot import FINGERS, HAND, LOWER, UPPER
+from .linear import solve
 
 PAD = {"index": 0.048, "middle": 0.048, "ring": 0.048, "thumb": 0.060}
 """Distance in m of a finger's pad centre from the origin of its last link, along the link."""
@@ -66,7 +67,7 @@ def posture(targets: np.ndarray, start: np.ndarray = REST, iterations: int = 80)
         residual = (targets - points).ravel()
         pull = 1e-3
         left = matrix.T @ matrix + 2e-4 * np.eye(16) + pull * 0.1 * np.eye(16)
-        step = np.linalg.solve(left, matrix.T @ residual + pull * 0.1 * (start - q))
+        step = solve(left, matrix.T @ residual + pull * 0.1 * (start - q))
         q = np.clip(q + np.clip(step, -0.2, 0.2), low, high)
     return q
 

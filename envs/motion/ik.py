@@ -5,6 +5,7 @@ import numpy as np
 
 from ..embodiment.robot import INIT_ARM, LOWER, UPPER
 from ..simulation import WRIST, Simulation
+from .linear import solve
 
 POSITION_TOLERANCE = 2e-3
 """Largest wrist position error in m of a solution."""
@@ -58,10 +59,9 @@ class ArmIK:
                 self._sim.model, self._data, self._jacobian[:3], self._jacobian[3:], self._body
             )
             jac = self._jacobian[:, self._dofs]
-            inverse = jac.T @ np.linalg.inv(jac @ jac.T + 1e-4 * np.eye(6))
             # The seventh joint is free to keep the posture near the robot's rest pose.
-            rest = (np.eye(7) - inverse @ jac) @ (0.05 * (INIT_ARM - q))
-            step = inverse @ error + rest
+            rest = 0.05 * (INIT_ARM - q)
+            step = rest + jac.T @ solve(jac @ jac.T + 1e-4 * np.eye(6), error - jac @ rest)
             q = np.clip(q + np.clip(step, -0.3, 0.3), low, high)
         error = self._error(q, goal_pos, goal_quat)
         reached = (

@@ -11,10 +11,8 @@ from ..motion.expert import Expert
 from ..scene import Scene
 from ..seeding import seed_for
 from ..simulation import Simulation
-from ..trial import STEPS, Trial
+from ..trial import HELD_STEPS, STEPS, Trial
 
-HELD_STEPS = 10
-"""Consecutive control steps (1 s) a criterion must hold for success (paper App. C.4)."""
 POINTS = (0, 4, 8, 12, 16)
 """Keypoints that the reach criterion averages over: wrist and four fingertips."""
 HAND_PIXELS, OBJECT_PIXELS = 200, 60
@@ -45,6 +43,8 @@ class Outcome:
     """Whether the criterion holds now."""
     distance: float
     """The criterion's distance in m, so that other thresholds can be tried afterwards."""
+    gate: bool = True
+    """Whether all that the criterion asks beside the distance, such as contact, is so now."""
 
 
 class Task(ABC):

@@ -27,7 +27,8 @@ class Grasp(Task):
         """The distance from wrist to object, and contact, decide."""
         gap = simulation.keypoints[0] - simulation.object_position(target)
         distance = float(np.linalg.norm(gap))
-        return Outcome(distance < self.threshold and simulation.hand_touches(target), distance)
+        contact = simulation.hand_touches(target)
+        return Outcome(contact and distance < self.threshold, distance, contact)
 
     def _stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator

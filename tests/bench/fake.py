@@ -84,7 +84,8 @@ class FakeEnv(gymnasium.Env):
         return abs(float(self.target[0]) - self.goal)
 
     def _info(self) -> dict[str, Any]:
-        return {"distance": self._distance(), "success": self.run >= 10, "criterion": self.run > 0}
+        return {"distance": self._distance(), "success": self.run >= 10, "criterion": self.run > 0,
+                "gate": True}  # fmt: skip
 
     def _obs(self) -> dict[str, np.ndarray]:
         self.looks += self.render_observations

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dexbench.agents.reference.hold import Hold
-from dexbench.bench.trial import Played, outcome, play
+from dexbench.bench.trial import Played, held_distance, outcome, play
 
 
 def play_fake(agent: Any, trial: int = 1, **kwargs: Any) -> Played:
@@ -32,10 +32,25 @@ def test_a_trial_records_what_happened() -> None:
 
 def test_success_is_ten_held_steps_at_any_time() -> None:
     held = [False] * 30 + [True] * 5 + [False] * 25
-    row = outcome([1.0] * 61, held, None)
+    row = outcome([1.0] * 61, [True] * 60, held, None)
     assert (row["success"], row["held_at_end"], row["steps_to_success"]) == (True, False, 31)
-    row = outcome([1.0] * 61, held, "RuntimeError: late")
+    row = outcome([1.0] * 61, [True] * 60, held, "RuntimeError: late")
     assert (row["success"], row["held_at_end"], row["steps_to_success"]) == (False, False, None)
+
+
+def test_held_distance_is_the_smallest_threshold_that_would_have_been_success() -> None:
+    distances = [0.5] * 20 + [0.2, 0.1] * 5 + [0.05] * 9 + [0.5] * 21
+    assert held_distance(distances, [True] * 60) == 0.1
+    assert held_distance(distances, [True] * 33 + [False] + [True] * 26) == 0.2
+    assert held_distance(distances, ([True] * 9 + [False]) * 6) is None
+    assert held_distance([0.1] * 9, [True] * 9) is None, "a trial of nine steps"
+
+
+def test_success_is_a_held_distance_below_the_threshold() -> None:
+    rows = [play_fake(fake.Wander(), trial)[0] for trial in range(12)]
+    assert {row["success"] for row in rows} == {True, False}
+    for row in rows:
+        assert row["success"] == (row["held_distance"] < 0.2)
 
 
 def test_a_chunk_that_outlasts_the_trial_is_cut() -> None:

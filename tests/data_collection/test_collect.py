@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from multiprocessing.pool import ThreadPool
-from types import SimpleNamespace
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -47,11 +47,11 @@ def quick(monkeypatch):
         made_of = {"frames": 2 + index, "xml": f"<mujoco model='{index}'/>"}
         return [store.write(i, episode(i, **made_of)) | {"scene": index} for i in ids]
 
-    def pool(workers, initializer):
-        return ThreadPool(workers)
+    def threads(workers, context, initializer):
+        return ThreadPoolExecutor(workers)
 
     monkeypatch.setattr(collect, "_record", record)
-    monkeypatch.setattr(collect, "get_context", lambda _: SimpleNamespace(Pool=pool))
+    monkeypatch.setattr(collect, "ProcessPoolExecutor", threads)
     return made
 
 
@@ -197,8 +197,7 @@ def test_recorded_actions_lead_from_each_frame_to_the_next(recorded):
     for t in range(5):
         simulation.set_state(arrays["state"][t])
         assert np.array_equal(simulation.joint_positions.astype(np.float32), arrays["agent_pos"][t])
-        # MuJoCo's positions after a step are those before its last 2 ms.
-        assert np.abs(simulation.keypoints_camera - arrays["keypoints"][t]).max() < 4e-3
+        assert np.abs(simulation.keypoints_camera - arrays["keypoints"][t]).max() < 1e-6
         simulation.step(arrays["action"][t])
         moved = simulation.joint_positions - arrays["agent_pos"][t + 1]
         assert np.abs(moved).max() < 1e-3
@@ -268,7 +267,28 @@ def start(folder, workers):
         sys.executable, "-m", "dexbench.bench.cli", "collect", "--out", str(folder),
         "--strategy", "programmatic", "--episodes", "6", "--workers", str(workers),
     ]  # fmt: skip
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def children(pid):
+    """Process ids of the collecting processes that ``pid`` has started."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(c) for c in found if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_run_with_one_clear_line(tmp_path):
+    victim = start(tmp_path / "set", 2)
+    while not list((tmp_path / "set").glob("episodes/*.h5")):
+        assert victim.poll() is None
+        time.sleep(0.05)
+    others = children(victim.pid)
+    os.kill(others[0], signal.SIGKILL)
+    _, said = victim.communicate(timeout=60)
+    assert victim.returncode == 2
+    assert "give the same command again" in said
+    assert "Traceback" not in said
+    assert not any(Path(f"/proc/{pid}").exists() for pid in others), "nobody is left running"
 
 
 @pytest.mark.slow

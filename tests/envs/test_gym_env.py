@@ -225,6 +225,8 @@ def test_without_a_render_mode_nothing_is_rendered(env):
 def test_bad_resets_are_refused(env, suite_folder):
     with pytest.raises(ValueError, match=r"unknown reset options \['tral'\]"):
         env.reset(options={"tral": 0})
+    with pytest.raises(ValueError, match="'suite' needs 'trial'"):
+        env.reset(options={"suite": "v0"})
     with pytest.raises(UserError, match="no suite 'v9'"):
         env.reset(options={"trial": 0, "suite": "v9"})
     for index in (-1, 1):

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from itertools import islice
 
 import numpy as np
@@ -51,6 +54,27 @@ def test_ik_reaches_poses_within_its_tolerances(ready):
         assert angle(turned, turn) < 0.021
     assert found >= 18
     assert np.array_equal(ready.get_state(), before), "planning leaves the simulation alone"
+
+
+def test_solutions_do_not_depend_on_the_number_of_threads():
+    script = (
+        "import hashlib, numpy as np\n"
+        "from dexbench.envs.motion.hand import straddle\n"
+        "from dexbench.envs.motion.linear import solve\n"
+        "from dexbench.envs.seeding import rng\n"
+        "m = rng('test').normal(size=(6, 7))\n"
+        "x = solve(m @ m.T + 1e-4 * np.eye(6), rng('v').normal(size=6))\n"
+        "x = np.concatenate([x, straddle(-0.04, 0.02, 0.1, 0.02)])\n"
+        "print(hashlib.sha256(x.tobytes()).hexdigest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads},
+        ).stdout
+        for threads in ("1", "2")
+    }  # fmt: skip
+    assert len(found) == 1
 
 
 def test_ik_refuses_what_the_arm_cannot_reach(ready):

@@ -55,6 +55,8 @@ def test_seeds_have_63_bits_and_differ():
     seeds = [seed_for("trial", i) for i in range(2000)]
     assert len(set(seeds)) == 2000
     assert all(0 <= seed < 2**63 for seed in seeds)
+    share = np.array([[seed >> bit & 1 for bit in range(63)] for seed in seeds]).mean(axis=0)
+    assert np.abs(share - 0.5).max() < 0.06, "every bit is as often 0 as 1"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
