@@ -20,9 +20,39 @@ from ..envs.errors import UserError
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("dexbench.bench.runner:main", "play an agent on frozen trials and score it"),
     "collect": ("dexbench.data_collection.collect:main", "record exploration data by script"),
+    "data info": ("dexbench.data_collection.info:main", "print what episode sets hold"),
+    "data verify": (
+        "dexbench.data_collection.verify:main",
+        "find what is damaged or missing in episode sets",
+    ),
+    "data preview": (
+        "dexbench.data_collection.preview:main",
+        "draw clips of a set as a video or a sheet",
+    ),
+    "data merge": ("dexbench.data_collection.merge:main", "make one set of several"),
+    "data rerender": (
+        "dexbench.data_collection.rerender:main",
+        "render a set again: camera, size, depth, segmentation",
+    ),
+    "data pack": (
+        "dexbench.data_collection.pack:main",
+        "pack states and scenes to render elsewhere",
+    ),
+    "data export": (
+        "dexbench.data_collection.export.main:main",
+        "write a set for robomimic or LeRobot",
+    ),
     "suite build": ("dexbench.bench.suite_build:main", "draw, solve and freeze a suite's trials"),
     "train dexwm": ("dexbench.agents.dexwm.train:main", "train a compact DexWM"),
+    "train diffusion-policy": (
+        "dexbench.agents.diffusion_policy.train:main",
+        "train a goal-conditioned Diffusion Policy",
+    ),
     "leaderboard": ("dexbench.bench.leaderboard:main", "derive the leaderboard from ledgers"),
+    "compare": ("dexbench.bench.compare:main", "compare agents on the trials that they share"),
+    "report": ("dexbench.bench.report.page:main", "write the results as one HTML page"),
+    "verify": ("dexbench.bench.verify:main", "simulate recorded actions again and compare"),
+    "doctor": ("dexbench.bench.doctor:main", "check this machine and the installation"),
     "list": ("dexbench.bench.listing:main", "list tasks, agents and suites"),
     "view": ("dexbench.bench.view:main", "draw trials: start, goal and the end reached"),
     "speed": ("dexbench.bench.speed:main", "time control steps against robosuite's own"),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.errors import UserError
-from .ledger import ROWS_FILE, Row, check_compatible, read_rows
+from .ledger import ROWS_FILE, Row, check_compatible, play_key, read_rows
 from .summary import TASKS, score_table, summarise
 
 COLUMNS = (
@@ -43,8 +43,8 @@ def derive(ledgers: Path) -> list[dict[str, Any]]:
     paths = sorted(ledgers.rglob(ROWS_FILE))
     lines: dict[tuple[str, str, str], dict[str, Any]] = {}
     for path in paths:
-        rows = sorted(read_rows(path), key=lambda row: row["trial"])
-        if not rows:
+        rows = sorted(read_rows(path), key=play_key)
+        if not any(play_key(row)[1] == 0 for row in rows):
             continue
         check_compatible(rows, rows[0], path)
         try:

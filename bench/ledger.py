@@ -2,8 +2,9 @@
 
 ``<out>/<suite>/<agent>/<task>/trials.jsonl`` holds the rows in the order in which they finished;
 ``actions/<trial>.npz`` holds ``actions``, (steps, 23) float32 joint targets [rad]. A row is
-written after its actions and only once, so whatever is in the ledger is complete. All clocks are
-under the key ``timing``: without it, the sorted rows are the same for any number of workers.
+written after its actions and only once, so whatever is in the ledger is complete; (trial, repeat)
+names it. All clocks are under the key ``timing``: without it, the sorted rows are the same for any
+number of workers.
 """
 
 import fcntl
@@ -13,6 +14,8 @@ import json
 import os
 import shutil
 import zipfile
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +30,21 @@ ROWS_FILE = "trials.jsonl"
 
 # What must agree between the rows of one ledger; MuJoCo's version changes trajectories.
 IDENTITY = ("agent", "task", "suite", "suite_hash", "weights_hash", "agent_args", "threads")
+
+
+def play_key(row: Row) -> tuple[int, int]:
+    """(trial, repeat) of a row; rows from before there were repeats are repeat 0."""
+    return row["trial"], row.get("repeat", 0)
+
+
+def play_name(task: str, trial: int, repeat: int) -> str:
+    """What messages call a trial."""
+    return f"{task} trial {trial}" + (f", repeat {repeat}" if repeat else "")
+
+
+def play_stem(trial: int, repeat: int) -> str:
+    """What the files of a trial are called: ``003``, or ``003-r1`` for its repeat 1."""
+    return f"{trial:03d}" + (f"-r{repeat}" if repeat else "")
 
 
 def _identity(row: Row) -> Row:
@@ -45,6 +63,8 @@ def _parse(data: bytes, path: Path) -> tuple[list[Row], int]:
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError("not an object")
+            if not isinstance(row.get("trial"), int):
+                raise ValueError("no trial number")
         except ValueError as error:
             if last:  # Torn in the writing, or the nothing after the last newline.
                 break
@@ -54,10 +74,10 @@ def _parse(data: bytes, path: Path) -> tuple[list[Row], int]:
             ) from error
         rows.append(row)
         end += len(line) + (0 if last else 1)
-    trials = [row.get("trial") for row in rows]
-    for trial in trials:
-        if trials.count(trial) > 1:
-            raise UserError(f"{path} holds trial {trial} more than once; remove one of the lines")
+    for (trial, repeat), count in Counter(map(play_key, rows)).items():
+        if count > 1:
+            name = f"trial {trial}" + (f", repeat {repeat}," if repeat else "")
+            raise UserError(f"{path} holds {name} more than once; remove one of the lines")
     return rows, end
 
 
@@ -71,7 +91,7 @@ def read_rows(path: Path) -> list[Row]:
         The rows in the order in which they were written; none if there is no such file.
 
     Raises:
-        UserError: A line other than the last is damaged, or a trial is there twice.
+        UserError: A line other than the last is damaged, or a trial's repeat is there twice.
     """
     return _parse(path.read_bytes(), path)[0] if path.exists() else []
 
@@ -114,16 +134,13 @@ class Ledger:
         self.path = folder / ROWS_FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        except OSError as error:
-            raise UserError(f"cannot write to {folder} ({error}); choose another --out") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._file)
+            self._file = _open_locked(self.path)
+        except BlockingIOError as error:
             raise UserError(
                 f"another run is writing to {self.path}: wait for it or choose another --out"
             ) from error
+        except OSError as error:
+            raise UserError(f"cannot write to {folder} ({error}); choose another --out") from error
         if fresh:
             os.ftruncate(self._file, 0)
             for name in ("actions", "videos", "errors"):
@@ -142,25 +159,66 @@ class Ledger:
         """Writes a trial's actions and then its row; both are on the disk at return.
 
         Args:
-            row: JSON-able, with its ``trial`` number.
+            row: JSON-able, with its ``trial`` number and ``repeat``.
             actions: (steps, 23) float32 joint targets that were sent [rad].
+
+        Raises:
+            UserError: The disk is full or gone. Rows that were there are unharmed.
         """
         folder = self.folder / "actions"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{row['trial']:03d}.npz"
+        path = folder / f"{play_stem(*play_key(row))}.npz"
         partial = path.with_suffix(".tmp")
-        with partial.open("wb") as file:
-            file.write(_npz(actions))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(folder)
-        line = json.dumps(row, allow_nan=False, separators=(",", ":")) + "\n"
-        data = line.encode()
-        while data:
-            data = data[os.write(self._file, data) :]
-        os.fsync(self._file)
+        try:
+            folder.mkdir(exist_ok=True)
+            with partial.open("wb") as file:
+                file.write(_npz(actions))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            _sync_folder(folder)
+            _write(self._file, _line(row))
+        except OSError as error:
+            raise self._unwritten(error) from error
         self.rows.append(row)
+
+    def drop(self, unwanted: Callable[[Row], bool]) -> None:
+        """Takes rows out, with their tracebacks, so that their trials can be played again.
+
+        The file is replaced by one without them: a crash leaves the one or the other, whole.
+
+        Args:
+            unwanted: Whether a row goes.
+
+        Raises:
+            UserError: The disk is full or gone.
+        """
+        kept = [row for row in self.rows if not unwanted(row)]
+        if len(kept) == len(self.rows):
+            return
+        partial = self.path.with_suffix(".tmp")
+        try:
+            replacement = _open_locked(partial)
+            try:
+                os.ftruncate(replacement, 0)
+                _write(replacement, b"".join(map(_line, kept)))
+                partial.replace(self.path)
+                _sync_folder(self.folder)
+            except BaseException:
+                os.close(replacement)
+                raise
+        except OSError as error:
+            raise self._unwritten(error) from error
+        os.close(self._file)
+        self._file = replacement
+        for row in filter(unwanted, self.rows):
+            name = f"trial-{play_stem(*play_key(row))}.txt"
+            (self.folder / "errors" / name).unlink(missing_ok=True)
+        self.rows = kept
+
+    def _unwritten(self, error: OSError) -> UserError:
+        return UserError(
+            f"cannot write to {self.folder} ({error}); mend that and give the command again"
+        )
 
     def close(self) -> None:
         """Closes the file and with it gives up the lock."""
@@ -192,6 +250,36 @@ def _npz(actions: np.ndarray) -> bytes:
         entry = zipfile.ZipInfo("actions.npy", date_time=(1980, 1, 1, 0, 0, 0))
         file.writestr(entry, array.getvalue(), zipfile.ZIP_DEFLATED)
     return archive.getvalue()
+
+
+def _open_locked(path: Path) -> int:
+    """Opens a file for appending by this process alone.
+
+    Raises:
+        BlockingIOError: Another process has it.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another process may have put a new file in its place before we had the lock.
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _line(row: Row) -> bytes:
+    return json.dumps(row, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Writes all of it through to the disk."""
+    while data:
+        data = data[os.write(descriptor, data) :]
+    os.fsync(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

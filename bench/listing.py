@@ -13,7 +13,7 @@ class ListConfig:
 
 def listing() -> str:
     """The names that ``dexbench run`` takes, with a line on each."""
-    from ..envs.suite import SUITES, Suite
+    from ..envs.suite import Suite
     from ..envs.tasks import TASKS as CRITERIA
 
     lines = ["tasks (success = the criterion holds for 10 consecutive steps):"]
@@ -23,8 +23,8 @@ def listing() -> str:
         mark = "*" if spec.privileged else " "
         lines.append(f"  {(spec.name + mark).ljust(12)} {spec.description}")
     lines += ["suites:"]
-    for path in sorted(SUITES.glob("*/suite.json")):
-        suite = Suite(path.parent)
+    for name in Suite.names():
+        suite = Suite.load(name)
         counts = ", ".join(f"{suite.trials(task)} {task}" for task in TASKS)
         lines.append(f"  {suite.name.ljust(12)} {counts}; hash {suite.hash[:16]}")
     return "\n".join(lines)

@@ -1,10 +1,15 @@
-"""The parent's side of the workers: it hands out trials and survives agents that do not answer."""
+"""The parent's side of the workers: it hands out trials and outlives workers that do not answer.
+
+A decision that takes too long is the agent's failure and ends its trial. A worker that dies, or
+hangs elsewhere, may be the machine's (a driver, memory): its trial is played again in a new worker.
+"""
 
 import multiprocessing
 import os
 import signal
+import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from tqdm import tqdm
 
 from ..envs.embodiment.robot import N_JOINTS
 from ..envs.errors import UserError
@@ -22,8 +28,21 @@ from .worker import Job, Setup, main, thread_variables
 
 Result = tuple[Row, np.ndarray]
 
-# Loading weights or a scene takes a while on a slow disk; more than this is a hang.
 LOADING_TIMEOUT = 600.0
+"""Longest time to load weights or a scene [s]; a slow disk takes a while, more is a hang."""
+SIMULATING_TIMEOUT = 120.0
+"""Longest time for a control step with its picture, or to write a video [s]; more is a hang."""
+ATTEMPTS = 3
+"""A trial that has lost so many workers is not played again."""
+
+# What a worker does after it has sent a message.
+PHASES = {
+    "ready": "loading",
+    "started": "simulating",
+    "deciding": "deciding",
+    "decided": "simulating",
+    "stepped": "simulating",
+}
 
 
 @dataclass
@@ -36,24 +55,26 @@ class _Worker:
     phase: str = "loading"
     since: float = field(default_factory=time.monotonic)
     began: float = 0.0
-    """When the trial in play started [s, monotonic]."""
-    started: Row | None = None
-    """The row of the trial in play, had it ended at its start."""
+    """When it was given its trial [s, monotonic]."""
 
     def enter(self, phase: str) -> None:
         """Notes what the worker does from now on."""
         self.phase = phase
         self.since = time.monotonic()
 
-    def start(self, row: Row) -> None:
-        """Notes the trial that the worker has begun."""
-        self.started = row
+    def give(self, job: Job) -> None:
+        """Hands it a trial."""
+        self.job = job
         self.began = time.monotonic()
+        self.enter("loading")
+        # A worker that died while idle shows itself at the next receive.
+        with suppress(OSError):
+            self.connection.send(job)
 
     def kill(self) -> None:
         """Ends the worker at once, and waits until it is gone."""
         self.process.kill()
-        self.process.join()
+        self.process.join(10)  # One that hangs in a driver cannot even be killed.
         self.connection.close()
 
 
@@ -74,7 +95,9 @@ class Pool:
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         self._queue: deque[Job] = deque()
-        self._retried: set[Job] = set()
+        self._lost: Counter[Job] = Counter()
+        # Rows of trials that have begun, had they ended at their start.
+        self._started: dict[Job, Row] = {}
 
     def describe_agent(self) -> Row:
         """Starts the first worker.
@@ -112,12 +135,7 @@ class Pool:
         self._queue.extend(jobs)
         while self._queue or any(worker.job for worker in self._workers):
             while self._queue and (worker := self._vacant()) is not None:
-                worker.job = self._queue.popleft()
-                # A worker that died while idle shows itself at the next receive.
-                with suppress(OSError):
-                    worker.connection.send(worker.job)
-                if worker.phase == "idle":
-                    worker.enter("simulating")
+                worker.give(self._queue.popleft())
             yield from self._wait()
 
     def _vacant(self) -> _Worker | None:
@@ -140,50 +158,66 @@ class Pool:
         busy = [worker for worker in self._workers if worker.job]
         deadline = min(worker.since + self._allowed(worker) for worker in busy)
         ready = wait([worker.connection for worker in busy], max(0, deadline - time.monotonic()))
+        # Taken now: writing down a result may take long, and is not the other workers' time.
+        now = time.monotonic()
         for worker in busy:
+            allowed = self._allowed(worker)
             if worker.connection in ready:
                 result = self._handle(worker, *_receive(worker))
-            elif time.monotonic() - worker.since > self._allowed(worker):
-                kind = "decision timeout" if worker.phase == "deciding" else f"{worker.phase} hangs"
-                result = self._bury(worker, f"{kind}: over {self._allowed(worker):g} s")
-            else:
+            elif now - worker.since <= allowed:
                 continue
+            elif worker.phase == "deciding":
+                self._end(worker)
+                result = self._failed(worker, f"decision timeout: over {allowed:g} s")
+            else:
+                result = self._lose(worker, f"worker hung {worker.phase}: over {allowed:g} s")
             if result is not None:
                 yield result
 
     def _allowed(self, worker: _Worker) -> float:
-        return self._timeout if worker.phase == "deciding" else LOADING_TIMEOUT
+        """Longest time for what the worker does [s]."""
+        limits = {"deciding": self._timeout, "simulating": SIMULATING_TIMEOUT}
+        return limits.get(worker.phase, LOADING_TIMEOUT)
 
     def _handle(self, worker: _Worker, kind: str, content: Any) -> Result | None:
         """Takes one message; the result if it ends the trial."""
         assert worker.job is not None
         if kind == "died":
-            return self._bury(worker, f"worker died ({content}) while {worker.phase}")
+            return self._lose(worker, f"worker died ({content}) while {worker.phase}")
         if kind in ("failed", "refused"):
-            raise UserError(
-                f"{worker.job.task} trial {worker.job.trial} cannot be played: {content}"
-            )
+            raise UserError(f"{worker.job} cannot be played: {content}")
         if kind == "finished":
-            worker.job = worker.started = None
+            worker.job = None
             worker.enter("idle")
             return content
         if kind == "started":
-            worker.start(content)
-        worker.enter("deciding" if kind == "deciding" else "simulating")
+            self._started[worker.job] = content
+        worker.enter(PHASES[kind])
         return None
 
-    def _bury(self, worker: _Worker, reason: str) -> Result | None:
-        """Ends a worker: its trial has failed, or goes back to the queue if it had not begun."""
+    def _end(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         worker.kill()
-        job, started = worker.job, worker.started
+
+    def _lose(self, worker: _Worker, reason: str) -> Result | None:
+        """Ends a worker whose trial is played again, or has failed if that was done before."""
+        self._end(worker)
+        job = worker.job
         assert job is not None
-        if started is None:
-            if job in self._retried:
-                raise UserError(f"{job.task} trial {job.trial} cannot be started: {reason}")
-            self._retried.add(job)
+        self._lost[job] += 1
+        if self._lost[job] < ATTEMPTS:
+            tqdm.write(f"{job}: {reason}; it is played again", file=sys.stderr)
             self._queue.appendleft(job)
             return None
+        reason = f"lost {ATTEMPTS} workers: {reason}"
+        if job not in self._started:
+            raise UserError(f"{job} cannot be started: {reason}")
+        return self._failed(worker, reason)
+
+    def _failed(self, worker: _Worker, reason: str) -> Result:
+        """The row of a trial that cost its worker, and no actions."""
+        assert worker.job is not None
+        started = self._started[worker.job]
         actions = np.zeros((0, N_JOINTS), np.float32)
         timing = {**Clock().record(), "wall_s": round(time.monotonic() - worker.began, 4)}
         row = {**started, **outcome(started["distances"], [], [], reason)}

@@ -13,16 +13,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tqdm import tqdm
 
 from ..agents.registry import find_agent
 from ..envs.errors import UserError
-from .ledger import ROWS_FILE, Ledger, Row, check_compatible, read_rows
+from .ledger import ROWS_FILE, Ledger, Row, check_compatible, play_key, play_name, read_rows
 from .pool import Pool
 from .summary import TASKS, score_table, summarise
 from .worker import Backend, Job, Setup
+
+if TYPE_CHECKING:
+    from .ray_pool import RayPool
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,14 @@ class RunConfig:
     as package.module:Class."""
     task: Literal["reach", "grasp", "place", "all"]
     """Which task, or all three."""
-    trials: int = 50
-    """Play the first so many trials of the suite."""
+    trials: int | None = None
+    """Play the first so many trials of the suite; all by default."""
     suite: str = "v0"
-    """Name of the frozen suite, or the path of its folder."""
+    """Name of the frozen suite, or the path of its folder; "mini" is v0's first five trials of each
+    task, for a quick look."""
+    repeats: int = 1
+    """Play every trial so many times, with other seeds for the agent. Scores count the first;
+    the others tell how much of a score is the agent's own noise."""
     workers: int = 1
     """Processes that play at the same time; the rows do not depend on it."""
     out: Path = Path("runs")
@@ -49,6 +56,13 @@ class RunConfig:
     """Write an mp4 of every trial that is played: what the robot sees beside the goal."""
     fresh: bool = False
     """Delete the ledgers of this agent and task first, instead of resuming."""
+    retry_errors: bool = False
+    """Play the trials again that ended in an error; their rows are deleted first."""
+    executor: Literal["local", "ray"] = "local"
+    """Where the workers are: on this machine, or on those of a Ray cluster. dexbench and the agent
+    must be on all of them, and paths in other options be absolute."""
+    ray_address: str | None = None
+    """Address of the Ray cluster; by default that in $RAY_ADDRESS, or one made of this machine."""
     decision_timeout: float = 600.0
     """Longest time for one decision in seconds; the trial then fails and the run goes on."""
     threads: int = 1
@@ -73,11 +87,18 @@ class Run:
     agent_args: dict[str, Any]
     suite_name: str
     suite_hash: str
+    trials: dict[str, int]
+    """How many of each task."""
     backend: Backend = field(default_factory=Backend)
 
     def folder(self, task: str) -> Path:
         """The folder of a task's ledger."""
         return self.config.out / self.suite_name / self.name.replace(":", ".") / task
+
+    def asks_for(self, row: Row) -> bool:
+        """Whether the row's trial and repeat are part of the run."""
+        trial, repeat = play_key(row)
+        return trial < self.trials[row["task"]] and repeat < self.config.repeats
 
 
 def check(config: RunConfig, backend: Backend | None = None) -> Run:
@@ -95,13 +116,16 @@ def check(config: RunConfig, backend: Backend | None = None) -> Run:
     """
     backend = backend or Backend()
     find_agent(config.agent)
-    for key in ("trials", "workers", "threads"):
-        if getattr(config, key) < 1:
-            raise UserError(f"--{key} is {getattr(config, key)}, expected at least 1")
+    for key in ("trials", "workers", "threads", "repeats"):
+        number = getattr(config, key)
+        if number is not None and number < 1:
+            raise UserError(f"--{key} is {number}, expected at least 1")
     if not (config.decision_timeout > 0 and math.isfinite(config.decision_timeout)):
         raise UserError(
             f"--decision-timeout is {config.decision_timeout:g}, expected seconds, more than 0"
         )
+    if config.ray_address is not None and config.executor != "ray":
+        raise UserError("--ray-address is of use with --executor ray only; give both or neither")
     name = config.name or config.agent
     if not re.fullmatch(r"[\w.-]+(:\w+)?", name) or set(name) == {"."}:
         raise UserError(f"--name is {name!r}, expected letters, digits, '.', '_' and '-' only")
@@ -110,15 +134,17 @@ def check(config: RunConfig, backend: Backend | None = None) -> Run:
         raise UserError(f"there is no task {unknown.pop()!r}; choose reach, grasp, place or all")
     module, _, class_name = backend.suite.partition(":")
     suite = getattr(importlib.import_module(module), class_name).load(config.suite)
+    trials = {task: config.trials or suite.trials(task) for task in tasks}
     for task in tasks:
-        if config.trials > suite.trials(task):
+        if trials[task] > suite.trials(task) or not trials[task]:
             raise UserError(
                 f"--trials is {config.trials}, but suite {suite.name} has {suite.trials(task)} "
                 f"{task} trials"
             )
     if config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out} is a file, expected a folder")
-    return Run(config, tasks, name, _agent_args(config), suite.name, suite.hash, backend)
+    arguments = _agent_args(config)
+    return Run(config, tasks, name, arguments, suite.name, suite.hash, trials, backend)
 
 
 def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
@@ -129,7 +155,7 @@ def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
         backend: Where environments and suites come from; dexbench's own by default.
 
     Returns:
-        The rows of the asked-for trials, by task and trial number.
+        The rows of the asked-for trials, by task, trial and repeat.
 
     Raises:
         UserError: The configuration is wrong, the ledger belongs to another suite or other
@@ -137,7 +163,7 @@ def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
     """
     plan = check(config, backend)
     setup = Setup(config.agent, config.suite, plan.agent_args, config.threads, plan.backend)
-    with Pool(setup, config.workers, config.decision_timeout) as pool, ExitStack() as stack:
+    with _pool(config, setup) as pool, ExitStack() as stack:
         header = _header(plan, pool.describe_agent())
         if not config.fresh:
             for task in plan.tasks:
@@ -147,14 +173,17 @@ def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
             task: stack.enter_context(Ledger(plan.folder(task), fresh=config.fresh))
             for task in plan.tasks
         }
+        if config.retry_errors:
+            for ledger in ledgers.values():
+                ledger.drop(lambda row: row["error"] is not None and plan.asks_for(row))
         jobs = list(_missing(plan, ledgers))
         with _progress(plan, len(jobs)) as bar:
             for row, actions in pool.play(jobs):
                 ledgers[row["task"]].append(_ordered({**header, **row}), actions)
                 bar.update()
     rows = [row for ledger in ledgers.values() for row in ledger.rows]
-    asked = [row for row in rows if row["trial"] < config.trials]
-    return sorted(asked, key=lambda row: (TASKS.index(row["task"]), row["trial"]))
+    asked = filter(plan.asks_for, rows)
+    return sorted(asked, key=lambda row: (TASKS.index(row["task"]), play_key(row)))
 
 
 def main(config: RunConfig) -> None:
@@ -172,9 +201,22 @@ def main(config: RunConfig) -> None:
     print(score_table(scores))
     for row in rows:
         if row["error"] is not None:
-            print(f"{row['task']} trial {row['trial']} failed: {row['error']}", file=sys.stderr)
+            name = play_name(row["task"], *play_key(row))
+            print(f"{name} failed: {row['error']}", file=sys.stderr)
     if any(row["error"] is not None for row in rows):
-        print("Tracebacks are in the folders errors/ beside the ledgers.", file=sys.stderr)
+        print(
+            "Tracebacks are in the folders errors/ beside the ledgers; --retry-errors plays these "
+            "trials again.",
+            file=sys.stderr,
+        )
+
+
+def _pool(config: RunConfig, setup: Setup) -> "Pool | RayPool":
+    if config.executor == "local":
+        return Pool(setup, config.workers, config.decision_timeout)
+    from .ray_pool import RayPool
+
+    return RayPool(setup, config.workers, config.decision_timeout, config.ray_address)
 
 
 def _agent_args(config: RunConfig) -> dict[str, Any]:
@@ -208,25 +250,31 @@ def _header(plan: Run, agent: Row) -> Row:
 
 def _ordered(row: Row) -> Row:
     """The row with what identifies it first and the clocks last."""
-    first = ("agent", "task", "suite", "suite_hash", "trial", "trial_hash", "seed")
+    first = ("agent", "task", "suite", "suite_hash", "trial", "repeat", "trial_hash", "seed")
     keys = [*first, *(key for key in row if key not in (*first, "timing")), "timing"]
     return {key: row[key] for key in keys}
 
 
 def _missing(plan: Run, ledgers: dict[str, Ledger]) -> Iterator[Job]:
+    """What there is to play: all trials once before any is repeated."""
     for task, ledger in ledgers.items():
-        done = {row["trial"] for row in ledger.rows}
-        for trial in range(plan.config.trials):
-            if trial not in done:
-                yield Job(task, trial, ledger.folder, plan.config.video)
+        done = set(map(play_key, ledger.rows))
+        folder = ledger.folder.absolute()  # An actor of Ray works in another directory.
+        for repeat in range(plan.config.repeats):
+            for trial in range(plan.trials[task]):
+                if (trial, repeat) not in done:
+                    yield Job(task, trial, folder, plan.config.video, repeat)
 
 
 def _progress(plan: Run, missing: int) -> tqdm:
-    total = plan.config.trials * len(plan.tasks)
+    total = sum(plan.trials.values()) * plan.config.repeats
     return tqdm(
         total=total,
         initial=total - missing,
         desc=f"{plan.name} {plan.config.task}",
         unit="trial",
-        disable=not sys.stderr.isatty(),
+        # The time left from the mean over the whole run: workers finish in bursts, which a moving
+        # average takes for a change of speed.
+        smoothing=0,
+        disable=None,
     )

@@ -3,15 +3,15 @@
 scipy.stats takes over a second to import, so it is imported when a number is asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """The Wilson score interval of a success rate.
 
-    At 50 trials its coverage stays near the nominal one over all rates, where the normal
-    approximation's falls to 0.64.
+    At 50 trials and rates of 2, 3, ... 98% its coverage is 0.951 on average and at least 0.922,
+    where the normal approximation's falls to 0.64. Next to 0 and 100% it dips to 0.84.
 
     Args:
         successes: Number of successes.
@@ -67,3 +67,45 @@ def mcnemar(first: Mapping[int, bool], second: Mapping[int, bool]) -> McNemar:
     discordant = only_first + only_second
     p_value = float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
     return McNemar(len(shared), only_first, only_second, p_value)
+
+
+@dataclass(frozen=True)
+class SuccessCurve:
+    """Success rate against the threshold of the criterion."""
+
+    thresholds: tuple[float, ...]
+    """In metres."""
+    rate: tuple[float, ...]
+    """Share of trials that succeed against each threshold."""
+    low: tuple[float, ...]
+    """Lower end of the 95% Wilson interval at each threshold; a band of single intervals."""
+    high: tuple[float, ...]
+    """Upper end."""
+
+
+def success_curve(
+    held_distances: Sequence[float | None], thresholds: Sequence[float]
+) -> SuccessCurve:
+    """The share of trials that would have succeeded, had the threshold been another.
+
+    Args:
+        held_distances: Of each trial, the smallest distance kept within for long enough to
+            count [m]; None where no threshold would have made it a success.
+        thresholds: In metres.
+
+    Returns:
+        The curve: a trial succeeds against every threshold above its held distance.
+
+    Raises:
+        ValueError: There is no trial.
+    """
+    trials = len(held_distances)
+    kept = [distance for distance in held_distances if distance is not None]
+    counts = [sum(distance < threshold for distance in kept) for threshold in thresholds]
+    bands = {count: wilson(count, trials) for count in set(counts)}
+    return SuccessCurve(
+        tuple(thresholds),
+        tuple(count / trials for count in counts),
+        tuple(bands[count][0] for count in counts),
+        tuple(bands[count][1] for count in counts),
+    )

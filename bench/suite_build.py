@@ -27,7 +27,7 @@ class SuiteBuildConfig:
     workers: int = 2
     """Processes."""
     tasks: tuple[str, ...] = ("reach", "grasp", "place")
-    """Tasks to build."""
+    """Tasks to build; your own as module:name."""
 
 
 def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
@@ -37,18 +37,21 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
         By task, how many candidates were accepted and why others were rejected.
 
     Raises:
-        UserError: The folder exists already.
+        UserError: The folder exists already, there is no such task, or a trial of it cannot be
+            drawn.
     """
     from ..envs.suite import SUITES, write_index
+    from ..envs.tasks import find_task
 
     root = (config.out or SUITES) / config.name
     if root.exists():
         raise UserError(f"{root} exists; delete it or choose another --name")
     draft = root.with_suffix(".tmp")
     shutil.rmtree(draft, ignore_errors=True)
+    tasks = [find_task(task).name for task in config.tasks]
     jobs = [(config.name, task, i, draft) for task in config.tasks for i in range(config.trials)]
-    hashes: dict[str, list[str]] = {task: [""] * config.trials for task in config.tasks}
-    report: dict[str, Counter[str]] = {task: Counter() for task in config.tasks}
+    hashes: dict[str, list[str]] = {task: [""] * config.trials for task in tasks}
+    report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
     # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
     with get_context("spawn").Pool(config.workers) as pool:
         results = pool.imap_unordered(_build_one, jobs)
@@ -57,7 +60,7 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
             hashes[task][index] = digest
             report[task].update(reasons)
             report[task]["accepted"] += 1
-    write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in config.tasks})
+    write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in tasks})
     draft.rename(root)
     return {task: dict(counts) for task, counts in report.items()}
 
@@ -74,19 +77,25 @@ def _build_one(job: tuple[str, str, int, Path]) -> tuple[str, int, str, dict[str
     from ..envs.recipe import draw_recipe
     from ..envs.scene import build_scene
     from ..envs.seeding import rng
-    from ..envs.tasks import TASKS, Rejected
+    from ..envs.tasks import Rejected, find_task
 
-    name, task, index, root = job
+    name, reference, index, root = job
+    rules = find_task(reference)
+    task = rules.name
     reasons: Counter[str] = Counter()
     for candidate in range(MAX_CANDIDATES):
         key = ("suite", name, task, index)
         stream = rng(*key, candidate)
         scene = build_scene(draw_recipe(stream, "suite"))
         try:
-            trial = TASKS[task].draw(scene, stream, key)
+            trial = rules.draw(scene, stream, key)
         except Rejected as reason:
             reasons[str(reason)] += 1
             continue
         trial.save(root / task / f"{index:03d}.npz")
         return task, index, trial.hash, dict(reasons)
-    raise RuntimeError(f"no {task} trial {index} in {MAX_CANDIDATES} candidates: {dict(reasons)}")
+    counts = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+    raise UserError(
+        f"no {task} trial {index} among {MAX_CANDIDATES} candidates, rejected for: {counts}; "
+        "make the task's stage() less choosy, or build under another --name"
+    )

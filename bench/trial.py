@@ -12,6 +12,7 @@ import numpy as np
 
 from ..agents.base import Agent, check_chunk
 from ..envs.embodiment.robot import N_JOINTS
+from ..envs.seeding import seed_for
 from ..envs.trial import HELD_STEPS
 from .ledger import Row, actions_hash
 from .video import beside_goal
@@ -37,6 +38,7 @@ def play(
     suite: str,
     task: str,
     trial: int,
+    repeat: int = 0,
     privileged: bool = False,
     frames: list[np.ndarray] | None = None,
     notify: Notify = lambda event, row: None,
@@ -53,10 +55,12 @@ def play(
         suite: Name of the suite.
         task: ``"reach"``, ``"grasp"`` or ``"place"``.
         trial: Number of the trial in the suite.
+        repeat: 0 gives the agent the trial's own seed, any other number one derived from it.
         privileged: Bind the agent to the unwrapped environment.
         frames: Collects (224, 784, 3) uint8 pictures, one for each observation.
         notify: Called with ``"started"`` and the row as it would be if nothing more came, then
-            with ``"deciding"`` before and ``"decided"`` after each call of the agent.
+            with ``"deciding"`` before and ``"decided"`` after each call of the agent, and with
+            ``"stepped"`` after each control step.
 
     Returns:
         What came of it.
@@ -67,14 +71,17 @@ def play(
     with clock("sim_s"):
         obs, info = env.reset(options={"trial": trial, "suite": suite})
     seed = int(base.trial.seed)
+    if repeat:
+        seed = seed_for(seed, "repeat", repeat)
     head = {
         "task": task,
         "trial": trial,
+        "repeat": repeat,
         "trial_hash": base.trial.hash,
         "seed": seed,
         "renderer": str(base.simulation.gl_renderer),
     }
-    distances = [_distance(info)]
+    distances = [to_micrometre(info["distance"])]
     gates: list[bool] = []
     held: list[bool] = []
     actions: list[np.ndarray] = []
@@ -94,11 +101,12 @@ def play(
         with clock("sim_s"):
             obs, _, terminated, truncated, info = env.step(action)
         actions.append(action)
-        distances.append(_distance(info))
+        distances.append(to_micrometre(info["distance"]))
         gates.append(bool(info["gate"]))
         held.append(bool(info["success"]))
         if frames is not None:
             frames.append(beside_goal(obs))
+        notify("stepped", None)
         return terminated or truncated
 
     if frames is not None:
@@ -177,13 +185,13 @@ def describe(exception: BaseException) -> str:
     return (f"{name}: {lines[0]}" if lines else name)[:300]
 
 
-def _distance(info: dict[str, Any]) -> float:
-    """The criterion's distance to a micrometre [m].
+def to_micrometre(distance: float) -> float:
+    """A distance as rows hold it, rounded to a micrometre [m].
 
     Raises:
         FloatingPointError: It is not finite, as after a diverged simulation.
     """
-    distance = float(info["distance"])
+    distance = float(distance)
     if not np.isfinite(distance):
         raise FloatingPointError(f"the simulation diverged: its distance is {distance}")
     return round(distance, 6)

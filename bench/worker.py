@@ -4,13 +4,13 @@ One process for each environment, started by ``spawn``: in one process the conte
 renderers return each other's pictures.
 """
 
+import ctypes
 import importlib
 import importlib.metadata
 import os
 import random
 import signal
 import sys
-import threading
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.errors import UserError
-from .ledger import Row
+from ..envs.seeding import seed_for
+from .ledger import Row, play_name, play_stem
+
+PR_SET_PDEATHSIG = 1  # From Linux' prctl.h.
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,10 @@ class Job:
     folder: Path
     """Of the ledger: videos and tracebacks go beside it."""
     video: bool = False
+    repeat: int = 0
+
+    def __str__(self) -> str:
+        return play_name(self.task, self.trial, self.repeat)
 
 
 def thread_variables(threads: int) -> dict[str, str]:
@@ -77,7 +84,7 @@ def main(connection: Connection, setup: Setup) -> None:
         setup: Agent, suite and threads.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what Ctrl-C means.
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _die_with_parent()
     try:
         _serve(connection, setup)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -91,10 +98,10 @@ def main(connection: Connection, setup: Setup) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ends this process when the parent dies, even while the agent decides."""
+    """Has Linux kill this process when its parent dies, even in native code that never returns."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = parent_process()
-    if parent is not None:
-        parent.join()
+    if parent is not None and os.getppid() != parent.pid:  # It was dead before we asked.
         os._exit(1)
 
 
@@ -135,23 +142,25 @@ def _serve(connection: Connection, setup: Setup) -> None:
         if broken:  # An agent that raised may be in any state; the next trial must not see it.
             agent, _ = make_agent(setup.agent, **setup.agent_args)
         frames: list[Any] | None = [] if job.video else None
-        seed_global_generators(job.trial)
+        seed_global_generators(job.trial, job.repeat)
+        stem = play_stem(job.trial, job.repeat)
         played = play(
             env,
             agent,
             suite=setup.suite,
             task=job.task,
             trial=job.trial,
+            repeat=job.repeat,
             privileged=spec.privileged,
             frames=frames,
             notify=notify,
         )
         broken = played.row["error"] is not None
         if frames:
-            write_video(job.folder / "videos" / f"trial-{job.trial:03d}.mp4", frames)
+            write_video(job.folder / "videos" / f"trial-{stem}.mp4", frames)
         if played.traceback is not None:
-            path = job.folder / "errors" / f"trial-{job.trial:03d}.txt"
-            path.parent.mkdir(exist_ok=True)
+            path = job.folder / "errors" / f"trial-{stem}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(played.traceback)
         connection.send(("finished", (played.row, played.actions)))
 
@@ -167,13 +176,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def seed_global_generators(seed: int) -> None:
+def seed_global_generators(trial: int, repeat: int = 0) -> None:
     """Seeds the generators that a user's agent may draw from; dexbench itself uses none.
 
     Without it such an agent's trial would depend on the trials that its worker played before.
     """
     import numpy as np
 
+    # numpy takes 32 bits.
+    seed = seed_for(trial, "repeat", repeat) % 2**32 if repeat else trial
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from ..envs.errors import UserError
 from ..envs.simulation import CONTROL_HZ
 from .store import EpisodeStore
+from .verify import damaged
 
 SCENE_DRAWS = 20
 """Scenes drawn for one place in a set before giving up."""
@@ -40,6 +42,8 @@ class CollectConfig:
 def main(config: CollectConfig) -> None:
     """Collect until the set has the clips or hours asked for; resumes where it stopped.
 
+    What is there already is checked against its checksums; damaged scenes are made again.
+
     Raises:
         UserError: Not exactly one of --episodes and --hours was given, or too little.
     """
@@ -51,6 +55,7 @@ def main(config: CollectConfig) -> None:
         raise UserError("--episodes or --hours must be positive")
     store = EpisodeStore(config.out, {"strategy": config.strategy, "seed": config.seed})
     done = _complete_scenes(store)
+    known = max(done, default=-1) + 1  # damaged scenes before the last whole one are made again
 
     def amount(rows: list[dict[str, Any]]) -> int:
         return len(rows) if unit == "episode" else sum(row["frames"] for row in rows)
@@ -58,24 +63,29 @@ def main(config: CollectConfig) -> None:
     with tqdm(total=goal, unit=unit, disable=None) as bar:
         # The set is the shortest run of scenes 0, 1, 2, ... that is enough, whoever makes them.
         total = 0
-        for rows in _in_order(config, store, done):
-            bar.update(amount(rows))
-            total += amount(rows)
-            if total >= goal:
-                break
+        with closing(_in_order(config, store, done)) as scenes:
+            for count, rows in enumerate(scenes, 1):
+                bar.update(amount(rows))
+                total += amount(rows)
+                if total >= goal and count >= known:
+                    break
+    store.keep(sorted(store.rows(), key=lambda row: row["id"]))  # those made again came last
+    for path in store.unlisted():
+        path.unlink()  # of scenes begun beyond the goal, or by a run that was killed
 
 
 def _complete_scenes(store: EpisodeStore) -> dict[int, list[dict[str, Any]]]:
-    """Manifest rows by scene; a scene that a crash left without some of its rows is made again."""
+    """Manifest rows by scene; one with damaged files or without some rows is made again."""
     from .strategies import CLIPS
 
-    rows = list(store.rows())
+    listed = {row["id"]: row for row in store.lines() if row is not None}
     scenes: dict[int, list[dict[str, Any]]] = {}
-    for row in rows:
-        scenes.setdefault(row["scene"], []).append(row)
+    checks = damaged(store, [listed[index] for index in sorted(listed)])
+    for row, wrong in tqdm(checks, "checking", len(listed), unit="episode", disable=None):
+        if not wrong:
+            scenes.setdefault(row["scene"], []).append(row)
     whole = {scene: found for scene, found in scenes.items() if len(found) == CLIPS}
-    if len(whole) < len(scenes):
-        store.keep([row for row in rows if row["scene"] in whole])
+    store.keep([row for scene in sorted(whole) for row in whole[scene]])
     return whole
 
 
@@ -90,13 +100,17 @@ def _in_order(
     workers = config.workers or os.cpu_count() or 1
     others = active_children()
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _quiet_threads)
-    pending: list[Future[list[dict[str, Any]]]] = []
+    pending: list[Future[list[dict[str, Any]]] | list[dict[str, Any]]] = []
     try:
         while True:
             while len(pending) < workers + 2:
-                pending.append(pool.submit(_record, config, scene))
+                pending.append(done.get(scene) or pool.submit(_record, config, scene))
                 scene += 1
-            rows = pending.pop(0).result()
+            made = pending.pop(0)
+            if isinstance(made, list):
+                yield made
+                continue
+            rows = made.result()
             store.commit(rows)
             yield rows
     except BrokenProcessPool as error:

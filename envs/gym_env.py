@@ -16,7 +16,7 @@ from .objects import Split
 from .seeding import rng
 from .simulation import CONTROL_HZ, Simulation
 from .suite import Suite
-from .tasks import HELD_STEPS, TASKS, Goal, Outcome, Rejected
+from .tasks import HELD_STEPS, Goal, Outcome, Rejected, find_task
 from .trial import STEPS, Trial
 
 DRAWS = 40
@@ -46,16 +46,24 @@ def observation_space() -> spaces.Dict:
 
 
 class DexBenchEnv(gym.Env):
-    """Base of the three environments; see their docstrings for the tasks' data sheets."""
+    """Base of the tasks' environments, whose docstrings are the tasks' data sheets.
+
+    An environment of your own task names it: ``class LiftEnv(DexBenchEnv): task_name = "lift"``.
+
+    Raises:
+        UserError: No task of that name is registered.
+        ValueError: Unknown render mode.
+    """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}
     task_name: ClassVar[str]
+    """Name of a registered task (``tasks.register_task``)."""
 
     def __init__(self, render_mode: str | None = None):
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
         self.render_mode = render_mode
-        self.task = TASKS[self.task_name]
+        self.task = find_task(self.task_name)
         self.action_space = action_space()
         self.observation_space = observation_space()
         self.simulation: Simulation | None = None
@@ -287,7 +295,7 @@ def draw_trial(task: str, key: tuple[int | str, ...], split: Split) -> Trial:
     """Draw a trial; a pure function of its arguments.
 
     Args:
-        task: `reach`, `grasp` or `place`.
+        task: Name of a registered task.
         key: Names the random stream.
         split: `train` or `suite`: whose layouts, styles and object instances to use.
 
@@ -304,7 +312,7 @@ def draw_trial(task: str, key: tuple[int | str, ...], split: Split) -> Trial:
         # A kitchen takes longer to build than a start and goal to draw, so try a few in each.
         for _ in range(4):
             try:
-                return TASKS[task].draw(scene, stream, (task, *key))
+                return find_task(task).draw(scene, stream, (task, *key))
             except Rejected as reason:
                 reasons.append(str(reason))
     raise RuntimeError(f"no {task} trial found for {key}: {sorted(set(reasons))}")

@@ -23,6 +23,11 @@ def rng(*keys: Key) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(_entropy(keys))))
 
 
+def noise_seed(*keys: Key) -> int:
+    """A 31-bit seed named by ``keys``, for the integer noise that textures are made of."""
+    return _entropy(keys)[1] % 2**31
+
+
 def seed_for(*keys: Key) -> int:
     """A 63-bit seed named by ``keys``, for code that takes an integer."""
     words = _entropy(keys)

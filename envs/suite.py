@@ -10,6 +10,8 @@ from .trial import Trial
 
 SUITES = Path(__file__).parent / "suites"
 """Where the suites that come with the package are."""
+VIEWS = {"mini": ("v0", 5)}
+"""Suites without files of their own: the first so many trials of each task of another."""
 
 
 class Suite:
@@ -17,19 +19,21 @@ class Suite:
 
     Args:
         root: The folder.
+        name: Of the suite; the folder's by default.
+        first: Only the first so many trials of each task.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, name: str | None = None, first: int | None = None):
         self.root = root
-        self.name = root.name
+        self.name = name or root.name
         path = root / "suite.json"
         try:
             self._trials: dict[str, list[str]] = json.loads(path.read_text())["trials"]
             if not all(isinstance(hashes, list) for hashes in self._trials.values()):
                 raise TypeError("trials is not a table of lists")
+            self._trials = {task: hashes[:first] for task, hashes in self._trials.items()}
         except FileNotFoundError:
-            found = sorted(p.name for p in SUITES.iterdir()) if SUITES.is_dir() else []
-            names = ", ".join(found) or "none"
+            names = ", ".join(Suite.names()) or "none"
             raise UserError(f"no suite {root.name!r}; there are: {names}") from None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged ({error}); reinstall dexbench") from error
@@ -41,7 +45,16 @@ class Suite:
         Raises:
             UserError: There is none.
         """
+        if name in VIEWS:
+            whole, first = VIEWS[name]
+            return Suite(SUITES / whole, name, first)
         return Suite(Path(name) if "/" in name else SUITES / name)
+
+    @staticmethod
+    def names() -> list[str]:
+        """Names of the suites that come with the package, sorted."""
+        found = {path.parent.name for path in SUITES.glob("*/suite.json")}
+        return sorted(found | {view for view, (whole, _) in VIEWS.items() if whole in found})
 
     @cached_property
     def hash(self) -> str:

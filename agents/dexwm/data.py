@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
+from ...envs.embodiment.robot import N_JOINTS
 from ...envs.errors import UserError
 from .encoder import downsample
 
@@ -30,17 +31,23 @@ class Episodes:
     Attributes:
         frames: ``(N, 112, 196, 3)`` uint8, a read-only memory map.
         keypoints: ``(N, 21, 3)`` float32 right-hand keypoints in metres, camera frame.
+        joints: ``(N, 23)`` float32 achieved joint angles in rad.
+        targets: ``(N, 23)`` float32 joint targets in rad, commanded from each frame to the next.
         first: ``(E,)`` index of each episode's first frame.
         length: ``(E,)`` frames of each episode.
         validation: ``(E,)`` whether the episode is held out from training.
+        lifted: ``(E,)`` whether an object was lifted in it.
         digest: sha256 over the sets' manifests.
     """
 
     frames: np.ndarray
     keypoints: np.ndarray
+    joints: np.ndarray
+    targets: np.ndarray
     first: np.ndarray
     length: np.ndarray
     validation: np.ndarray
+    lifted: np.ndarray
     digest: str
 
     def frame_indices(self, validation: bool) -> np.ndarray:
@@ -155,9 +162,12 @@ def load_episodes(
         out.flush()
         _write(mark, json.dumps(wanted))
     keypoints = np.empty((total, 21, 3), np.float32)
+    joints, targets = np.empty((2, total, N_JOINTS), np.float32)
     for (folder, row), start, count in zip(rows, first, length, strict=True):
         with h5py.File(folder / "episodes" / f"{_name(row)}.h5") as file:
             keypoints[start : start + count] = file["keypoints"][:]
+            joints[start : start + count] = file["agent_pos"][:]
+            targets[start : start + count] = file["action"][:]
     scenes = [_scene(row) for _, row in rows]
     validation = np.array([_share(scene) < holdout for scene in scenes])
     usable = length >= WINDOW
@@ -170,7 +180,10 @@ def load_episodes(
         raise UserError(f"{[str(f) for f in folders]} hold too few episodes of at least {WINDOW} "
                         "frames to train and validate on; collect at least two scenes")  # fmt: skip
     frames = np.memmap(frames_path, np.uint8, "r", shape=(total, *size, 3))
-    return Episodes(frames, keypoints, first, length, validation, digest.hexdigest())
+    lifted = np.array([bool(row.get("lifted")) for _, row in rows])
+    return Episodes(
+        frames, keypoints, joints, targets, first, length, validation, lifted, digest.hexdigest()
+    )
 
 
 def _name(row: dict) -> str:

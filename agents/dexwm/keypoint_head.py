@@ -107,7 +107,7 @@ class KeypointHead(nn.Module):
         return soft_argmax(logits, DEPTH_CENTRE + DEPTH_SPREAD * depths)
 
 
-def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 1.0) -> Tensor:
+def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.0) -> Tensor:
     """Hand-consistency loss: heat-map cross-entropy plus absolute depth error.
 
     Args:

@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from ...envs.errors import UserError
 from ...envs.seeding import rng, seed_for
-from .checkpoint import read_tensors, save_model, save_tensors
+from ..tensors import read_tensors, save_tensors
+from .checkpoint import save_model
 from .config import ModelConfig
 from .data import load_episodes
 from .encoder import PixelDecoder
@@ -50,7 +51,7 @@ class TrainConfig:
     """Time budget of all stages, decoding of the videos aside."""
     steps: tuple[int, int, int] | None = None
     """Steps of each stage instead of the time budget."""
-    shares: tuple[float, float, float] = (0.3, 0.4, 0.3)
+    shares: tuple[float, float, float] = (0.25, 0.25, 0.5)
     """How the stages share the time budget."""
     seed: int = 0
     """Names the initial weights and every batch."""

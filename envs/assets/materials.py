@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..seeding import seed_for
+from ..seeding import noise_seed
 from . import textures as t
 
 SIZE = 512
@@ -193,4 +193,4 @@ def stand_in(path: str) -> str:
 
 def make(name: str) -> t.Image:
     """The picture ``name`` of :data:`NAMED`, uint8 (SIZE, SIZE, 3)."""
-    return NAMED[name](SIZE, seed_for("texture", name) % 2**31)
+    return NAMED[name](SIZE, noise_seed("texture", name))

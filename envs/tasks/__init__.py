@@ -1,11 +1,65 @@
-"""The three tasks: what counts as success, and how trials are drawn."""
+"""The tasks: what counts as success, and how trials are drawn."""
 
+import importlib
+import os
+import re
+import sys
+
+from ..errors import UserError
 from .base import HELD_STEPS, Goal, Outcome, Rejected, Task
 from .grasp import Grasp
 from .place import Place
 from .reach import Reach
 
 TASKS: dict[str, Task] = {task.name: task for task in (Reach(), Grasp(), Place())}
-"""Every task by name."""
+"""Every task by name, `register_task`'s too."""
 
-__all__ = ["HELD_STEPS", "TASKS", "Goal", "Grasp", "Outcome", "Place", "Reach", "Rejected", "Task"]
+__all__ = [
+    "HELD_STEPS", "TASKS", "Goal", "Grasp", "Outcome", "Place", "Reach", "Rejected", "Task",
+    "find_task", "register_task",
+]  # fmt: skip
+
+
+def register_task(task: Task) -> None:
+    """Make a task known by its name.
+
+    Call it where the task is defined: worker processes import that module anew.
+
+    Raises:
+        ValueError: The name is not a lower-case identifier, or another task has it.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", task.name):
+        raise ValueError(
+            f"a task's name has lower case letters, digits and '_' only; got {task.name!r}"
+        )
+    # The same class once more, as in a notebook, replaces the old one.
+    if type(TASKS.get(task.name, task)).__qualname__ != type(task).__qualname__:
+        raise ValueError(f"there is a task {task.name!r} already; choose another name")
+    TASKS[task.name] = task
+
+
+def find_task(name: str) -> Task:
+    """The task of that name.
+
+    Args:
+        name: A registered name, or ``module:name`` to import the module that registers it first;
+            a module that is not installed is looked for in the current directory.
+
+    Raises:
+        UserError: There is no such task.
+    """
+    module, colon, name = name.rpartition(":")
+    if colon:
+        if os.getcwd() not in sys.path and "" not in sys.path:
+            # Last, so that a folder here never hides an installed package.
+            sys.path.append(os.getcwd())
+        try:
+            importlib.import_module(module)
+        except (ImportError, ValueError) as error:
+            raise UserError(f"task {name!r}: cannot import {module!r}: {error}") from error
+    if name not in TASKS:
+        raise UserError(
+            f"there is no task {name!r}; choose one of {', '.join(TASKS)}, or name your own as "
+            "module:name, where the module calls register_task"
+        )
+    return TASKS[name]

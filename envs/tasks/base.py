@@ -1,4 +1,4 @@
-"""What the three tasks share: the goal, the outcome of a step, and how a trial is drawn."""
+"""What all tasks share: the goal, the outcome of a step, and how a trial is drawn."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -48,23 +48,36 @@ class Outcome:
 
 
 class Task(ABC):
-    """A criterion and a way to draw trials for it."""
+    """A criterion and a way to draw trials for it; docs/your_own_task.md builds one."""
 
     name: str
+    """How commands, suites and ledgers call it: lower case letters, digits and ``_``."""
     threshold: float
     """Largest distance in m at which the criterion can hold."""
 
     @abstractmethod
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
-        """How the current state stands against a goal."""
+        """How the current state stands against a goal; a pure function of the two.
+
+        Args:
+            simulation: In the state to judge. It must not be changed.
+            target: Body name of the trial's object.
+            goal: Where hand and object are in the goal state.
+        """
 
     @abstractmethod
-    def _stage(
+    def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
         """Bring the settled scene to a start state; return the expert's way from there to the goal.
 
-        The returned function commands at most 60 steps and ends in the goal state.
+        The returned function commands at most 50 steps and ends in the goal state, so that the
+        criterion can hold for 10 more.
+
+        Args:
+            simulation: The scene, the arm above the counter; left in the start state.
+            target: Body name of the trial's object.
+            rng: The only source of randomness.
 
         Raises:
             Rejected: No start or goal was found in this scene.
@@ -93,7 +106,7 @@ class Task(ABC):
         target = scene.objects[0]
         sim.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
         Expert(sim).hold(15)
-        solve = self._stage(sim, target, rng)
+        solve = self.stage(sim, target, rng)
         start = sim.get_state()
         sim.set_state(start)
         _require_view(sim, self.views_target, "start")
@@ -118,13 +131,13 @@ class Task(ABC):
     """Whether the target itself must be in view, or any object will do."""
 
     @abstractmethod
-    def _check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+    def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
         """Raise ``Rejected`` where the start is too near the goal or breaks the task's premise."""
 
     def _check(self, sim: Simulation, trial: Trial, goal: Goal, before: np.ndarray) -> None:
         """The start is fair, holding still fails, and the expert's actions solve the trial."""
         sim.set_state(trial.start_state)
-        self._check_start(self.evaluate(sim, trial.target, goal), sim, trial.target)
+        self.check_start(self.evaluate(sim, trial.target, goal), sim, trial.target)
         still = np.tile(sim.joint_targets, (STEPS, 1))
         for actions, wanted in ((still, False), (trial.expert_actions, True)):
             sim.set_state(trial.start_state)
@@ -136,10 +149,16 @@ class Task(ABC):
             if (best >= HELD_STEPS) != wanted:
                 raise Rejected("the expert fails" if wanted else "holding still succeeds")
             if not wanted:
-                self._check_held(sim, trial, before)
+                self.check_held(sim, trial, before)
 
-    def _check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
-        """Raise ``Rejected`` where an episode of holding still spoils the scene."""
+    def check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
+        """Raise ``Rejected`` where an episode of holding still spoils the scene.
+
+        Args:
+            sim: After 60 steps of holding still.
+            trial: The candidate.
+            before: The target's position (3,) at the start, in the base frame, in m.
+        """
         if np.linalg.norm(sim.object_position(trial.target) - before) > DRIFT:
             raise Rejected("the object moves by itself")
 

@@ -30,9 +30,10 @@ class Grasp(Task):
         contact = simulation.hand_touches(target)
         return Outcome(contact and distance < self.threshold, distance, contact)
 
-    def _stage(
+    def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
+        """Stand with open hand near the standoff of a top grasp; the expert grasps."""
         rise = rng.uniform(0.10, 0.16)
         plan = next(top_grasps(simulation, target, rng, rise), None)
         if plan is None:
@@ -52,7 +53,8 @@ class Grasp(Task):
 
         return solve
 
-    def _check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+    def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+        """The wrist is 21-35 cm from the object and the hand touches nothing."""
         if not NEAREST <= outcome.distance <= FARTHEST:
             raise Rejected("start too near the object or too far")
         if sim.hand_touches():

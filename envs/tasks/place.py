@@ -27,9 +27,10 @@ class Place(Task):
         distance = float(np.linalg.norm(simulation.object_position(target) - goal.object_position))
         return Outcome(distance < self.threshold, distance)
 
-    def _stage(
+    def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
+        """Lift the object; the expert carries it over and down to a free place."""
         plan = next(top_grasps(simulation, target, rng), None)
         if plan is None:
             raise Rejected("no reachable grasp")
@@ -65,13 +66,15 @@ class Place(Task):
 
         return solve
 
-    def _check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+    def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+        """The object is in the hand, at least 25 cm from its goal."""
         if outcome.distance < LEAST:
             raise Rejected("start too near the goal")
         if not sim.hand_touches(target):
             raise Rejected("the object is not in the hand")
 
-    def _check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
+    def check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
+        """The object is still in the hand, within 2 cm of where it was."""
         moved = np.linalg.norm(sim.object_position(trial.target) - before)
         if moved > 0.02 or not sim.hand_touches(trial.target):
             raise Rejected("the object slips while the hand holds still")

@@ -30,9 +30,10 @@ class Reach(Task):
         distance = float(gaps[list(POINTS)].mean())
         return Outcome(distance < self.threshold, distance)
 
-    def _stage(
+    def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
+        """Draw two postures above the counter, one to start in and one to reach."""
         start, goal = draw_posture(simulation, rng), draw_posture(simulation, rng)
         places = [simulation.object_position(name) for name in simulation.objects]
         simulation.set_joints(start)
@@ -52,7 +53,8 @@ class Reach(Task):
 
         return solve
 
-    def _check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+    def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+        """At least 25 cm are to go."""
         if outcome.distance < LEAST:
             raise Rejected("start too near the goal")
 

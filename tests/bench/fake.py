@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,6 +61,7 @@ class FakeEnv(gymnasium.Env):
         self.trial: Any = None
         self.render_observations = True
         self.looks = 0
+        self.before_step: Callable[[], None] = lambda: None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
@@ -75,6 +77,7 @@ class FakeEnv(gymnasium.Env):
     def step(self, action: np.ndarray) -> Any:
         if not self.action_space.contains(action):
             raise ValueError("action out of bounds")
+        self.before_step()
         self.target = action
         self.steps += 1
         self.run = self.run + 1 if self._distance() < 0.2 else 0
@@ -157,6 +160,13 @@ class Sometimes(Wander):
         return chunk
 
 
+class Mendable(Sometimes):
+    """Raises as `Sometimes` does until the file ``flag`` is there."""
+
+    def __init__(self, flag: str) -> None:
+        super().__init__("none" if Path(flag).exists() else "raise")
+
+
 class Unmakeable:
     def __init__(self) -> None:
         raise FileNotFoundError("weights.safetensors is missing")
@@ -192,13 +202,61 @@ class Threads:
         return chunk
 
 
+class Unlucky(Wander):
+    """Loses its process in the first step of trial 1 twice, and of trial 2 always."""
+
+    privileged = True
+    losses = {1: 2, 2: 1000}
+
+    def __init__(self, fault: str, folder: str) -> None:
+        super().__init__()
+        self.fault, self.folder = fault, Path(folder)
+
+    def bind(self, env: FakeEnv) -> None:
+        trial = next(t for t in range(TRIALS) if seed_of(env.task, t) == env.trial.seed)
+        env.before_step = lambda: self.harm(trial)
+
+    def harm(self, trial: int) -> None:
+        lost = len(list(self.folder.glob(f"lost-{trial}-*")))
+        if lost < self.losses.get(trial, 0):
+            (self.folder / f"lost-{trial}-{lost}").touch()
+            if self.fault == "crash":
+                ctypes.string_at(0)
+            ctypes.PyDLL(None).sleep(1000)  # Native code that keeps the interpreter's lock.
+
+
+class SlowSuccess:
+    """Solves every second trial, and takes its time over these only; notes what it begins."""
+
+    privileged = True
+
+    def __init__(self, pause: float, folder: str | None = None) -> None:
+        self.pause = pause
+        self.folder = folder
+
+    def bind(self, env: FakeEnv) -> None:
+        self.goal = env.goal
+        self.succeeds = any(env.trial.seed == seed_of(env.task, t) for t in range(0, TRIALS, 2))
+
+    def reset(self, task: str, seed: int) -> None:
+        if self.folder is not None:
+            Path(self.folder, f"{time.monotonic_ns()}-{os.getpid()}").touch()
+
+    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        time.sleep(self.pause * self.succeeds)
+        chunk = np.zeros((20, 23), np.float32)
+        chunk[:, 0] = self.goal if self.succeeds else self.goal - np.sign(self.goal)
+        return chunk
+
+
 class LeavesPid(Wander):
     """Writes its process id where the test finds it, and hangs in its first decision."""
 
     def __init__(self, folder: str) -> None:
         super().__init__()
-        Path(folder, str(os.getpid())).touch()
+        self.folder = folder
 
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
-        time.sleep(1000)
+        Path(self.folder, str(os.getpid())).touch()
+        ctypes.PyDLL(None).sleep(1000)  # Native code that keeps the interpreter's lock.
         raise AssertionError

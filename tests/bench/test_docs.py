@@ -10,7 +10,10 @@ import tyro
 from dexbench.bench import cli
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/protocol.md", "docs/reproduce.md", "docs/your_own_agent.md")
+PAGES = (
+    "README.md", "docs/protocol.md", "docs/reproduce.md", "docs/data.md",
+    "docs/your_own_agent.md", "docs/your_own_task.md", "docs/your_own_hand.md",
+)  # fmt: skip
 
 
 def commands(page: str) -> list[str]:
@@ -20,7 +23,9 @@ def commands(page: str) -> list[str]:
     return [line.removeprefix(".venv/bin/") for line in lines if re.match(r"\S*dexbench ", line)]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/reproduce.md", "docs/your_own_agent.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/reproduce.md", "docs/data.md", "docs/your_own_agent.md"]
+)
 def test_commands_in_the_documents_parse(page: str) -> None:
     assert commands(page)
     for command in commands(page):
@@ -33,7 +38,7 @@ def test_commands_in_the_documents_parse(page: str) -> None:
 
 
 def test_the_readme_names_every_command() -> None:
-    named = set(re.findall(r"^\| `dexbench ([a-z ]+)` \|", (ROOT / "README.md").read_text(), re.M))
+    named = set(re.findall(r"^\| `dexbench ([a-z -]+)` \|", (ROOT / "README.md").read_text(), re.M))
     assert named == set(cli.COMMANDS)
 
 

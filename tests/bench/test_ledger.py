@@ -1,5 +1,9 @@
+import errno
+import fcntl
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,6 +87,94 @@ def test_a_trial_that_is_there_twice_is_refused(folder: Path) -> None:
     path.write_bytes(path.read_bytes() + path.read_bytes().splitlines(keepends=True)[0])
     with pytest.raises(UserError, match="trial 2 more than once"):
         read_rows(path)
+
+
+def test_repeats_of_a_trial_are_rows_of_their_own(folder: Path) -> None:
+    repeat = {**row_of(2), "repeat": 1}
+    with Ledger(folder) as ledger:
+        ledger.append(repeat, actions_of(5))
+    path = folder / "trials.jsonl"
+    assert read_rows(path)[-1] == repeat
+    for name, value in (("002", 2), ("002-r1", 5)):
+        with np.load(folder / f"actions/{name}.npz", allow_pickle=False) as file:
+            assert np.array_equal(file["actions"], actions_of(value))
+    path.write_bytes(path.read_bytes() + path.read_bytes().splitlines(keepends=True)[-1])
+    with pytest.raises(UserError, match="trial 2, repeat 1, more than once"):
+        read_rows(path)
+
+
+def test_dropped_rows_are_gone_and_others_unharmed(folder: Path) -> None:
+    path = folder / "trials.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    (folder / "errors").mkdir()
+    (folder / "errors/trial-001.txt").touch()
+    (folder / "errors/trial-002.txt").touch()
+    (folder / "trials.tmp").write_text("left by a crash")
+    with Ledger(folder) as ledger:
+        ledger.drop(lambda row: row["error"] is not None)
+        assert path.read_bytes() == lines[0] + lines[1]
+        assert [file.name for file in (folder / "errors").iterdir()] == ["trial-002.txt"]
+        with pytest.raises(UserError, match="another run"):  # The new file is locked too.
+            Ledger(folder)
+        ledger.append(row_of(1), actions_of(1))
+        assert ledger.rows == read_rows(path) == [row_of(2), row_of(0), row_of(1)]
+    Ledger(folder).close()
+
+
+def test_a_crash_while_rows_are_dropped_loses_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "trials.jsonl"
+    data = path.read_bytes()
+
+    def crash(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    for target in ("os.write", "os.fsync", "pathlib.Path.replace"):
+        with monkeypatch.context() as patch, Ledger(folder) as ledger:
+            patch.setattr(target, crash)
+            with pytest.raises(KeyboardInterrupt):
+                ledger.drop(lambda row: row["error"] is not None)
+        assert path.read_bytes() == data
+
+
+def test_a_file_that_was_replaced_before_it_was_locked_is_not_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, lock, locked = folder / "trials.jsonl", fcntl.flock, []
+
+    def replace_then_lock(descriptor: int, flags: int) -> None:
+        if not locked:
+            (folder / "new").write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+            (folder / "new").replace(path)
+        locked.append(descriptor)
+        lock(descriptor, flags)
+
+    monkeypatch.setattr(fcntl, "flock", replace_then_lock)
+    with Ledger(folder) as ledger:
+        assert ledger.rows == [row_of(2)] and len(locked) == 2
+        ledger.append(row_of(7), actions_of(7))
+    assert read_rows(path) == [row_of(2), row_of(7)]
+
+
+def test_a_full_disk_is_told_and_costs_one_row(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+
+    def fill(descriptor: int, data: bytes) -> int:
+        if len(data) < 50:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[:50])
+
+    with Ledger(folder) as ledger, monkeypatch.context() as patch:
+        patch.setattr(os, "write", fill)
+        with pytest.raises(UserError, match="No space left on device.*give the command again"):
+            ledger.append(row_of(7), actions_of(7))
+    with Ledger(folder) as ledger:
+        assert ledger.rows == [row_of(2), row_of(0), row_of(1)]
+        ledger.append(row_of(7), actions_of(7))
+    assert len(read_rows(folder / "trials.jsonl")) == 4
 
 
 def test_a_second_writer_is_refused(folder: Path) -> None:

@@ -20,6 +20,7 @@ ALLOWED = {
     "bench/worker.py: import random",  # for users' agents, which may draw from global generators
     "bench/worker.py: np.random.seed(",
     "agents/dexwm/train.py: torch.manual_seed(",  # of the fork that fresh weights are drawn from
+    "agents/diffusion_policy/train.py: torch.manual_seed(",  # the same
 }
 
 

@@ -1,0 +1,70 @@
+"""Diffusion Policy as an agent: chunks of joint targets drawn for the present view and the goal."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...envs.embodiment.robot import HIGHEST, LOWEST
+from ...envs.seeding import seed_for
+from ..dexwm.encoder import downsample
+from .checkpoint import load_policy
+from .model import SchedulerName, sample
+
+
+class DiffusionPolicy:
+    """Plays chunks of 9 targets; it plans nothing and asks no world model.
+
+    Args:
+        weights: A safetensors file of `dexbench train diffusion-policy`; the packaged one if left
+            out.
+        scheduler: "ddim" or "ddpm".
+        steps: Denoising steps of a decision; ddpm was trained with 100.
+        device: Where the model runs; "auto" takes a GPU if there is one.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        scheduler: SchedulerName = "ddim",
+        steps: int = 16,
+        device: str = "cpu",
+    ):
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device)
+        self.scheduler, self.steps = scheduler, steps
+        self.model, self.weights_hash = load_policy(weights, self.device)
+        self.metadata = {"pretraining": "none", "dtype": "float32", "device": str(self.device)}
+
+    def reset(self, task: str, seed: int) -> None:
+        """Starts a trial; the policy is told the goal by its picture alone, whatever the task."""
+        self.seed, self.decision = seed, 0
+        self._goal: Tensor | None = None
+        self._pictures: list[Tensor] = []
+        self._joints: list[Tensor] = []
+
+    def pool(self, pixels: np.ndarray) -> Tensor:
+        """Pooled features ``(1, feature_dim)`` of a picture ``(224, 392, 3)`` uint8."""
+        small = downsample(pixels, self.model.encoder_config.image_size)
+        return self.model.pool(torch.from_numpy(small)[None].to(self.device))
+
+    @torch.inference_mode()
+    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        """Draws the next targets, ``(9, 23)`` in rad, within the joint limits."""
+        if self._goal is None:
+            self._goal = self.pool(obs["goal"])
+        joints = torch.as_tensor(np.asarray(obs["agent_pos"], np.float32), device=self.device)
+        self._pictures.append(self.pool(obs["pixels"]))
+        self._joints.append(joints[None])
+        context = self.model.config.context
+        # Before the first decision nothing was seen: the first observation stands for the past.
+        pictures = ([self._pictures[0]] * context + self._pictures)[-context:]
+        past = ([self._joints[0]] * context + self._joints)[-context:]
+        chunk = sample(
+            self.model, torch.stack(pictures, 1), torch.stack(past, 1), self._goal,
+            seed_for(self.seed, "diffusion", self.decision), self.scheduler, self.steps,
+        )  # fmt: skip
+        self.decision += 1
+        return np.clip(chunk[0].float().cpu().numpy(), LOWEST, HIGHEST)

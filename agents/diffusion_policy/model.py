@@ -1,0 +1,164 @@
+"""The policy's network: noise in a chunk of joint targets, given pictures, joints and a goal."""
+
+from typing import Literal
+
+import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from torch import Tensor, nn
+
+from ..dexwm.config import ModelConfig
+from ..dexwm.encoder import build_encoder
+from .config import PolicyConfig
+
+SchedulerName = Literal["ddpm", "ddim"]
+
+
+class Denoiser(nn.Module):
+    """A transformer decoder over the chunk that attends to the condition (Chi et al., 2023).
+
+    The condition is a sequence of tokens: the noise level, each observation, the goal. A target
+    attends to itself and to those before it.
+    """
+
+    def __init__(self, config: PolicyConfig):
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        seen = config.feature_dim + (config.joints if config.proprioception else 0)
+        self.level = nn.Embedding(config.noise_levels, dim)
+        self.observation = nn.Linear(seen, dim)
+        self.goal = nn.Linear(config.feature_dim, dim)
+        self.condition_position = nn.Parameter(torch.randn(config.context + 2, dim) * 0.02)
+        self.condition_mlp = nn.Sequential(
+            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.Mish(), nn.Linear(4 * dim, dim)
+        )
+        self.target = nn.Linear(config.joints, dim)
+        self.target_position = nn.Parameter(torch.randn(config.chunk, dim) * 0.02)
+        block = nn.TransformerDecoderLayer(
+            dim, config.heads, int(dim * config.mlp_ratio), dropout=0.0, activation="gelu",
+            batch_first=True, norm_first=True,
+        )  # fmt: skip
+        self.blocks = nn.TransformerDecoder(block, config.blocks, nn.LayerNorm(dim))
+        self.out = nn.Linear(dim, config.joints)
+
+    def forward(
+        self, noisy: Tensor, level: Tensor, pictures: Tensor, joints: Tensor, goal: Tensor
+    ) -> Tensor:
+        """Predicts the noise.
+
+        Args:
+            noisy: Scaled joint targets with noise ``(B, chunk, 23)``.
+            level: Noise level of each, ``(B,)`` int64.
+            pictures: Pooled features of the observations ``(B, context, feature_dim)``, oldest
+                first.
+            joints: Scaled achieved joint angles ``(B, context, 23)``.
+            goal: Pooled features of the goal picture ``(B, feature_dim)``.
+
+        Returns:
+            ``(B, chunk, 23)``.
+        """
+        seen = torch.cat([pictures, joints], -1) if self.config.proprioception else pictures
+        condition = torch.cat(
+            [self.level(level)[:, None], self.observation(seen), self.goal(goal)[:, None]], 1
+        )
+        condition = condition + self.condition_position
+        condition = condition + self.condition_mlp(condition)
+        mask = nn.Transformer.generate_square_subsequent_mask(noisy.shape[1], noisy.device)
+        x = self.target(noisy) + self.target_position
+        return self.out(self.blocks(x, condition, tgt_mask=mask.to(x.dtype), tgt_is_causal=True))
+
+
+class DiffusionPolicyModel(nn.Module):
+    """A frozen picture encoder, the denoiser, and the ranges that joints are scaled by.
+
+    Args:
+        config: Sizes of the policy.
+        encoder: Sizes of the encoder, which is DexWM's.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, config: PolicyConfig, encoder: ModelConfig):
+        super().__init__()
+        self.config, self.encoder_config = config, encoder
+        self.encoder = build_encoder(encoder)
+        self.denoiser = Denoiser(config)
+        self.register_buffer("low", torch.full((config.joints,), -1.0))
+        self.register_buffer("high", torch.full((config.joints,), 1.0))
+
+    def pool(self, images: Tensor) -> Tensor:
+        """Average-pooled patch features ``(B, feature_dim)`` of pictures ``(B, H, W, 3)``."""
+        return self.encoder(images).mean(1)
+
+    def scale(self, joints: Tensor) -> Tensor:
+        """Joint angles in rad to -1..1 over the training data's range."""
+        return 2 * (joints - self.low) / (self.high - self.low) - 1
+
+    def unscale(self, scaled: Tensor) -> Tensor:
+        """The inverse of ``scale``."""
+        return self.low + (scaled + 1) / 2 * (self.high - self.low)
+
+
+def scheduler(
+    config: PolicyConfig, name: SchedulerName, steps: int | None = None
+) -> DDPMScheduler | DDIMScheduler:
+    """The noise schedule: squared cosine, predicting the noise, samples clipped to -1..1.
+
+    Args:
+        config: Sets the number of noise levels.
+        name: Which sampler.
+        steps: Denoising steps of an inference; all noise levels if left out.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    kinds = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler}
+    if name not in kinds:
+        raise ValueError(f"unknown scheduler {name!r}; choose one of {sorted(kinds)}")
+    made = kinds[name](
+        num_train_timesteps=config.noise_levels,
+        beta_schedule="squaredcos_cap_v2",
+        clip_sample=True,
+        prediction_type="epsilon",
+    )
+    made.set_timesteps(steps or config.noise_levels)
+    return made
+
+
+@torch.no_grad()
+def sample(
+    model: DiffusionPolicyModel,
+    pictures: Tensor,
+    joints: Tensor,
+    goal: Tensor,
+    seed: int,
+    name: SchedulerName = "ddim",
+    steps: int = 16,
+) -> Tensor:
+    """Draws chunks of joint targets.
+
+    Args:
+        model: The policy.
+        pictures: ``(B, context, feature_dim)``.
+        joints: Achieved joint angles in rad ``(B, context, 23)``.
+        goal: ``(B, feature_dim)``.
+        seed: The only source of randomness.
+        name: "ddpm" or "ddim".
+        steps: Denoising steps.
+
+    Returns:
+        ``(B, chunk, 23)`` in rad.
+    """
+    # Noise is drawn on the CPU, so that it is the same on every device.
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(goal), model.config.chunk, model.config.joints)
+    x = torch.randn(shape, generator=generator).to(goal)
+    scaled = model.scale(joints).to(goal.dtype)
+    schedule = scheduler(model.config, name, steps)
+    for level in schedule.timesteps:
+        levels = torch.full((len(x),), int(level), device=x.device)
+        noise = model.denoiser(x, levels, pictures, scaled, goal)
+        x = schedule.step(noise, level, x, generator=generator).prev_sample
+    return model.unscale(x)

@@ -1,0 +1,344 @@
+"""Trains a Diffusion Policy by behaviour cloning (`dexbench train diffusion-policy`).
+
+The encoder is DexWM's and stays frozen, so every picture is encoded once. A run is resumed by
+giving the same command again; budgeted by steps it is reproducible, resumed or not.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from ...envs.errors import UserError
+from ...envs.seeding import rng, seed_for
+from ..dexwm.checkpoint import load_model
+from ..dexwm.data import Episodes, load_episodes
+from ..dexwm.optim import MasterAdamW, schedule
+from ..tensors import read_tensors, save_tensors
+from .checkpoint import save_policy
+from .config import PolicyConfig
+from .model import DiffusionPolicyModel, scheduler
+
+VALIDATION_SAMPLES = 512
+"""Held-out chunks whose noise is predicted in a validation."""
+
+
+@dataclass(frozen=True)
+class PolicyTrainConfig:
+    """Settings of one training run."""
+
+    data: tuple[Path, ...]
+    """Episode sets to train on."""
+    out: Path = Path("diffusion-policy.safetensors")
+    """Where the weights go (float16)."""
+    work: Path | None = None
+    """Folder for decoded frames, checkpoint and metrics.jsonl; OUT.work if left out."""
+    encoder: Path | None = None
+    """DexWM weights whose encoder sees for the policy; the packaged ones if left out."""
+    lifted_only: bool = False
+    """Learn from episodes alone in which an object was lifted, as from demonstrations."""
+    minutes: float = 10.0
+    """Time budget, decoding and encoding of the pictures aside."""
+    steps: int | None = None
+    """Steps instead of the time budget."""
+    batch: int = 128
+    """Chunks of a batch."""
+    rate: float = 3e-4
+    """Peak learning rate."""
+    ema: float = 0.998
+    """Decay of the moving average of the weights, which is what is kept."""
+    seed: int = 0
+    """Names the initial weights and every batch."""
+    threads: int = 2
+    """CPU threads."""
+    device: str = "cpu"
+    """"cpu", "cuda", or "auto"."""
+    holdout: float = 0.06
+    """Share of scenes held out for validation."""
+    validate_every: int = 500
+    """Steps between validations and checkpoints."""
+    progress: bool = True
+    """Whether to show progress bars."""
+    model: PolicyConfig = field(default_factory=PolicyConfig)
+    """Sizes of the policy."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clean chunks and what they are conditioned on; arrays as in ``Denoiser.forward``."""
+
+    chunk: Tensor
+    pictures: Tensor
+    joints: Tensor
+    goal: Tensor
+
+
+def draw_indices(
+    episodes: Episodes,
+    chosen: np.ndarray,
+    generator: np.random.Generator,
+    count: int,
+    config: PolicyConfig,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws frames to act from, and goals uniformly among the later frames (paper App. C.3).
+
+    A run looks once a chunk, so observations of the context are a chunk apart; before an episode's
+    start and after its end its first and last frame stand in.
+
+    Args:
+        episodes: The data.
+        chosen: Episodes to draw from, in proportion to their length.
+        generator: The random stream.
+        count: Chunks to draw.
+        config: Sets context and chunk.
+
+    Returns:
+        Frame indices of observations ``(count, context)``, targets ``(count, chunk)`` and goals
+        ``(count,)``.
+    """
+    length = episodes.length[chosen]
+    pick = generator.choice(len(chosen), count, p=length / length.sum())
+    first, length = episodes.first[chosen][pick], length[pick]
+    now = generator.integers(0, length - 1)
+    goal = generator.integers(now + 1, length)
+    back = config.chunk * np.arange(config.context - 1, -1, -1)
+    seen = np.maximum(now[:, None] - back, 0)
+    acted = np.minimum(now[:, None] + np.arange(config.chunk), length[:, None] - 1)
+    return first[:, None] + seen, first[:, None] + acted, first + goal
+
+
+class PolicyTrainer:
+    """Holds what a run needs; see ``train``."""
+
+    def __init__(self, config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None):
+        if config.minutes <= 0 or config.batch < 1 or not 0 <= config.ema < 1:
+            raise UserError("minutes and batch must be above zero, and ema within 0..1")
+        self.config, self.on_step = config, on_step
+        self.work = config.work or config.out.with_name(config.out.name + ".work")
+        wanted = config.device
+        if wanted == "auto":
+            wanted = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(wanted)
+        torch.set_num_threads(config.threads)
+        world, self.encoder_hash = load_model(config.encoder)
+        if config.model.feature_dim != world.config.latent_dim:
+            raise UserError(
+                f"the encoder's features have {world.config.latent_dim} channels, the policy's "
+                f"feature_dim is {config.model.feature_dim}; make them equal"
+            )
+        self.episodes = load_episodes(
+            config.data, self.work, config.holdout, world.config.image_size, config.progress
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_for("diffusion-policy", "weights", config.seed))
+            self.model = DiffusionPolicyModel(config.model, world.config)
+        self.model.encoder.load_state_dict(world.encoder.state_dict())
+        self.training = self._choose(validation=False)
+        self.held_out = self._choose(validation=True)
+        self._set_ranges()
+        self.model.to(self.device)
+        self.features = self._encode_all()
+        self.model.encoder.requires_grad_(False)
+        self.average = AveragedModel(
+            self.model.denoiser, multi_avg_fn=get_ema_multi_avg_fn(config.ema)
+        )
+        self.optimizer = MasterAdamW({"denoiser": self.model.denoiser}, config.rate)
+        self.alphas = scheduler(config.model, "ddpm").alphas_cumprod.to(self.device)
+        self.step, self.seconds = 0, 0.0
+
+    def _choose(self, validation: bool) -> np.ndarray:
+        """Episodes to learn from or to validate on."""
+        episodes = self.episodes
+        wanted = (episodes.validation == validation) & (episodes.length >= 2)
+        if self.config.lifted_only:
+            wanted &= episodes.lifted
+        if not wanted.any():
+            raise UserError(
+                "no episode is left to "
+                + ("validate on" if validation else "learn from")
+                + (" in which an object was lifted" if self.config.lifted_only else "")
+                + "; collect more scenes"
+            )
+        return np.flatnonzero(wanted)
+
+    def _set_ranges(self) -> None:
+        """Scales joints by the training data's range, a little widened where a joint rests."""
+        index = np.concatenate([
+            np.arange(self.episodes.first[e], self.episodes.first[e] + self.episodes.length[e])
+            for e in self.training
+        ])  # fmt: skip
+        rows = np.concatenate([self.episodes.targets[index], self.episodes.joints[index]])
+        self.model.low.copy_(torch.from_numpy(rows.min(0) - 0.01))
+        self.model.high.copy_(torch.from_numpy(rows.max(0) + 0.01))
+
+    @torch.no_grad()
+    def _encode_all(self) -> Tensor:
+        """Pooled features of all frames ``(N, feature_dim)`` float32, on the CPU."""
+        frames, parts = self.episodes.frames, []
+        silent = None if self.config.progress else True  # None shows bars on terminals only
+        for start in tqdm(range(0, len(frames), 128), "encoding", disable=silent):
+            images = torch.from_numpy(np.array(frames[start : start + 128])).to(self.device)
+            parts.append(self.model.pool(images).float().cpu())
+        return torch.cat(parts)
+
+    def batch(self, generator: np.random.Generator, count: int, chosen: np.ndarray) -> Batch:
+        """Draws chunks from some episodes."""
+        seen, acted, goal = draw_indices(self.episodes, chosen, generator, count, self.config.model)
+        scale = self.model.scale
+        return Batch(
+            scale(torch.from_numpy(self.episodes.targets[acted]).to(self.device)),
+            self.features[seen].to(self.device),
+            scale(torch.from_numpy(self.episodes.joints[seen]).to(self.device)),
+            self.features[goal].to(self.device),
+        )
+
+    def loss(
+        self, denoiser: torch.nn.Module, batch: Batch, generator: np.random.Generator
+    ) -> Tensor:
+        """Mean squared error of the predicted noise at random levels (Ho et al., 2020)."""
+        count = len(batch.chunk)
+        levels = generator.integers(0, self.config.model.noise_levels, count)
+        level = torch.from_numpy(levels).to(self.device)
+        noise = torch.from_numpy(
+            generator.standard_normal(tuple(batch.chunk.shape), dtype="float32")
+        ).to(self.device)
+        share = self.alphas[level][:, None, None]
+        noisy = share.sqrt() * batch.chunk + (1 - share).sqrt() * noise
+        return F.mse_loss(denoiser(noisy, level, batch.pictures, batch.joints, batch.goal), noise)
+
+    def progress(self) -> float:
+        """Share of the budget that is used up."""
+        if self.config.steps is not None:
+            return self.step / max(self.config.steps, 1)
+        return self.seconds / (60 * self.config.minutes)
+
+    def run(self) -> dict[str, Any]:
+        """Trains to the end of the budget; writes the averaged weights."""
+        self.resume()
+        config, before, began = self.config, self.seconds, time.monotonic()
+        bar = tqdm(total=1000, desc="policy", disable=None if config.progress else True, unit="‰")
+        while (done := self.progress()) < 1:
+            draw = rng("diffusion-policy", "batch", config.seed, self.step)
+            loss = self.loss(
+                self.model.denoiser, self.batch(draw, config.batch, self.training), draw
+            )
+            loss.backward()
+            norm = self.optimizer.step(schedule(done))
+            self.average.update_parameters(self.model.denoiser)
+            self.step += 1
+            self.seconds = before + time.monotonic() - began
+            row = {"step": self.step, "loss": round(float(loss.detach()), 6),
+                   "gradient": round(norm, 4), "seconds": round(self.seconds, 2)}  # fmt: skip
+            self.log(row)
+            bar.update(int(1000 * min(self.progress(), 1)) - bar.n)
+            bar.set_postfix(step=self.step, loss=row["loss"])
+            if self.step % config.validate_every == 0:
+                self.log({"step": self.step, "validation": self.validate()})
+                self.save()
+            if self.on_step:
+                self.on_step(row)
+        bar.close()
+        self.save()
+        result: dict[str, Any] = {"validation_loss": self.validate(), "steps": self.step}
+        self.model.denoiser.load_state_dict(self.average.module.state_dict())
+        notes = {
+            "training": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
+            "data_sha256": self.episodes.digest,
+            "encoder_weights_sha256": self.encoder_hash,
+            "episodes": len(self.training),
+            "seconds": round(self.seconds, 1),
+            "torch": torch.__version__,
+            **result,
+        }
+        result["weights_hash"] = save_policy(config.out, self.model, notes)
+        return result
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """The averaged weights' loss on held-out episodes, always on the same draws."""
+        draw = rng("diffusion-policy", "validation")
+        batch = self.batch(draw, VALIDATION_SAMPLES, self.held_out)
+        return round(float(self.loss(self.average, batch, draw)), 6)
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Appends a row to ``metrics.jsonl``."""
+        with open(self.work / "metrics.jsonl", "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def save(self) -> None:
+        """Writes the checkpoint, and how long the metrics were at that moment."""
+        tensors = {f"average/{k}": v for k, v in self.average.state_dict().items()}
+        state = {"step": self.step, "seconds": self.seconds,
+                 "metrics_bytes": (self.work / "metrics.jsonl").stat().st_size}  # fmt: skip
+        metadata = {"state": json.dumps(state), "identity": self.identity()}
+        path = self.work / "checkpoint.safetensors"
+        save_tensors(path, tensors | self.optimizer.state(), metadata)
+
+    def resume(self) -> None:
+        """Continues from the checkpoint, if there is one.
+
+        Raises:
+            UserError: It belongs to a run with other data or settings.
+        """
+        path, metrics = self.work / "checkpoint.safetensors", self.work / "metrics.jsonl"
+        if not path.exists():
+            metrics.unlink(missing_ok=True)
+            return
+        tensors, metadata = read_tensors(path)
+        if metadata.get("identity") != self.identity():
+            raise UserError(
+                f"{path} belongs to a run with other data, seed, encoder or batches; give another "
+                "--out or --work, or delete that folder"
+            )
+        state = json.loads(metadata["state"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        with open(metrics, "r+") as file:
+            file.truncate(state["metrics_bytes"])
+        prefix = "average/"
+        self.average.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        )
+        self.optimizer.load(tensors)
+
+    def identity(self) -> str:
+        """What two runs must share for one to continue the other; budgets may be raised."""
+        config = dataclasses.asdict(self.config)
+        free = ("data", "out", "work", "encoder", "minutes", "steps", "threads", "device",
+                "validate_every", "progress")  # fmt: skip
+        kept = {key: value for key, value in config.items() if key not in free}
+        seen = {"digest": self.episodes.digest, "encoder": self.encoder_hash}
+        return json.dumps(kept | seen, sort_keys=True)
+
+
+def train(
+    config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None
+) -> dict[str, Any]:
+    """Trains a policy, or continues the run of the same command, and writes its weights.
+
+    Args:
+        config: The settings.
+        on_step: Called with every step's metrics.
+
+    Returns:
+        ``validation_loss``, ``steps`` and ``weights_hash``.
+
+    Raises:
+        UserError: Bad data or settings, or a checkpoint of another run.
+    """
+    return PolicyTrainer(config, on_step).run()
+
+
+def main(config: PolicyTrainConfig) -> None:
+    """Train a goal-conditioned Diffusion Policy; the same command again continues the run."""
+    for name, value in train(config).items():
+        print(f"{name:18} {value if isinstance(value, str) else format(value, 'g')}")

@@ -1,0 +1,85 @@
+"""``dexbench report``: writes one HTML file that needs nothing beside it, and no network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from ...envs.errors import UserError
+from ..entries import Entry, read_entries
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Writes scores, curves and every trial's outcome as one HTML file to look at and pass on."""
+
+    ledgers: Positional[tuple[Path, ...]] = (Path("results"),)
+    """Folders that are searched for trials.jsonl files."""
+    out: Path = Path("report.html")
+    """The file; it is replaced."""
+
+
+def main(config: ReportConfig) -> None:
+    """Writes the file and says where."""
+    page = render(read_entries(config.ledgers))
+    partial = config.out.with_name(f"{config.out.name}.tmp")
+    try:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(config.out)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
+    print(f"{config.out}: {len(page.encode()) / 1e6:.1f} MB")
+
+
+def render(entries: Sequence[Entry]) -> str:
+    """The page.
+
+    Args:
+        entries: Of one suite.
+
+    Returns:
+        HTML; the same ledgers give the same text.
+
+    Raises:
+        UserError: The entries are of several suites.
+    """
+    import jinja2
+
+    from . import content, curves
+
+    agents = content.describe_agents(entries)
+    names = content.tasks_of(entries)
+    tasks = [content.describe_task(name, agents) for name in names]
+    shared, differing = content.facts(agents)
+    rows = [row for entry in entries for row in entry.rows]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    template = environment.get_template("page.html")
+    html = template.render(
+        agents=agents,
+        tasks=tasks,
+        criteria={name: curves.criterion(name) for name in names},
+        threshold_curves=curves.threshold_curves(names, agents),
+        time_curves=curves.time_curves(names, agents),
+        distance_curves=curves.distance_curves(names, agents),
+        decision_times={agent.name: content.decision_times(agent) for agent in agents},
+        describe_trial=content.describe_trial,
+        shared=shared,
+        differing=differing,
+        errors=content.errors(agents),
+        commands=content.commands(agents),
+        suite=rows[0]["suite"],
+        trials=sorted({len(entry.rows) for entry in entries}),
+        last=max(row["timing"]["finished_at"] for row in rows)[:10],
+    )
+    return html.strip() + "\n"

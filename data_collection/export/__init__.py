@@ -1,0 +1,1 @@
+"""Writes episode sets in the formats of other projects."""

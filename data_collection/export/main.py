@@ -1,0 +1,74 @@
+"""`dexbench data export`: a set in another project's format."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ...envs.errors import UserError
+from ..store import EpisodeStore
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Write a set in another format.
+
+    robomimic: one HDF5 with the names and shapes of the data released with DexWM. It cannot carry
+    compressed video (a frame is 263 kB before gzip), controls and the solver's warm start (its
+    states are time, qpos, qvel: they can be rendered, but do not replay bit for bit), or an
+    environment that robomimic could make.
+
+    lerobot: a LeRobotDataset v3 (needs pyarrow: `pip install 'dexbench[export]'`). It cannot carry
+    states and scenes: nothing can be rendered or simulated again from it, nor object positions be
+    read; statistics are of the whole set, not of each episode.
+    """
+
+    set: Annotated[Path, tyro.conf.Positional]
+    """Folder of the set."""
+    format: Literal["robomimic", "lerobot"]
+    """The format; see above for what it cannot carry."""
+    out: Path
+    """The HDF5 file (robomimic) or folder (lerobot); must not exist."""
+    image: Literal["stored", "released"] = "stored"
+    """Pictures in robomimic's file: as stored (224x392), or rendered again as released (600x960,
+    field of view 80 degrees, of which the stored ones are rows 26 to 574)."""
+
+
+def main(config: ExportConfig) -> None:
+    """Export.
+
+    Raises:
+        UserError: There is no such set, it is damaged or empty, the output exists, or an optional
+            package is missing.
+    """
+    if config.out.exists():
+        raise UserError(f"{config.out} exists; choose another --out")
+    store = EpisodeStore(config.set)
+    rows = list(store.rows())
+    if not rows:
+        raise UserError(f"{config.set} holds no episodes; collect some first")
+    if config.format == "lerobot" and config.image != "stored":
+        raise UserError("--image released is for --format robomimic; leave it out")
+    draft = config.out.with_name(f".{config.out.name}.{os.getpid()}.tmp")
+    try:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+        if config.format == "robomimic":
+            from . import robomimic
+
+            robomimic.write(config.set, draft, config.image == "released")
+        else:
+            from . import lerobot
+
+            lerobot.write(store, draft)
+        draft.replace(config.out)
+    except OSError as error:
+        raise UserError(
+            f"{config.set} cannot be exported to {config.out} ({error}); "
+            f"`dexbench data verify {config.set}` tells if the set is whole"
+        ) from error
+    finally:
+        shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)
+    print(f"wrote {config.out}: {len(rows)} episodes for {config.format}")

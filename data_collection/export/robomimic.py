@@ -1,0 +1,146 @@
+"""A robomimic HDF5 with the names and shapes of the RoboCasa data released with DexWM."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import mujoco
+import numpy as np
+from tqdm import tqdm
+
+from ...envs.embodiment.robot import FINGERS, HAND, INIT_LEFT_ARM
+from ...envs.rendering import CAMERA
+from ...envs.seeding import rng
+from ...envs.simulation import HAND_PREFIX, WRIST
+from ...envs.video import read_video
+from ..rerender import Camera, play_states
+from ..states import SetStates
+from ..store import EpisodeStore
+
+RELEASED = (600, 960, 80.0)
+"""Height and width in px and vertical field of view in degrees of the released pictures."""
+IMAGE = "robot0_robotview_2_image"
+SITES = tuple(
+    HAND_PREFIX + name
+    for name in ("ft_frame", "grip_site", "ee_x", "ee_y", "ee_z", "grip_site_cylinder")
+)
+"""The sites before the 16 link origins in `keypoint_pose`."""
+BASE = "mobilebase0_center"
+VALID_SHARE = 0.1
+"""Share of scenes under the filter key `valid`; the others are under `train`."""
+
+
+def write(root: Path, out: Path, released_image: bool) -> None:
+    """Write a set.
+
+    Args:
+        root: The set's folder.
+        out: The HDF5.
+        released_image: Whether to render the released size instead of copying the frames.
+    """
+    source, store = SetStates(root), EpisodeStore(root)
+    model, loaded, total = None, "", 0
+    with h5py.File(out, "w") as file:
+        data = file.create_group("data")
+        for number, row in enumerate(tqdm(source.rows, "exporting", unit="episode", disable=None)):
+            if model is None or row["model"] != loaded:
+                model, loaded = source.model(row), row["model"]
+            states = source.states(row)
+            demo = data.create_group(f"demo_{number}")
+            with h5py.File(store.file(row, "h5")) as episode:
+                meta = json.loads(episode.attrs["meta"])
+                arrays = {name: episode[name][()] for name in ("action", "agent_pos", "keypoints",
+                                                               "contact")}  # fmt: skip
+            count = row["frames"]
+            frames = (
+                _render(model, states) if released_image else read_video(store.file(row, "mp4"))
+            )
+            obs = {
+                "robot0_joint_pos": np.concatenate(
+                    [arrays["agent_pos"][:, :7], np.tile(INIT_LEFT_ARM, (count, 1))], axis=1
+                ),
+                "robot0_right_gripper_qpos": arrays["agent_pos"][:, 7:],
+                "keypoints_camera": arrays["keypoints"].reshape(count, 63),
+                "hand_contact": arrays["contact"].reshape(count, 1),
+            }
+            places, objects = _kinematics(model, states, meta["objects"])
+            for name, value in (obs | places).items():
+                demo.create_dataset(f"obs/{name}", data=np.asarray(value, np.float64))
+            demo.create_dataset(f"obs/{IMAGE}", data=frames, chunks=(1, *frames.shape[1:]),
+                                compression="gzip", compression_opts=1)  # fmt: skip
+            for name, value in objects.items():
+                demo.create_dataset(f"datagen_info/object_poses/{name}", data=value)
+            demo.create_dataset("datagen_info/base_pos", data=places["robot0_base_pos"])
+            demo.create_dataset("states", data=states[:, : 1 + model.nq + model.nv])
+            demo.create_dataset("actions", data=arrays["action"].astype(np.float64))
+            demo.create_dataset("rewards", data=np.zeros(count))
+            demo.create_dataset("dones", data=(np.arange(count) == count - 1).astype(np.int64))
+            demo.attrs["num_samples"] = count
+            demo.attrs["model_file"] = source.xml(row)
+            demo.attrs["ep_meta"] = json.dumps(meta, sort_keys=True)
+            total += count
+        data.attrs["total"] = total
+        data.attrs["env_args"] = json.dumps(_env_args(source.info), sort_keys=True)
+        for key, names in _split(source.rows).items():
+            file.create_dataset(f"mask/{key}", data=np.array(names, "S"))
+
+
+def _env_args(info: dict[str, Any]) -> dict[str, Any]:
+    """What robomimic asks for; type 1 is robosuite, of which the scenes were made."""
+    kwargs = {"robots": "FrankaTMRAllegro", "control_freq": info["control_hz"], "dexbench": info}
+    return {"env_name": "DexKitchen", "type": 1, "env_kwargs": kwargs}
+
+
+def _split(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Names of demos by filter key; scenes are held out whole, by their number alone."""
+    held = {row["scene"] for row in rows
+            if rng("export", "valid", row["scene"]).random() < VALID_SHARE}  # fmt: skip
+    held = held or {max(row["scene"] for row in rows)}
+    names = [(f"demo_{i}", row["scene"] in held) for i, row in enumerate(rows)]
+    return {"train": [n for n, out in names if not out], "valid": [n for n, out in names if out]}
+
+
+def _render(model: mujoco.MjModel, states: np.ndarray) -> np.ndarray:
+    """Frames (T, 600, 960, 3) uint8 as the released camera sees them."""
+    height, width, fovy = RELEASED
+    model.cam_fovy[model.camera(CAMERA).id] = fovy
+    camera = Camera(model, height, width, CAMERA)
+    try:
+        return np.stack([camera.render(data) for data in play_states(model, states)])
+    finally:
+        camera.close()
+
+
+def _kinematics(
+    model: mujoco.MjModel, states: np.ndarray, objects: list[str]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """World poses in every state (T, n): the released observations, and objects' (T, 4, 4)."""
+    links = [HAND_PREFIX + link.body for finger in FINGERS for link in HAND[finger]]
+    sites = [model.site(name).id for name in SITES]
+    bodies = [model.body(name).id for name in links]
+    found: dict[str, list[np.ndarray]] = {name: [] for name in (
+        "robot0_base_pos", "robot0_base_quat", "robot0_right_gripper_keypoint_pose",
+        "robot0_right_hand_T_world_pose_mat")}  # fmt: skip
+    poses: dict[str, list[np.ndarray]] = {name: [] for name in objects}
+    for data in play_states(model, states):
+        base, quat = data.site(BASE), np.zeros(4)
+        mujoco.mju_mat2Quat(quat, base.xmat)
+        points = np.concatenate([data.site_xpos[sites], data.xpos[bodies]])
+        found["robot0_base_pos"].append(base.xpos.copy())
+        found["robot0_base_quat"].append(np.roll(quat, -1))  # x, y, z, w
+        found["robot0_right_gripper_keypoint_pose"].append(points.reshape(-1))
+        found["robot0_right_hand_T_world_pose_mat"].append(_pose(data, WRIST).reshape(-1))
+        for name in objects:
+            poses[name].append(_pose(data, name))
+    return (
+        {name: np.array(value) for name, value in found.items()},
+        {name: np.array(value) for name, value in poses.items()},
+    )
+
+
+def _pose(data: mujoco.MjData, name: str) -> np.ndarray:
+    """Pose (4, 4) of a body in the world."""
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = data.body(name).xmat.reshape(3, 3), data.body(name).xpos
+    return pose

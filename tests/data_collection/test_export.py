@@ -1,0 +1,167 @@
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from dexbench.data_collection.export.main import ExportConfig, main
+from dexbench.data_collection.store import EpisodeStore
+from dexbench.envs.embodiment.camera import base_to_camera
+from dexbench.envs.errors import UserError
+from dexbench.envs.video import read_video
+
+IMAGE = "robot0_robotview_2_image"
+SHAPES = {
+    "robot0_base_pos": (3,), "robot0_base_quat": (4,), "robot0_joint_pos": (14,),
+    "robot0_right_gripper_qpos": (16,), "robot0_right_gripper_keypoint_pose": (66,),
+    "robot0_right_hand_T_world_pose_mat": (16,), IMAGE: (224, 392, 3),
+}  # fmt: skip
+"""The released file's names and shapes but for the picture's, a row each."""
+
+
+@pytest.fixture(scope="module")
+def exported(real_set, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "set.hdf5"
+    main(ExportConfig(real_set, "robomimic", path))
+    return path
+
+
+def test_names_and_shapes_are_the_released_ones(real_set, exported):
+    with h5py.File(exported) as file:
+        for row in EpisodeStore(real_set).rows():
+            demo, count = file[f"data/demo_{row['id']}"], row["frames"]
+            assert demo.attrs["num_samples"] == count
+            assert demo.attrs["model_file"].startswith("<mujoco")
+            assert "recipe" in json.loads(demo.attrs["ep_meta"])
+            assert demo["actions"].shape == (count, 23)
+            assert demo["states"].shape[0] == count
+            for name, shape in SHAPES.items():
+                assert demo[f"obs/{name}"].shape == (count, *shape), name
+            video = read_video(real_set / "videos" / f"{row['id']:06d}.mp4")
+            assert np.array_equal(demo[f"obs/{IMAGE}"], video)
+            assert demo["dones"][()].tolist() == [0] * (count - 1) + [1]
+        assert set(json.loads(file["data"].attrs["env_args"])) == {"env_name", "type", "env_kwargs"}
+        keys = [name for key in ("train", "valid") for name in file[f"mask/{key}"].asstr()[()]]
+        assert sorted(keys) == ["demo_0", "demo_1"]
+
+
+def test_poses_agree_with_what_was_recorded(real_set, exported):
+    with h5py.File(exported) as file, h5py.File(real_set / "episodes/000001.h5") as episode:
+        obs = {name: value[()] for name, value in file["data/demo_1/obs"].items()}
+        keypoints, qpos = episode["keypoints"][()], episode["agent_pos"][()]
+        meta = json.loads(episode.attrs["meta"])
+        places = episode["object_pos"][()]
+        poses = file[f"data/demo_1/datagen_info/object_poses/{meta['objects'][0]}"][()]
+    assert np.array_equal(obs["robot0_joint_pos"][:, :7], qpos[:, :7].astype(float))
+    x, y, z, w = obs["robot0_base_quat"][0]
+    yaw = 2 * np.arctan2(z, w)
+    assert abs(x) + abs(y) < 1e-6
+    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+    # Index, middle, ring, thumb; the recorded order is wrist, thumb, index, middle, ring, ring.
+    world = obs["robot0_right_gripper_keypoint_pose"].reshape(-1, 22, 3)[:, 6:]
+    base = (world - obs["robot0_base_pos"][:, None]) @ turn
+    links = base_to_camera(base)[:, [12, 13, 14, 15, *range(12)]]
+    # The site `center` may stand above the base frame's origin: fingers relative to one another.
+    off = links - keypoints[:, 1:17]
+    assert np.ptp(off.reshape(-1, 3), axis=0).max() < 1e-5
+    wrist = obs["robot0_right_hand_T_world_pose_mat"].reshape(-1, 4, 4)[:, :3, 3]
+    wrist = base_to_camera((wrist - obs["robot0_base_pos"]) @ turn)
+    assert np.abs(wrist - keypoints[:, 0] - off[0, 0]).max() < 1e-5
+    moved = (poses[:, :3, 3] - poses[0, :3, 3]) @ turn
+    assert np.abs(moved - (places[:, 0] - places[0, 0])).max() < 0.02
+
+
+def test_robomimics_own_loader_reads_it(exported):
+    pytest.importorskip("robomimic")
+    from robomimic.utils import file_utils, obs_utils
+    from robomimic.utils.dataset import SequenceDataset
+
+    low = [name for name in SHAPES if name != IMAGE]
+    obs_utils.initialize_obs_utils_with_obs_specs({"obs": {"low_dim": low, "rgb": [IMAGE]}})
+    assert file_utils.get_env_metadata_from_dataset(str(exported))["env_name"] == "DexKitchen"
+    shapes = file_utils.get_shape_metadata_from_dataset(str(exported), all_obs_keys=[*SHAPES])
+    assert shapes["ac_dim"] == 23
+    data = SequenceDataset(
+        str(exported), obs_keys=tuple(SHAPES), dataset_keys=("actions", "rewards", "dones"),
+        frame_stack=1, seq_length=2, hdf5_cache_mode=None, load_next_obs=False,
+    )  # fmt: skip
+    with h5py.File(exported) as file:  # closed again before robomimic opens it in its own mode
+        total, actions = file["data"].attrs["total"], file["data/demo_0/actions"][:2]
+        pictures = file[f"data/demo_0/obs/{IMAGE}"][:2]
+    assert len(data) == total
+    first = data[0]
+    assert np.allclose(first["actions"], actions)
+    assert np.allclose(np.sort(np.ravel(first["obs"][IMAGE])), np.sort(np.ravel(pictures)))
+
+
+@pytest.mark.slow
+def test_the_released_picture_shows_the_same(real_set, exported, tmp_path):
+    path = tmp_path / "set.hdf5"
+    main(ExportConfig(real_set, "robomimic", path, image="released"))
+    with h5py.File(path) as file, h5py.File(exported) as stored:
+        large = file[f"data/demo_0/obs/{IMAGE}"][0].astype(float)
+        small = stored[f"data/demo_0/obs/{IMAGE}"][0].astype(float)
+    assert large.shape == (600, 960, 3)
+    from PIL import Image
+
+    crop = Image.fromarray(large[26:574].astype(np.uint8)).resize((392, 224), Image.Resampling.BOX)
+    assert np.abs(np.asarray(crop) - small).mean() < 4
+
+
+@pytest.fixture(scope="module")
+def lerobot(real_set, tmp_path_factory):
+    pytest.importorskip("pyarrow")
+    out = tmp_path_factory.mktemp("lerobot") / "set"
+    main(ExportConfig(real_set, "lerobot", out))
+    return out
+
+
+def test_lerobot_tables_and_videos_fit_together(real_set, lerobot):
+    import pandas as pd
+
+    rows = list(EpisodeStore(real_set).rows())
+    info = json.loads((lerobot / "meta/info.json").read_text())
+    assert info["codebase_version"] == "v3.0"
+    assert info["total_frames"] == sum(row["frames"] for row in rows)
+    episodes = pd.read_parquet(lerobot / "meta/episodes/chunk-000/file-000.parquet")
+    data = pd.read_parquet(lerobot / "data/chunk-000/file-000.parquet")
+    assert data["index"].tolist() == list(range(info["total_frames"]))
+    key = "observation.images.head"
+    assert set(data.columns) | {key} == set(info["features"])
+    stats = json.loads((lerobot / "meta/stats.json").read_text())
+    assert set(stats) == set(info["features"])
+    assert np.shape(stats[key]["mean"]) == (3, 1, 1)
+    assert 0 < np.min(stats[key]["min"]) + np.max(stats[key]["max"]) <= 2
+    for row, (_, episode) in zip(rows, episodes.iterrows(), strict=True):
+        video = lerobot / info["video_path"].format(
+            video_key=key, chunk_index=episode[f"videos/{key}/chunk_index"],
+            file_index=episode[f"videos/{key}/file_index"],
+        )  # fmt: skip
+        assert video.read_bytes() == EpisodeStore(real_set).file(row, "mp4").read_bytes()
+        part = data[episode["dataset_from_index"] : episode["dataset_to_index"]]
+        assert (part["episode_index"] == row["id"]).all()
+        assert part["frame_index"].tolist() == list(range(row["frames"]))
+        with h5py.File(EpisodeStore(real_set).file(row, "h5")) as file:
+            assert np.array_equal(np.stack(part["action"]), file["action"][()])
+            assert np.array_equal(np.stack(part["observation.state"]), file["agent_pos"][()])
+    tasks = pd.read_parquet(lerobot / "meta/tasks.parquet")
+    assert tasks.iloc[0].name == "expert"
+
+
+def test_lerobots_own_loader_reads_it(lerobot):
+    datasets = pytest.importorskip("lerobot.datasets.lerobot_dataset")
+    data = datasets.LeRobotDataset("local/set", root=lerobot, video_backend="pyav")
+    item = data[3]
+    assert tuple(item["action"].shape) == (23,)
+    assert tuple(item["observation.images.head"].shape) == (3, 224, 392)
+    assert item["task"] == "expert"
+
+
+@pytest.mark.parametrize("form", ["robomimic", "lerobot"])
+def test_bad_input_writes_nothing(real_set, tmp_path, form):
+    (tmp_path / "there").touch()
+    with pytest.raises(UserError, match="exists"):
+        main(ExportConfig(real_set, form, tmp_path / "there"))
+    with pytest.raises(UserError, match="no episode set"):
+        main(ExportConfig(tmp_path / "nothing", form, tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
