@@ -1,7 +1,7 @@
 """`dexbench collect`: fills an episode store, scene by scene, on all cores."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -91,7 +91,7 @@ def _complete_scenes(store: EpisodeStore) -> dict[int, list[dict[str, Any]]]:
 
 def _in_order(
     config: CollectConfig, store: EpisodeStore, done: dict[int, list[dict[str, Any]]]
-) -> Iterator[list[dict[str, Any]]]:
+) -> Generator[list[dict[str, Any]], None, None]:
     """Manifest rows of scene 0, 1, 2, ...: those that exist, then new ones as they are made."""
     scene = 0
     while scene in done:

@@ -160,5 +160,5 @@ def sample(
     for level in schedule.timesteps:
         levels = torch.full((len(x),), int(level), device=x.device)
         noise = model.denoiser(x, levels, pictures, scaled, goal)
-        x = schedule.step(noise, level, x, generator=generator).prev_sample
+        (x, *_) = schedule.step(noise, int(level), x, generator=generator, return_dict=False)
     return model.unscale(x)
