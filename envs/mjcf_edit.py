@@ -88,7 +88,7 @@ def _light(root: Element, light: dict[str, Any]) -> None:
 
     for name, direction, strength in (
         ("window", light["direction"], diffuse),
-        ("room", (0.0, 0.8, -0.6), diffuse * 0.6),
+        ("room", (0.0, 0.8, -0.6), light["room"]),
     ):
         SubElement(
             world, "light", name=name, directional="true", castshadow="false", pos="0 -2 2.4",
