@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .objects import Split
-from .styles import STYLES, Surfaces, span, texture_file
+from .styles import STYLES, Surfaces, repeat, texture_file
 
 Config = dict[str, Any]
 Units = tuple[tuple[str, float], ...]
@@ -188,11 +188,10 @@ def layout_config(layout: str, style: str, surfaces: Surfaces) -> Config:
 
 
 def _look(texture: str) -> Config:
-    repeat = 1 / span(texture)
     return {
         "texture": texture_file(texture),
         "mat_attrib": {
-            "texrepeat": f"{repeat:.4g} {repeat:.4g}", "texuniform": "true", "shininess": "0.05",
+            "texrepeat": repeat(texture), "texuniform": "true", "shininess": "0.05",
             "reflectance": "0",
         },
     }  # fmt: skip
@@ -225,27 +224,32 @@ def _room(plan: Layout, surfaces: Surfaces) -> Config:
     return {"walls": walls, "floor": [floor]}
 
 
-def _counters(run: Run, surfaces: Surfaces, front: str) -> list[Config]:
-    """A counter over each stretch of base units; the one at the wall's zero is "counter"."""
-    stretches: list[list[float]] = []
+def stretches(run: Run, without: tuple[str, ...]) -> list[tuple[float, float]]:
+    """From where to where a run's base units go on without a unit of some kinds, in m."""
+    found: list[tuple[float, float]] = []
     for kind, centre, width in units(run, run.lower):
         left, right = centre - width / 2, centre + width / 2
-        if kind in WITHOUT_TOP:
+        if kind in without:
             continue
-        if stretches and abs(stretches[-1][1] - left) < 1e-6:
-            stretches[-1][1] = right
+        if found and abs(found[-1][1] - left) < 1e-6:
+            found[-1] = (found[-1][0], right)
         else:
-            stretches.append([left, right])
+            found.append((left, right))
+    return found
+
+
+def _counters(run: Run, surfaces: Surfaces, front: str) -> list[Config]:
+    """A counter over each stretch of base units; the robot's is called "counter"."""
     return [
         {
-            "name": "counter" if left < 0 < right or run.turn else f"counter_{index}",
+            "name": "counter" if left < 0 < right else f"counter_{index}",
             "type": "counter",
             "size": [right - left, COUNTER_DEPTH, COUNTER_HEIGHT],
             "pos": [(left + right) / 2, -COUNTER_DEPTH / 2, COUNTER_HEIGHT / 2],
             "top_texture": texture_file(surfaces["top"]),
             "base_texture": texture_file(front),
         }
-        for index, (left, right) in enumerate(stretches)
+        for index, (left, right) in enumerate(stretches(run, WITHOUT_TOP))
     ]
 
 

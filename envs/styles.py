@@ -110,16 +110,22 @@ STYLES: dict[str, Style] = {
 }  # fmt: skip
 """Every style by name."""
 
-_SPANS = {"bricks": 0.9, "tiles": 0.6, "wood": 0.9, "marble": 1.1, "metals": 0.8, "others": 1.5}
-_NAMED_SPANS = {
-    "tiles/concrete_tiles": 1.2, "tiles/orange_tiles": 0.9, "tiles/diamond_tiles": 0.5,
-    "wood/butcher_block": 0.7, "wood/dark_butcher_block": 0.7, "wood/wood_planks_wall": 0.8,
+_SPANS = {
+    "bricks": 0.9, "tiles": 0.6, "wood": 0.9, "marble": 1.2, "metals": 0.3, "others": 1.6,
+    "flat": 2.0, "tiles/concrete_tiles": 1.0, "tiles/orange_tiles": 1.0,
+    "tiles/diamond_tiles": 0.5, "wood/butcher_block": 0.8, "wood/dark_butcher_block": 0.8,
+    "others/concrete": 2.0, "metals/worktop_steel": 0.6,
 }  # fmt: skip
+"""Length in m that a texture's picture stands for, by name or by kind."""
 
 
-def span(texture: str) -> float:
-    """The length in m that one repetition of a texture covers on a wall, floor or counter."""
-    return _NAMED_SPANS.get(texture, _SPANS.get(texture.split("/")[0], 1.2))
+def repeat(texture: str) -> str:
+    """MuJoCo's ``texrepeat`` with which a texture has its natural size on a flat surface.
+
+    With ``texuniform``, a repetition covers 2 m divided by this number.
+    """
+    metres = _SPANS.get(texture, _SPANS[texture.split("/")[0]])
+    return f"{2 / metres:.4g} {2 / metres:.4g}"
 
 
 def texture_file(texture: str) -> str:
@@ -144,11 +150,11 @@ def draw_light(rng: np.random.Generator) -> Light:
     in RoboCasa's world.
     """
     return {
-        "ambient": round(float(rng.uniform(0.30, 0.42)), 4),
-        "diffuse": round(float(rng.uniform(0.30, 0.48)), 4),
-        "room": round(float(rng.uniform(0.16, 0.30)), 4),
+        "ambient": round(float(rng.uniform(0.36, 0.46)), 4),
+        "diffuse": round(float(rng.uniform(0.28, 0.42)), 4),
+        "room": round(float(rng.uniform(0.14, 0.26)), 4),
         "direction": [
             round(float(rng.uniform(-0.8, 0.8)), 4), round(float(rng.uniform(0.1, 0.8)), 4), -1.0
         ],
-        "warmth": round(float(rng.uniform(-0.08, 0.10)), 4),
+        "warmth": round(float(rng.uniform(-0.06, 0.08)), 4),
     }  # fmt: skip

@@ -90,7 +90,7 @@ NAMED: dict[str, Maker] = {
     "flat/light_green": _paint((164, 188, 158)),
     "flat/lighter_gray": _paint((206, 208, 208)),
     "flat/marble_3": _stone(*WHITE_STONE),
-    "flat/plaster": _paint((236, 232, 224), 12),
+    "flat/plaster": _paint((236, 232, 224), 5),
     "flat/warm_white": _paint((242, 236, 222)),
     "flat/white": _paint((244, 244, 242)),
     "marble/dark_marble": _stone(*BLACK_STONE, strength=70),

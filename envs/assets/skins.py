@@ -130,7 +130,8 @@ def label(top: int, bottom: int, lid: int = 0, paper: Colour = (238, 232, 216),
     def make(seed: int, body: Colour, accent: Colour) -> Image:
         image = t.brushed(SIZE, seed, (196, 198, 200)).astype(np.int64) if metal else _plain(body)
         if not metal:
-            image = image * (FULL + (t.clouds(SIZE, 4, 4, seed) - FULL // 2) // 3)[..., None] // FULL
+            light = FULL + (t.clouds(SIZE, 4, 4, seed) - FULL // 2) // 3
+            image = image * light[..., None] // FULL
         band = _between(_rows(), top, bottom)
         image = _paint(image, body if metal else paper, band)
         edge = 4

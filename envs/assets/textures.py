@@ -222,7 +222,7 @@ def brushed(size: int, seed: int, colour: Colour) -> Image:
     """Brushed metal: fine horizontal scratches."""
     field = (noise(size, 4, size // 2, seed) * 2 + noise(size, 8, size // 3, seed + 1)) // 3
     base = np.broadcast_to(np.asarray(colour, np.int64), (size, size, 3))
-    return finish(base, FULL // 2 + (field - FULL // 2) // 4)
+    return finish(base, FULL // 2 + (field - FULL // 2) // 8)
 
 
 def garden(size: int, seed: int) -> Image:
