@@ -144,6 +144,7 @@ def _put(
     for key in ("mesh", "material"):
         visual.set(key, f"{name}_{visual.get(key)}")
     visual.set("name", name)
+    visual.set("quat", "0.9537 0 0 -0.3007")  # by 35 degrees, so that two sides are seen
     visual.set("pos", f"{place[0]} {place[1]} {float(half) - float(centre)}")
     world.append(visual)
 

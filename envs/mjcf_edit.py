@@ -105,7 +105,9 @@ def _light(root: Element, light: dict[str, Any]) -> None:
             "headlight",
             {"ambient": colour(light["ambient"]), "diffuse": "0.15 0.15 0.15", "specular": "0 0 0"},
         ),
-        ("quality", {"offsamples": "0", "shadowsize": "0"}),
+        # Flat faces need no subdivision under light from afar, and clutter no fine rounding.
+        ("quality", {"offsamples": "0", "shadowsize": "0", "numquads": "1", "numslices": "20",
+                     "numstacks": "10"}),
     ):
         element = visual.find(tag)
         if element is None:

@@ -93,7 +93,9 @@ def glaze(first: int, second: int, stripes: int = 0) -> Skin:
             band = np.where(t.wave(_columns() * stripes) > FULL // 2, band, 0)
         image = _paint(image, accent, band)
         specks = t.stretch(t.noise(SIZE, 100, 100, seed), 56000, 62000)
-        return t.finish(_paint(image, _shade(body, 80), specks // 3))
+        # The upper half is the inside, which its own walls shade the more the deeper it lies.
+        deep = FULL // 2 * (62 + np.minimum(_rows() * 90 // FULL, 38)) // 100
+        return t.finish(_paint(image, _shade(body, 80), specks // 3), deep)
 
     return make
 
