@@ -154,5 +154,8 @@ def save(page: np.ndarray, path: Path) -> None:
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(page).quantize(256, dither=Image.Dither.NONE)
+    # The method that keeps rare colours: objects are small.
+    picture = Image.fromarray(page).quantize(
+        256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    )
     picture.save(path, format="PNG", optimize=True)
