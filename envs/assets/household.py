@@ -183,13 +183,13 @@ def _avocado() -> Model:
 
 def _banana() -> Model:
     """A bent tube that lies flat: its plane, x-z when swept, is turned into x-y."""
-    path = smooth([(-0.088, 0.040), (-0.062, 0.004), (0.0, -0.022), (0.062, 0.004),
-                   (0.080, 0.032)], 2)  # fmt: skip
+    path = smooth([(-0.088, 0.026), (-0.060, 0.002), (0.0, -0.014), (0.060, 0.002),
+                   (0.080, 0.020)], 2)  # fmt: skip
     last = len(path) - 1
     radii = []
     for index in range(last + 1):
         t = 2 * index / last - 1
-        radius = 0.0185 * (1 - 0.32 * t * t) if abs(t) < 0.8 else 0.0165 - 0.052 * (abs(t) - 0.72)
+        radius = 0.0205 * (1 - 0.34 * t * t) if abs(t) < 0.8 else 0.0175 - 0.055 * (abs(t) - 0.72)
         radius = max(radius, 0.0045)
         radii.append((radius, radius * 0.94))
     # The path's centroid comes to the origin, so that the footprint is centred.
@@ -250,7 +250,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "tea_box": lambda: _box((0.100, 0.064, 0.070), 0.0015),
     "butter": lambda: _box((0.105, 0.058, 0.040), 0.003),
     "cheese": lambda: _box((0.085, 0.055, 0.050), 0.004),
-    "bar_soap": lambda: _box((0.085, 0.056, 0.032), 0.009),
+    "bar_soap": lambda: _box((0.085, 0.056, 0.038), 0.008),
     "sponge": lambda: _box((0.105, 0.068, 0.036), 0.005),
 }  # fmt: skip
 """Every generated category's geometry, by name."""

@@ -38,7 +38,7 @@ PIXELS = {
 # The same for generated objects: their mesh files and the first instance's skin.
 GENERATED = {
     "mug": ("438af3b36d10d9d3", "6e62065098fa494b"),
-    "banana": ("c1547374127b6fc7", "aeaacab78d42cbcc"),
+    "banana": ("cc821399070781ab", "aeaacab78d42cbcc"),
     "potato": ("abfb1ca5e604e0ca", "ba24810b1da87e29"),
     "tea_box": ("018c0ae1b5a7723b", "9a6336bdd47dea88"),
     "canned_food": ("d40d4007e376a25e", "5ff033bb40b6ede7"),
