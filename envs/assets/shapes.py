@@ -91,7 +91,8 @@ def lump(seed: int, amount: float, cells: int = 4) -> Callable[[float, float], f
     import numpy as np
 
     columns, rows = np.meshgrid(np.arange(cells), np.arange(cells + 1))
-    table = hash_lattice(columns.astype(np.int64), rows.astype(np.int64), seed).tolist()
+    lattice = hash_lattice(columns.astype(np.int64), rows.astype(np.int64), seed)
+    table: list[list[int]] = lattice.tolist()
 
     def factor(u: float, v: float) -> float:
         x, y = u * cells, min(max(v, 0.0), 0.9999) * cells
@@ -218,10 +219,12 @@ def beveled_box(size: Point, bevel: float) -> Shape:
     for axis, _, _ in _FACES:
         left, right = _REGIONS[axis]
         for sign in signs:
-            place = [s * (h - (0 if i == axis else bevel))
-                     for i, (s, h) in enumerate(zip(sign, half, strict=True))]  # fmt: skip
+            x, y, z = (
+                s * (h - (0 if i == axis else bevel))
+                for i, (s, h) in enumerate(zip(sign, half, strict=True))
+            )
             index[axis, sign] = len(points)
-            points.append((place[0], place[1], place[2] + half[2]))
+            points.append((x, y, z + half[2]))
             across, up = (1, 2) if axis == 0 else (0, 2) if axis == 1 else (0, 1)
             # Pictures must not be mirrored on the far faces.
             flip = -1 if (axis == 1) == (sign[axis] > 0) and axis != 2 else 1
@@ -231,14 +234,11 @@ def beveled_box(size: Point, bevel: float) -> Shape:
     mark_faces: list[tuple[int, int, int]] = []
 
     def polygon(corners: list[int], shown: list[int]) -> None:
-        a, b, c = (points[i] for i in corners[:3])
-        ab, ac = [q - p for p, q in zip(a, b, strict=True)], [q - p for p, q in zip(a, c,
-                                                                                   strict=True)]
-        normal = (ab[1] * ac[2] - ab[2] * ac[1], ab[2] * ac[0] - ab[0] * ac[2],
-                  ab[0] * ac[1] - ab[1] * ac[0])  # fmt: skip
-        outward = sum(n * (p - (half[2] if i == 2 else 0))
-                      for i, (n, p) in enumerate(zip(normal, a, strict=True)))  # fmt: skip
-        if outward < 0:
+        """Add a convex polygon, turned so that it is seen from outside."""
+        (ax, ay, az), (bx, by, bz), (cx, cy, cz) = (points[i] for i in corners[:3])
+        ux, uy, uz, vx, vy, vz = bx - ax, by - ay, bz - az, cx - ax, cy - ay, cz - az
+        normal = (uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
+        if normal[0] * ax + normal[1] * ay + normal[2] * (az - half[2]) < 0:
             corners, shown = corners[::-1], shown[::-1]
         for k in range(1, len(corners) - 1):
             faces.append((corners[0], corners[k], corners[k + 1]))
@@ -248,9 +248,9 @@ def beveled_box(size: Point, bevel: float) -> Shape:
         for side in (-1, 1):
             ring = []
             for p, q in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
-                sign = [0, 0, 0]
-                sign[axis], sign[b], sign[c] = side, p, q
-                ring.append(index[axis, (sign[0], sign[1], sign[2])])
+                place = [0, 0, 0]
+                place[axis], place[b], place[c] = side, p, q
+                ring.append(index[axis, (place[0], place[1], place[2])])
             polygon(ring, ring)
         for p, q in ((-1, -1), (1, -1), (1, 1), (-1, 1)):  # the four edges along this axis
             near, far = [0, 0, 0], [0, 0, 0]

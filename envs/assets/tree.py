@@ -22,7 +22,8 @@ from .object_files import write_object
 PANDA_RATIO = 0.13
 """Share of the triangles that is kept of the Panda's large visible pieces (126,598 in all)."""
 
-# RoboCasa repeats its photographs every 25 to 33 cm; the generated ones span this many metres.
+# RoboCasa repeats its photographs often; the generated ones span twice this many metres, unless
+# a scene says otherwise (mjcf_edit).
 _REPEATS = {
     "fixtures/counters/counter/model.xml": 1.0,
     "fixtures/counters/counter_with_opening/model.xml": 1.0,
