@@ -1,4 +1,7 @@
-"""``dexbench view``: a contact sheet of trials: start, goal, and the end that an agent reached."""
+"""``dexbench view``: a contact sheet of trials: start, goal, and the end that an agent reached.
+
+``--scenes`` shows kitchens or objects instead (:mod:`dexbench.bench.gallery`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +37,8 @@ class ViewConfig:
     """Whose actions lead to the end. The expert's are in the suite; others need a ledger."""
     ledgers: Path = Path("results")
     """Folder of ledgers: LEDGERS/SUITE/AGENT/TASK/trials.jsonl with the actions beside it."""
+    scenes: Literal["kitchens", "objects"] | None = None
+    """Draw no trials but what scenes are made of: every layout in some styles, or all objects."""
     out: Path = Path("trials.png")
     """The picture."""
 
@@ -145,6 +150,9 @@ def main(config: ViewConfig) -> None:
     """
     from PIL import Image
 
+    if config.scenes is not None:
+        _draw_scenes(config.scenes, config.out)
+        return
     suite = Suite.load(config.suite)
     tasks = TASKS if config.task == "all" else (config.task,)
     # All is looked up before anything is simulated, so that bad input is told at once.
@@ -168,3 +176,15 @@ def main(config: ViewConfig) -> None:
     for row in rows:
         print(row.title)
     print(f"wrote {config.out}")
+
+
+def _draw_scenes(subject: str, out: Path) -> None:
+    """Writes the page of kitchens or objects."""
+    from . import gallery
+
+    page = gallery.kitchens() if subject == "kitchens" else gallery.objects()
+    try:
+        gallery.save(page, out)
+    except OSError as error:
+        raise UserError(f"cannot write {out} ({error}); choose another --out") from error
+    print(f"wrote {out}")

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..envs.embodiment.robot import LOWER, OPEN_HAND, READY_ARM, UPPER
 from ..envs.motion.expert import Expert
-from ..envs.motion.grasp import top_grasps
+from ..envs.motion.grasp import object_points, top_grasps
 from ..envs.motion.hand import REST
 from ..envs.scene import Scene
 from ..envs.simulation import Simulation
@@ -28,8 +28,10 @@ WANDER_STEPS = 64
 """Control steps of a clip that wanders between random targets."""
 KEEP_AWAY = 0.08
 """After permuting, no object is nearer than this to the grasp point, in m."""
-REGION = np.array([[0.55, -0.47], [0.82, 0.07]])
+REGION = np.array([[0.55, -0.55], [0.85, 0.22]])
 """Corners (x, y) in the base frame, in m, that permuted objects are put within."""
+ROOM = 0.02
+"""Least distance, in m, between the bounding circles of permuted objects."""
 
 
 def lift_targets(simulation: Simulation, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -58,17 +60,20 @@ def permute_objects(simulation: Simulation, rng: np.random.Generator, away: np.n
     Raises:
         Rejected: There is no room.
     """
-    placed: list[np.ndarray] = []
+    placed: list[tuple[np.ndarray, float]] = []
     for name in simulation.objects:
-        height = simulation.object_position(name)[2]
-        for _ in range(100):
+        centre = simulation.object_position(name)
+        height = centre[2]
+        spread = object_points(simulation, name)[:, :2] - centre[:2]
+        radius = float(np.sqrt((spread * spread).sum(axis=1)).max())
+        for _ in range(200):
             spot = rng.uniform(*REGION)
-            near = [np.linalg.norm(spot - other) for other in placed]
-            if np.linalg.norm(spot - away[:2]) > KEEP_AWAY + 0.04 and min(near, default=1.0) > 0.13:
+            gaps = [np.linalg.norm(spot - other) - radius - size for other, size in placed]
+            if np.linalg.norm(spot - away[:2]) > KEEP_AWAY + 0.04 and min(gaps, default=1) > ROOM:
                 break
         else:
             raise Rejected("no room for the objects")
-        placed.append(spot)
+        placed.append((spot, radius))
         simulation.place_object(name, np.array([*spot, height]), yaw=rng.uniform(0, 2 * np.pi))
 
 

@@ -18,17 +18,18 @@ import numpy as np
 from . import compat, objects
 from .assets.cache import asset_root
 from .errors import UserError
+from .fixtures import add_fixtures
+from .layouts import layout_config
 from .mjcf_edit import finish
 from .recipe import (
     BASE_HEIGHT,
-    STYLES,
     Recipe,
     base_position,
     check_recipe,
     draw_recipe,
-    layout_config,
     object_pose,
 )
+from .styles import STYLES
 
 __all__ = [
     "BuiltScene",
@@ -160,9 +161,14 @@ class DexKitchen(Kitchen):
 
     def _setup_model(self) -> None:
         # RoboCasa renames the fixtures inside the dictionaries it is given: fresh ones each time.
-        style = deepcopy(STYLES[self.recipe["style"]][1])
-        self.layout_and_style_ids = [[layout_config(self.recipe["layout"]), style]]
+        layout, style, surfaces = (self.recipe[key] for key in ("layout", "style", "surfaces"))
+        cabinet = {"cabinet": {"default": [*STYLES[style].cabinet]}}
+        self.layout_and_style_ids = [[layout_config(layout, style, surfaces), cabinet]]
         super()._setup_model()
+        add_fixtures(
+            self.model.asset, self.model.worldbody, layout, style, surfaces,
+            str(asset_root()),
+        )  # fmt: skip
 
     def _create_objects(self) -> None:
         self.objects: dict[str, MJCFObject] = {}

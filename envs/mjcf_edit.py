@@ -5,6 +5,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
 from .objects import SOLIMP, SOLREF
+from .styles import STYLES, repeat
 
 _MOVING = ("robot0_", "gripper0_", "mobilebase0_", "object_")
 
@@ -13,6 +14,7 @@ def finish(root: Element, recipe: dict[str, Any]) -> None:
     """Make the scene of ``recipe`` static but for robot and objects, lit, and free of leftovers."""
     _fix_fixtures(root)
     _light(root, recipe["light"])
+    _scale_textures(root, recipe)
     _quieten(root)
     _prune_assets(root)
 
@@ -88,7 +90,7 @@ def _light(root: Element, light: dict[str, Any]) -> None:
 
     for name, direction, strength in (
         ("window", light["direction"], diffuse),
-        ("room", (0.0, 0.8, -0.6), diffuse * 0.6),
+        ("room", (0.0, 0.8, -0.6), light["room"]),
     ):
         SubElement(
             world, "light", name=name, directional="true", castshadow="false", pos="0 -2 2.4",
@@ -103,12 +105,25 @@ def _light(root: Element, light: dict[str, Any]) -> None:
             "headlight",
             {"ambient": colour(light["ambient"]), "diffuse": "0.15 0.15 0.15", "specular": "0 0 0"},
         ),
-        ("quality", {"offsamples": "0", "shadowsize": "0"}),
+        # Flat faces need no subdivision under light from afar, and clutter no fine rounding.
+        ("quality", {"offsamples": "0", "shadowsize": "0", "numquads": "1", "numslices": "20",
+                     "numstacks": "10"}),
     ):
         element = visual.find(tag)
         if element is None:
             element = SubElement(visual, tag)
         element.attrib.update(attributes)
+
+
+def _scale_textures(root: Element, recipe: dict[str, Any]) -> None:
+    """Give counters and fronts textures of natural size; RoboCasa's are repeated for its own."""
+    front = STYLES[recipe["style"]].front
+    for material in root.iter("material"):
+        name, kind = material.get("name") or "", (material.get("texture") or "")
+        if name.endswith("_counter_top"):
+            material.set("texrepeat", repeat(recipe["surfaces"]["top"]))
+        elif "_unit_" in name and material.get("texuniform") == "true" and "metal" not in kind:
+            material.set("texrepeat", repeat(front))
 
 
 def _quieten(root: Element) -> None:

@@ -1,7 +1,7 @@
 """What a scene is made of: a JSON-able recipe, drawn from a random stream.
 
-A recipe names a layout, a style, a light and the objects with their poses. Building it (see
-:mod:`dexbench.envs.kitchen`) draws nothing, so a recipe is the whole scene.
+A recipe names a layout, a style with its surfaces, a light and the objects with their poses.
+Building it (see :mod:`dexbench.envs.kitchen`) draws nothing, so a recipe is the whole scene.
 
 Positions are in the robot's base frame: x forward, y left, z up, in m.
 """
@@ -12,148 +12,55 @@ from typing import Any
 import numpy as np
 
 from . import objects
+from .layouts import COUNTER_DEPTH, COUNTER_HEIGHT, LAYOUTS
 from .objects import Split
+from .styles import STYLES, SURFACES, draw_light, draw_surfaces
 
 Recipe = dict[str, Any]
 Config = dict[str, Any]
 
-COUNTER_HEIGHT = 0.92
-"""Height of the counter's top above the floor, in m."""
 BASE_HEIGHT = 0.10
 """Height of the robot's base frame above the floor, in m; the counter's top is 0.82 m above it."""
 COUNTER_FRONT = 0.45
 """Distance along x from the base frame to the counter's front, in m; the base ends at 0.40."""
-COUNTER_SIZE = (3.0, 0.65)
-"""Width and depth of the counter, in m."""
 
 OBJECT_X = (0.57, 0.80)
-"""Range of object centres along x, in m: nearer ones leave the head camera's picture below."""
+"""Range of the target's centre along x, in m: nearer ones leave the head camera's picture below."""
 OBJECT_Y = (-0.45, 0.05)
-"""Range of object centres along y, in m: what the right arm reaches well."""
-N_OBJECTS = 3
-"""The target and two distractors."""
-GAP = 0.03
-"""Least distance between the bounding circles of two objects, in m."""
-
-STYLES: dict[str, tuple[Split, Config]] = {
-    "oak_marble": ("train", {
-        "cabinet": {"default": ["warm_wood_parquet", "shaker", "handle_bar"]},
-        "counter": "warm_wood_base_marble_top", "floor": "gray_wood", "wall": "white_tiles",
-    }),
-    "grey_stone": ("train", {
-        "cabinet": {"default": ["gray", "shaker", "handle_bar"]},
-        "counter": "wood_base_dark_marble_top", "floor": "concrete_tiles", "wall": "white_bricks",
-    }),
-    "walnut_brick": ("train", {
-        "cabinet": {"default": ["walnut_wood_grain", "slab", "handle_bar"]},
-        "counter": "warm_wood_base_granite_top", "floor": "light_wood_2", "wall": "red_bricks",
-    }),
-    "white_wood": ("train", {
-        "cabinet": {"default": ["warm_white", "shaker", "handle_bar", "handle_black"]},
-        "counter": "green_base_wood_top", "floor": "wood", "wall": "white_plaster",
-    }),
-    "blue_terracotta": ("suite", {
-        "cabinet": {"default": ["dark_blue", "shaker", "handle_bar", "handle_brass"]},
-        "counter": "cream_base_wood_parquet_top", "floor": "orange_tiles", "wall": "diamond_tiles",
-    }),
-    "cherry_grey": ("suite", {
-        "cabinet": {"default": ["warm_wood_grain", "raised", "handle_bar"]},
-        "counter": "gray_wood_base_marble_top", "floor": "dark_wood_planks",
-        "wall": "white_square_tiles",
-    }),
-}  # fmt: skip
-"""RoboCasa style dictionaries, each with its split."""
-
-LAYOUTS: dict[str, tuple[Split, tuple[tuple[str, float], ...]]] = {
-    "straight": ("train", (("hinge_cabinet", 1.0), ("hinge_cabinet", 1.0), ("hinge_cabinet", 1.0))),
-    "straight_shelves": (
-        "suite",
-        (("hinge_cabinet", 1.1), ("open_cabinet", 0.8), ("hinge_cabinet", 1.1)),
-    ),
-}
-"""Wall units of every layout from left to right (RoboCasa type, width in m), with its split."""
-
-_UPPER_BOTTOM, _UPPER_HEIGHT, _UPPER_DEPTH = 1.50, 0.80, 0.34
-_ROOM_HEIGHT, _ROOM_DEPTH, _ROOM_HALF_WIDTH = 2.6, 3.6, 2.4
+"""Range of the target's centre along y, in m: what the right arm reaches well."""
+OTHER_X, OTHER_Y = (0.57, 0.86), (-0.58, 0.26)
+"""Ranges of the other objects' centres, in m."""
+N_OTHERS = (2, 4)
+"""Fewest and most objects beside the target."""
+HAND_GAP, GAP = 0.06, 0.03
+"""Least distance, in m, of an object's bounding circle from the target's, and from another's."""
 
 
 def base_position() -> tuple[float, float, float]:
     """The base frame's origin in RoboCasa's world (back wall at y = 0, counter along x), in m."""
-    return (0.0, -(COUNTER_SIZE[1] + COUNTER_FRONT), BASE_HEIGHT)
+    return (0.0, -(COUNTER_DEPTH + COUNTER_FRONT), BASE_HEIGHT)
 
 
-def layout_config(layout: str) -> Config:
-    """The RoboCasa layout dictionary of a straight kitchen, fresh at every call.
-
-    RoboCasa changes the dictionary it is given, so it must not be used twice.
-    """
-    half, height, depth = _ROOM_HALF_WIDTH, _ROOM_HEIGHT / 2, _ROOM_DEPTH / 2
-    sides: list[tuple[str, list[float], list[float]]] = [
-        ("", [half, height], [0.0, 0.0, height]),
-        ("_left", [depth, height], [-half, -depth, height]),
-        ("_right", [depth, height], [half, -depth, height]),
-    ]
-    walls: list[Config] = []
-    for suffix, size, pos in sides:
-        wall: Config = {
-            "name": f"wall{suffix}",
-            "type": "wall",
-            "size": [*size, 0.02],
-            "pos": [*pos],
-        }
-        if suffix:
-            wall["wall_side"] = suffix[1:]
-        walls.append(wall)
-    floor = {
-        "name": "floor", "type": "floor",
-        "size": [half, depth, 0.02], "pos": [0.0, -depth, 0.0],
-    }  # fmt: skip
-
-    width, counter_depth = COUNTER_SIZE
-    counter = {
-        "name": "counter", "type": "counter",
-        "size": [width, counter_depth, COUNTER_HEIGHT],
-        "pos": [0.0, -counter_depth / 2, COUNTER_HEIGHT / 2],
-    }  # fmt: skip
-    upper, lower, left = [], [], -width / 2
-    for index, (kind, unit) in enumerate(LAYOUTS[layout][1]):
-        centre = left + unit / 2
-        left += unit
-        upper.append({
-            "name": f"wall_unit_{index}", "type": kind, "size": [unit, _UPPER_DEPTH, _UPPER_HEIGHT],
-            "pos": [centre, -_UPPER_DEPTH / 2, _UPPER_BOTTOM + _UPPER_HEIGHT / 2],
-        })  # fmt: skip
-        lower.append({
-            "name": f"base_unit_{index}", "type": "stack", "levels": ["hinge_cabinet", "drawer"],
-            "percentages": [0.75, 0.25], "size": [unit, 0.60, 0.84],
-            "pos": [centre, -0.30, 0.47],
-        })  # fmt: skip
-    return {
-        "room": {"walls": walls, "floor": [floor]},
-        "main_group": {"counters": [counter], "upper": upper, "lower": lower},
-    }
-
-
-def _pool(table: dict[str, tuple[Split, Any]], split: Split) -> list[str]:
+def _pool(table: dict[str, Any], split: Split) -> list[str]:
     """Training draws from its own; a suite also from what training never shows."""
-    return [name for name, (owner, _) in table.items() if split == "suite" or owner == "train"]
+    return [name for name, item in table.items() if split == "suite" or item.split == "train"]
 
 
 def _radius(instance: objects.Instance) -> float:
     """Radius in m of a circle around the instance's footprint at any yaw."""
-    x, y = objects.CATEGORIES[instance.category].footprint
-    return math.hypot(x * instance.scale[0], y * instance.scale[1])
+    return math.hypot(*instance.footprint)
 
 
 def _positions(rng: np.random.Generator, radii: list[float]) -> list[tuple[float, float]]:
-    """Centres, (x, y) in m, whose circles keep :data:`GAP` from one another."""
+    """Centres, (x, y) in m, of the target and the others, whose circles keep their distance."""
     while True:
         placed: list[tuple[float, float]] = []
-        for radius in radii:
+        for index, radius in enumerate(radii):
+            x, y = (OTHER_X, OTHER_Y) if index else (OBJECT_X, OBJECT_Y)
             for _ in range(50):
-                spot = (float(rng.uniform(*OBJECT_X)), float(rng.uniform(*OBJECT_Y)))
+                spot = (float(rng.uniform(*x)), float(rng.uniform(*y)))
                 if all(
-                    math.dist(spot, other) > radius + radii[i] + GAP
+                    math.dist(spot, other) > radius + radii[i] + (GAP if i else HAND_GAP)
                     for i, other in enumerate(placed)
                 ):
                     placed.append(spot)
@@ -167,10 +74,13 @@ def draw_recipe(
 ) -> Recipe:
     """Draw a scene: layout, style, light, and objects of distinct categories on the counter.
 
+    The first object is the target; two to four others stand about it, with room for the hand.
+
     Args:
         rng: The stream to draw from.
         split: "train" draws only training layouts, styles and object instances; "suite" draws
-            object instances that training never shows, in any layout and style.
+            object instances that training never shows, some of them of categories that it never
+            shows, in any layout and style.
         target: Category of the first object, the target; any if None.
 
     Returns:
@@ -182,23 +92,21 @@ def draw_recipe(
     items = objects.instances(split, target)
     first = items[int(rng.integers(len(items)))]
     chosen = [first]
-    others = [name for name in objects.CATEGORIES if name != first.category]
-    for name in rng.permutation(others)[: N_OBJECTS - 1]:
+    others = [name for name in objects.categories(split) if name != first.category]
+    count = int(rng.integers(N_OTHERS[0], N_OTHERS[1] + 1))
+    for name in rng.permutation(others)[:count]:
         items = objects.instances(split, str(name))
         chosen.append(items[int(rng.integers(len(items)))])
     spots = _positions(rng, [_radius(item) for item in chosen])
     layouts, styles = _pool(LAYOUTS, split), _pool(STYLES, split)
+    style = styles[int(rng.integers(len(styles)))]
     return {
-        "version": 1,
+        "version": 2,
         "split": split,
         "layout": layouts[int(rng.integers(len(layouts)))],
-        "style": styles[int(rng.integers(len(styles)))],
-        "light": {
-            "ambient": round(float(rng.uniform(0.36, 0.46)), 4),
-            "diffuse": round(float(rng.uniform(0.36, 0.48)), 4),
-            "direction": [round(float(value), 4) for value in (*rng.uniform(-0.5, 0.5, 2), -1.0)],
-            "warmth": round(float(rng.uniform(-0.05, 0.05)), 4),
-        },
+        "style": style,
+        "surfaces": draw_surfaces(rng, style),
+        "light": draw_light(rng),
         "objects": [
             {
                 "name": f"object_{index}",
@@ -217,6 +125,13 @@ def check_recipe(recipe: Recipe) -> None:
         if recipe.get(key) not in table:
             raise ValueError(
                 f"recipe {key} {recipe.get(key)!r} is unknown; expected one of {sorted(table)}"
+            )
+    for name in SURFACES:
+        choices = getattr(STYLES[recipe["style"]], name)
+        if recipe.get("surfaces", {}).get(name) not in choices:
+            raise ValueError(
+                f"recipe surface {name} {recipe.get('surfaces', {}).get(name)!r} is not one of "
+                f"style {recipe['style']}: {sorted(choices)}"
             )
     for entry in recipe.get("objects", []):
         if entry.get("instance") not in objects.INSTANCES:

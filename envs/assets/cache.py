@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-PACK_VERSION = "1"
+PACK_VERSION = "2"
 """Raised whenever a pixel, vertex or physical property of the pack changes; part of its path."""
 
 _DONE = "complete"

@@ -90,7 +90,7 @@ NAMED: dict[str, Maker] = {
     "flat/light_green": _paint((164, 188, 158)),
     "flat/lighter_gray": _paint((206, 208, 208)),
     "flat/marble_3": _stone(*WHITE_STONE),
-    "flat/plaster": _paint((236, 232, 224), 12),
+    "flat/plaster": _paint((236, 232, 224), 5),
     "flat/warm_white": _paint((242, 236, 222)),
     "flat/white": _paint((244, 244, 242)),
     "marble/dark_marble": _stone(*BLACK_STONE, strength=70),
@@ -103,9 +103,23 @@ NAMED: dict[str, Maker] = {
     "marble/marble_5": _stone((232, 236, 238), (220, 226, 230), (204, 212, 218), (120, 134, 148)),
     "marble/marble_6": _stone((236, 222, 200), (224, 208, 184), (210, 190, 162), (168, 132, 96)),
     "metals/brass": _metal((190, 154, 84)),
+    "metals/worktop_steel": _metal((162, 164, 166)),
     "metals/bright_metal": _metal((198, 200, 202)),
     "others/bk7": _paint((222, 230, 232)),
     "others/concrete": _paint((168, 166, 162), 26),
+    "others/garden": t.garden,
+    "tiles/blue_tiles": _tiles(
+        (128, 160, 184), (104, 138, 166), (148, 176, 194),
+        columns=4, rows=8, grout=(214, 216, 214), offset=True, joint=2,
+    ),
+    "tiles/cream_tiles": _tiles(
+        (236, 226, 202), (226, 212, 184), columns=4, rows=8, grout=(202, 194, 178), offset=True,
+        joint=2,
+    ),
+    "tiles/sage_tiles": _tiles(
+        (168, 182, 160), (150, 166, 144), (182, 194, 172),
+        columns=4, rows=8, grout=(222, 222, 214), offset=True, joint=2,
+    ),
     "tiles/black_marble_tiles": _tiles((44, 46, 50), (62, 64, 68), grout=(96, 96, 96)),
     "tiles/black_square_tiles": _tiles(
         (40, 42, 46), (54, 56, 60), grout=(120, 120, 118), columns=8, rows=8
@@ -132,6 +146,10 @@ NAMED: dict[str, Maker] = {
     "tiles/white_tiles": _tiles(
         *_WHITE, columns=4, rows=8, grout=(180, 182, 182), offset=True, joint=2
     ),
+    "wood/butcher_block": _planks(
+        ((214, 172, 118), (196, 152, 98), (168, 122, 76)), 14, joints=2
+    ),
+    "wood/dark_butcher_block": _planks(WALNUT, 14, joints=2),
     "wood/dark_wood_parquet": _wood(EBONY, 8),
     "wood/dark_wood_planks": _planks(EBONY),
     "wood/dark_wood_planks_2": _planks(WALNUT, 5),

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .shapes import Shape
+
 Vertices = NDArray[np.float64]
 Faces = NDArray[np.int64]
 
@@ -79,4 +81,20 @@ def write_obj(path: Path, vertices: Vertices, faces: Faces) -> None:
     lines = ["v {:.6f} {:.6f} {:.6f}".format(*row) for row in vertices]
     lines += ["vn {:.4f} {:.4f} {:.4f}".format(*row) for row in distinct]
     lines += ["f {}//{} {}//{} {}//{}".format(*row.reshape(-1)) for row in corners]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def write_shape(path: Path, shape: Shape) -> None:
+    """Write a generated shape with its texture coordinates; MuJoCo's own normals are not needed."""
+    vertices = np.round(np.array(shape.points), 6) + 0.0
+    faces = np.array(shape.faces, np.int64)
+    normals = np.round(corner_normals(vertices, faces).reshape(-1, 3), 3) + 0.0
+    distinct, index = np.unique(normals, axis=0, return_inverse=True)
+    corners = np.stack(
+        [faces + 1, np.array(shape.mark_faces, np.int64) + 1, index.reshape(-1, 3) + 1], -1
+    )
+    lines = ["v {:.6f} {:.6f} {:.6f}".format(*row) for row in vertices]
+    lines += ["vt {:.5f} {:.5f}".format(*row) for row in shape.marks]
+    lines += ["vn {:.3f} {:.3f} {:.3f}".format(*row) for row in distinct]
+    lines += ["f {}/{}/{} {}/{}/{} {}/{}/{}".format(*row.reshape(-1)) for row in corners]
     path.write_text("\n".join(lines) + "\n")

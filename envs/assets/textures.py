@@ -222,4 +222,17 @@ def brushed(size: int, seed: int, colour: Colour) -> Image:
     """Brushed metal: fine horizontal scratches."""
     field = (noise(size, 4, size // 2, seed) * 2 + noise(size, 8, size // 3, seed + 1)) // 3
     base = np.broadcast_to(np.asarray(colour, np.int64), (size, size, 3))
-    return finish(base, FULL // 2 + (field - FULL // 2) // 4)
+    return finish(base, FULL // 2 + (field - FULL // 2) // 8)
+
+
+def garden(size: int, seed: int) -> Image:
+    """What a window shows, out of focus: sky above trees above lawn. Rows run downwards."""
+    _, y = _grid(size)
+    height = np.broadcast_to(y * FULL // size, (size, size))
+    sky = ramp(height * 2, (188, 214, 238), (232, 240, 244))
+    leaves = ramp(clouds(size, 6, 6, seed, 4), (70, 98, 62), (120, 148, 92), (170, 186, 132))
+    lawn = ramp(clouds(size, 4, 12, seed + 1, 3), (126, 152, 88), (156, 176, 112))
+    edge = clouds(size, 5, 2, seed + 2, 4)  # uneven, so that the trees have tops
+    trees = stretch(height + edge // 2, 52000, 57000)[..., None]
+    grass = stretch(height + edge // 8, 56000, 58000)[..., None]
+    return finish(blend(blend(sky, leaves, trees), lawn, grass))

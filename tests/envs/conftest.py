@@ -18,7 +18,7 @@ KEYS = {"reach": 4, "grasp": 2, "place": 8}
 @pytest.fixture(scope="session")
 def scene():
     """A training kitchen with a carton, which every test may load and none changes."""
-    return build_scene(draw_recipe(rng("test", "scene"), "train", target="milk"))
+    return build_scene(draw_recipe(rng("test", "scene", 5), "train", target="milk"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,162 @@
+"""``dexbench view --scenes``: what scenes are made of, as pictures with names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from tqdm import tqdm
+
+CELL = (168, 294)
+"""Rows and columns in px of a kitchen's picture: three quarters of an observation."""
+LINE = 16
+"""Height of a line of text [px]."""
+ACROSS = 4
+"""Kitchens in a row."""
+PITCH = 0.17
+"""Distance in m between the objects of a row."""
+
+
+def _recipes(styles_each: int) -> Iterator[tuple[str, dict[str, object]]]:
+    """Each layout in some styles, with its title; all styles get their turn."""
+    from ..envs.layouts import LAYOUTS
+    from ..envs.recipe import draw_recipe
+    from ..envs.seeding import rng
+    from ..envs.styles import STYLES, draw_surfaces
+
+    styles = list(STYLES)
+    for index, layout in enumerate(LAYOUTS):
+        for turn in range(styles_each):
+            style = styles[(styles_each * index + turn) % len(styles)]
+            stream = rng("gallery", layout, turn)
+            recipe = draw_recipe(stream, "suite")
+            recipe |= {"layout": layout, "style": style, "surfaces": draw_surfaces(stream, style)}
+            marks = [
+                f"{name}*" if table[name].split == "suite" else name
+                for name, table in ((layout, LAYOUTS), (style, STYLES))
+            ]
+            yield ", ".join(marks), recipe
+
+
+def kitchens(styles_each: int = 2) -> np.ndarray:
+    """Every layout in some styles as the head camera sees them.
+
+    Returns:
+        (height, width, 3) uint8 RGB; a star marks what only suites show.
+    """
+    from PIL import Image, ImageDraw
+
+    from ..envs.scene import build_scene
+    from ..envs.simulation import Simulation
+
+    cells = list(_recipes(styles_each))
+    rows = -(-len(cells) // ACROSS)
+    page = Image.new("RGB", (ACROSS * (CELL[1] + 4), rows * (CELL[0] + LINE + 4)), "white")
+    draw = ImageDraw.Draw(page)
+    for index, (title, recipe) in enumerate(tqdm(cells, "kitchens", disable=None)):
+        scene = build_scene(recipe)
+        simulation = Simulation(scene.xml, scene.objects)
+        try:
+            picture = Image.fromarray(simulation.render())
+        finally:
+            simulation.close()
+        left, top = index % ACROSS * (CELL[1] + 4) + 2, index // ACROSS * (CELL[0] + LINE + 4)
+        draw.text((left, top + 2), title, fill="black")
+        page.paste(picture.resize((CELL[1], CELL[0]), Image.Resampling.BOX), (left, top + LINE))
+    return np.asarray(page)
+
+
+def objects(columns: int = 2) -> np.ndarray:
+    """Every object, a row a category; the names of those that only suites show carry a star.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
+    import mujoco
+    from PIL import Image, ImageDraw
+
+    from ..envs.assets import asset_root
+    from ..envs.objects import CATEGORIES, INSTANCES
+
+    root = ElementTree.fromstring(_TABLE)
+    assets, world = root.find("asset"), root.find("worldbody")
+    assert assets is not None and world is not None
+    names = list(CATEGORIES)
+    rows = -(-len(names) // columns)
+    wide, deep = 8.2 * PITCH, 1.9 * PITCH
+    for item in INSTANCES.values():
+        place = names.index(item.category)
+        x = (place // rows) * wide + (item.index + 2.2) * PITCH
+        y = (rows - 1 - place % rows) * deep
+        _put(assets, world, asset_root() / item.path, item.name, (x, y))
+    width, slope = columns * wide, 0.6  # seen from 37 degrees above the horizon
+    size = 1200
+    scale = size / width
+    height = round(rows * deep * slope * scale)
+    camera = world.find("camera")
+    assert camera is not None
+    middle = ((rows - 1) * deep + 0.5 * deep) / 2
+    camera.set("pos", f"{width / 2} {middle - 8} {8 * slope / 0.8}")
+    camera.set("fovy", str(height / scale))
+    root.find("visual/global").attrib.update(  # type: ignore[union-attr]
+        offwidth=str(size), offheight=str(height)
+    )
+    model = mujoco.MjModel.from_xml_string(ElementTree.tostring(root, encoding="unicode"))
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    with mujoco.Renderer(model, height, size) as renderer:
+        renderer.update_scene(data, "page")
+        page = Image.fromarray(renderer.render())
+    draw = ImageDraw.Draw(page)
+    for place, name in enumerate(names):
+        category = CATEGORIES[name]
+        x = (place // rows) * wide * scale + 10
+        y = (place % rows + 0.55) * height / rows
+        draw.text((x, y), category.title + ("*" if category.held_out else ""), fill="black")
+    return np.asarray(page)
+
+
+_TABLE = """<mujoco><visual><global/><quality offsamples="4"/>
+<headlight ambient=".45 .45 .45" diffuse=".1 .1 .1" specular="0 0 0"/></visual>
+<asset><material name="table" rgba=".93 .92 .90 1"/></asset>
+<worldbody><light directional="true" dir="-.4 .5 -1" diffuse=".5 .5 .5" castshadow="false"/>
+<geom type="plane" size="50 50 1" material="table"/>
+<camera name="page" orthographic="true" xyaxes="1 0 0 0 .6 .8"/></worldbody></mujoco>"""
+
+
+def _put(
+    assets: ElementTree.Element, world: ElementTree.Element, path: Path, name: str,
+    place: tuple[float, float],
+) -> None:  # fmt: skip
+    """Add what is seen of an object's model file to a scene, standing at (x, y) in m."""
+    source = ElementTree.parse(path).getroot()
+    geoms = {geom.get("name"): geom for geom in source.iter("geom")}
+    visual, bounds = geoms["visual"], geoms["reg_bbox"]
+    for asset in source.iterfind("asset/*"):
+        if asset.get("vertex") is None:
+            asset.set("name", f"{name}_{asset.get('name')}")
+            if asset.get("file"):
+                asset.set("file", str((path.parent / asset.attrib["file"]).resolve()))
+            if asset.get("texture"):
+                asset.set("texture", f"{name}_{asset.get('texture')}")
+            assets.append(asset)
+    centre, half = (bounds.attrib[key].split()[2] for key in ("pos", "size"))
+    for key in ("mesh", "material"):
+        visual.set(key, f"{name}_{visual.get(key)}")
+    visual.set("name", name)
+    visual.set("quat", "0.9537 0 0 -0.3007")  # by 35 degrees, so that two sides are seen
+    visual.set("pos", f"{place[0]} {place[1]} {float(half) - float(centre)}")
+    world.append(visual)
+
+
+def save(page: np.ndarray, path: Path) -> None:
+    """Write a page as a PNG of 256 colours, a third of the size of a full one."""
+    from PIL import Image
+
+    # Objects are small: colours count by the root of their area, lest walls take the palette.
+    shades, areas = np.unique(page.reshape(-1, 3) >> 3, axis=0, return_counts=True)
+    sample = np.repeat(shades * 8 + 4, np.ceil(np.sqrt(areas)).astype(int), axis=0)
+    palette = Image.fromarray(sample[None].astype(np.uint8)).quantize(256)
+    picture = Image.fromarray(page).quantize(palette=palette, dither=Image.Dither.NONE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, format="PNG", optimize=True)
