@@ -6,7 +6,7 @@ import numpy as np
 
 from ..envs.embodiment.robot import LOWER, OPEN_HAND, READY_ARM, UPPER
 from ..envs.motion.expert import Expert
-from ..envs.motion.grasp import object_points, top_grasps
+from ..envs.motion.grasp import grasps, object_points
 from ..envs.motion.hand import REST
 from ..envs.scene import Scene
 from ..envs.simulation import Simulation
@@ -43,7 +43,7 @@ def lift_targets(simulation: Simulation, rng: np.random.Generator) -> tuple[np.n
     Raises:
         Rejected: The object cannot be reached.
     """
-    plan = next(top_grasps(simulation, simulation.objects[0], rng), None)
+    plan = next(grasps(simulation, simulation.objects[0], rng), None)
     if plan is None:
         raise Rejected("no reachable grasp")
     place = simulation.object_position(simulation.objects[0])
@@ -125,7 +125,7 @@ def wander(
         there = draw_posture(simulation, rng)
         if rng.random() < 0.5:
             name = simulation.objects[int(rng.integers(len(simulation.objects)))]
-            plan = next(top_grasps(simulation, name, rng), None)
+            plan = next(grasps(simulation, name, rng), None)
             if plan is not None:
                 there[:7] = plan.approach[int(rng.integers(3, len(plan.approach)))]
         steps = max(8, int(np.ceil(np.abs(there - here)[:7].max() / 0.1)))

@@ -18,7 +18,7 @@ from .recorder import Recorder
 from .store import Episode
 
 Strategy = Callable[[Simulation, Scene, np.random.Generator], list[Episode]]
-CLIPS = 6
+CLIPS = 4
 """Clips a scene."""
 
 
@@ -76,8 +76,8 @@ def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator)
         simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
         permute_objects(simulation, rng, np.full(3, 10.0))
         settle(simulation)
-        kind = "wander" if clip % 3 else "open-close"
-        play = wander if clip % 3 else open_close
+        kind = "wander" if clip % CLIPS else "open-close"
+        play = wander if clip % CLIPS else open_close
         clips.append(play(simulation, scene, rng, {"kind": kind, "clip": clip}))
     return clips
 

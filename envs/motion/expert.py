@@ -4,16 +4,21 @@ It plays by the agents' rules: one vector of 23 joint targets every 0.1 s.
 """
 
 from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 
 from ..embodiment.robot import HIGHEST, LOWEST
 from ..simulation import Simulation
-from .grasp import Grasp
+from .grasp import Grasp, grasps
 from .ik import ArmIK
 
 ARM_STEP, HAND_STEP = 0.10, 0.25
 """Largest change of an arm and a hand target in one control step, in rad."""
+TRIES = 4
+"""Grasps that are tried on an object before it is given up."""
+LIFT, LIFTED = 0.08, 0.05
+"""How far a tried grasp is raised, and how far the object must come along, in m."""
 
 
 class Expert:
@@ -87,3 +92,28 @@ class Expert:
             return False
         self.follow(rows, self.sim.joint_targets[7:])
         return True
+
+
+def find_grasp(
+    simulation: Simulation, name: str, rng: np.random.Generator, rise: float = 0.12
+) -> Grasp | None:
+    """The first grasp of an object that lifts it when tried, from the state that it is left in.
+
+    Args:
+        simulation: The scene, the object at rest and the hand clear of it.
+        name: Body name of the object.
+        rng: As in :func:`dexbench.envs.motion.grasp.grasps`.
+        rise: Length in m of the straight approach.
+    """
+    state, height = simulation.get_state(), simulation.object_position(name)[2]
+    for plan in islice(grasps(simulation, name, rng, rise), TRIES):
+        expert = Expert(simulation)
+        expert.grasp(plan)
+        lifted = expert.carry(plan.wrist + [0, 0, LIFT], plan) and (
+            simulation.object_position(name)[2] - height > LIFTED
+            and simulation.hand_touches(name)
+        )
+        simulation.set_state(state)
+        if lifted:
+            return plan
+    return None

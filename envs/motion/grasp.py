@@ -1,7 +1,8 @@
 """Grasp planning: where the palm goes and how the fingers open and close for one object.
 
 The opposed thumb leaves a C-shaped cavity: palm behind, fingers on its +z side, thumb on its -z
-side. A top grasp lowers that cavity over the object, the palm facing down (paper App. C.2, *Lift*).
+side. A top grasp lowers that cavity over the object, the palm facing down (paper App. C.2, *Lift*);
+a side grasp pushes it around a tall object, the palm facing the object across the counter.
 """
 
 from collections.abc import Iterator
@@ -28,6 +29,16 @@ THUMB_REACH = 0.060
 """How far the thumb's pad opens below the palm's origin, in m."""
 WIDEST = 0.105
 """The widest object, in m, that fits between fingers and thumb."""
+HALF_HAND = 0.062
+"""Half the hand's width across the fingers, in m: what a palm on edge needs below its middle."""
+FINGER = 0.02
+"""How far, in m, an object rises above the middle of a palm that grasps it from the side."""
+SIDE_LEAST = 0.14
+"""Least height, in m, of an object that is grasped from the side."""
+SIDE_ROLLS = (-75, 75)
+"""How far a palm is rolled about its fingers for a side grasp, in degrees."""
+SIDE_FAVOUR = 0.5
+"""Spread of the favour that side grasps of a tall object are shown, in units of the cost."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +80,18 @@ def object_points(simulation: Simulation, name: str) -> np.ndarray:
     return simulation.to_base(np.concatenate(points))
 
 
-def palm_turn(yaw: float, pitch: float) -> np.ndarray:
-    """Palm rotation (3, 3) in the base frame: fingers along ``yaw``, dipped by ``pitch`` (rad)."""
+def palm_turn(yaw: float, pitch: float, roll: float = 0.0) -> np.ndarray:
+    """Palm rotation (3, 3) in the base frame, its columns the palm's normal, across, and fingers.
+
+    Args:
+        yaw: Where the fingers point, in rad from forward to the left.
+        pitch: How far they dip, in rad.
+        roll: Turn about the fingers, in rad; at 0 the palm faces down.
+    """
     fingers = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), -np.sin(pitch)])
-    normal = np.array([-np.cos(yaw) * np.sin(pitch), -np.sin(yaw) * np.sin(pitch), -np.cos(pitch)])
+    down = np.array([-np.cos(yaw) * np.sin(pitch), -np.sin(yaw) * np.sin(pitch), -np.cos(pitch)])
+    across = np.cross(fingers, down)
+    normal = np.cos(roll) * down + np.sin(roll) * across
     return np.stack([normal, np.cross(fingers, normal), fingers], axis=1)
 
 
@@ -86,34 +105,44 @@ def wrist_pose(palm: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return palm - wrist_turn @ _PALM_POS, wrist_turn
 
 
-def top_grasps(
-    simulation: Simulation, name: str, rng: np.random.Generator, rise: float = 0.12
+def grasps(
+    simulation: Simulation,
+    name: str,
+    rng: np.random.Generator,
+    rise: float = 0.12,
+    sides: tuple[str, ...] = ("top", "side"),
 ) -> Iterator[Grasp]:
-    """Top grasps of an object that the arm can reach, the most natural first.
+    """Grasps of an object that the arm can reach, the most natural first.
 
     Args:
         simulation: The scene, the object at rest.
         name: Body name of the object.
         rng: Breaks ties between equally natural candidates.
         rise: Length in m of the straight approach.
+        sides: From where: "top", "side" or both.
     """
     points = object_points(simulation, name)
     table = points[:, 2].min()
     ik = ArmIK(simulation)
     start = simulation.joint_positions[:7]
+    favour = rng.uniform(-SIDE_FAVOUR, SIDE_FAVOUR)  # so that both kinds get their turn
+    rolls: tuple[int, ...] = (0,) * ("top" in sides)
+    if "side" in sides and np.ptp(points[:, 2]) > SIDE_LEAST:
+        rolls += SIDE_ROLLS
     candidates = []
-    for yaw in np.radians(np.arange(0, 181, 15)):
-        for pitch in np.radians([0, 15, 30, 45]):
-            turn = palm_turn(yaw, pitch)
-            local = points @ turn
-            width = np.ptp(local[:, 2])
-            if width > WIDEST:
-                continue
-            # A narrow side between the fingers first, then the hand's natural yaw and pitch.
-            cost = 8 * width + 0.4 * abs(yaw - np.radians(75)) + 0.3 * abs(pitch - np.radians(15))
-            candidates.append((cost + 0.05 * rng.random(), yaw, pitch))
-    for _, yaw, pitch in sorted(candidates):
-        grasp = _plan(points, table, palm_turn(yaw, pitch), ik, start, rise)
+    for roll in rolls:
+        for yaw in np.radians(np.arange(0, 181, 15)):
+            for pitch in np.radians([0, 15, 30, 45] if roll == 0 else [-15, 0, 15, 30]):
+                turn = palm_turn(yaw, pitch, np.radians(roll))
+                width = np.ptp(points @ turn[:, 2])
+                if width > WIDEST:
+                    continue
+                # A narrow side between the fingers first, then the hand's natural yaw and pitch.
+                cost = 8 * width + 0.4 * abs(yaw - np.radians(75))
+                cost += 0.3 * abs(pitch - np.radians(15)) - favour * (roll != 0)
+                candidates.append((cost + 0.05 * rng.random(), yaw, pitch, roll))
+    for _, yaw, pitch, roll in sorted(candidates):
+        grasp = _plan(points, table, palm_turn(yaw, pitch, np.radians(roll)), ik, start, rise)
         if grasp is not None:
             yield grasp
 
@@ -128,17 +157,22 @@ def _plan(
     # The palm comes as near as the object's top and the fingertips' clearance of the counter allow.
     near = local[:, 0].min() - PALM_GAP
     normal_down = -turn[2, 0]
-    lowest_palm = table + TABLE_GAP + TIP_REACH * normal_down
+    facing_down = normal_down > 0.5
+    lowest_palm = table + TABLE_GAP + TIP_REACH * max(normal_down, 0) + HALF_HAND * abs(turn[2, 1])
     center = (local.max(axis=0) + local.min(axis=0)) / 2
     offset = half + OPEN - THUMB_REACH
     palm_local = np.array([near, center[1], center[2] - offset])
     palm = turn @ palm_local
     if palm[2] < lowest_palm:
-        palm = palm - turn[:, 0] * (lowest_palm - palm[2]) / max(normal_down, 0.5)
+        # A palm that faces down backs off; one on edge moves up along the object.
+        axis = turn[:, 0 if facing_down else 1]
+        palm = palm + axis / axis[2] * (lowest_palm - palm[2])
+    if not facing_down and palm[2] > points[:, 2].max() - FINGER:
+        return None
     depth = float(np.clip(center[0] - (palm @ turn)[0], 0.07, 0.125))
     origin = float((palm @ turn)[2])
     wrist, wrist_turn = wrist_pose(palm, turn)
-    away = -turn[:, 0] + np.array([0, 0, 0.6])
+    away = -turn[:, 0] + np.array([0, 0, 0.6 if facing_down else 0.3])
     away /= np.linalg.norm(away)
     path = wrist + away * np.linspace(rise, 0, 9)[:, None]
     rows = ik.line(path, wrist_turn, start)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..motion.expert import Expert
-from ..motion.grasp import top_grasps
+from ..motion.expert import Expert, find_grasp
 from ..motion.ik import ArmIK
 from ..simulation import Simulation
 from ..trial import Trial
@@ -35,9 +34,9 @@ class Grasp(Task):
     ) -> Callable[[Expert], None]:
         """Stand with open hand near the standoff of a top grasp; the expert grasps."""
         rise = rng.uniform(0.10, 0.16)
-        plan = next(top_grasps(simulation, target, rng, rise), None)
+        plan = find_grasp(simulation, target, rng, rise)
         if plan is None:
-            raise Rejected("no reachable grasp")
+            raise Rejected("no grasp lifts the object")
         # The start is near the standoff, not on it, so that no fixed motion solves every trial.
         ik = ArmIK(simulation)
         simulation.set_joints(np.concatenate([plan.standoff, plan.open_hand]))

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..motion.expert import Expert
-from ..motion.grasp import object_points, top_grasps
+from ..motion.expert import Expert, find_grasp
+from ..motion.grasp import object_points
 from ..simulation import Simulation
 from ..trial import Trial
 from .base import Goal, Outcome, Rejected, Task
@@ -31,9 +31,9 @@ class Place(Task):
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
         """Lift the object; the expert carries it over and down to a free place."""
-        plan = next(top_grasps(simulation, target, rng), None)
+        plan = find_grasp(simulation, target, rng)
         if plan is None:
-            raise Rejected("no reachable grasp")
+            raise Rejected("no grasp lifts the object")
         table = object_points(simulation, target)[:, 2].min()
         expert = Expert(simulation)
         expert.grasp(plan)
