@@ -1,15 +1,53 @@
-"""Tensors on disk: safetensors with notes in the header. Never pickle."""
+"""Tensors and weights on disk: safetensors with notes in the header. Never pickle."""
 
+import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..envs.errors import UserError
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class WeightsConfig:
+    """Base of a model's sizes, which travel with its weights as JSON."""
+
+    kind: ClassVar[str]
+    """What messages call the model."""
+
+    def to_json(self) -> str:
+        """The configuration as one line of JSON with sorted keys."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads ``to_json``'s text.
+
+        Raises:
+            ValueError: The text is no JSON object, or holds an unknown field.
+            TypeError: A field of several values has one.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"a {cls.kind} configuration must be a JSON object, got {text[:80]!r}")
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - set(fields)):
+            raise ValueError(f"unknown {cls.kind} settings {unknown}; known: {sorted(fields)}")
+        for name in values:
+            if isinstance(fields[name].default, tuple):  # JSON knows lists alone
+                values[name] = tuple(values[name])
+        return cls(**values)
 
 
 def weights_hash(path: str | Path) -> str:
@@ -52,3 +90,61 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise UserError(
             f"{path} is damaged or no safetensors file ({error}); fetch or train it again"
         ) from error
+
+
+def save_weights(
+    path: str | Path,
+    model: nn.Module,
+    metadata: dict[str, str],
+    notes: dict[str, Any],
+    exact: Collection[str] = (),
+) -> str:
+    """Writes a model's weights as float16.
+
+    Args:
+        path: Where to.
+        model: What to write.
+        metadata: Its format and configurations.
+        notes: How the weights came about (data, seed, times); any JSON, paths as text.
+        exact: Tensors that keep their own precision.
+
+    Returns:
+        The file's sha256.
+    """
+    tensors = {
+        key: value if key in exact else value.to(torch.float16)
+        for key, value in model.state_dict().items()
+    }
+    text = json.dumps(notes, sort_keys=True, default=os.fspath)
+    save_tensors(path, tensors, {**metadata, "notes": text})
+    return weights_hash(path)
+
+
+def load_weights(
+    path: str | Path, build: Callable[[dict[str, str]], Model], form: str, expected: str
+) -> tuple[Model, str]:
+    """Loads a model for inference, in float32 on the CPU.
+
+    Args:
+        path: A file of ``save_weights``.
+        build: Makes the model, whatever its weights, from the metadata.
+        form: The metadata's ``format`` that ``build`` understands.
+        expected: What is told of it where a file has another, and how to mend that.
+
+    Returns:
+        The model, frozen, and the file's sha256.
+
+    Raises:
+        UserError: The file is missing, damaged, of another format, or lacks or misfits a tensor.
+    """
+    tensors, metadata = read_tensors(path)
+    if metadata.get("format") != form:
+        raise UserError(f"{path} holds format {metadata.get('format')!r}, {expected}")
+    try:
+        model = build(metadata)
+        model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    except (KeyError, ValueError, RuntimeError, TypeError) as error:
+        raise UserError(f"{path} does not fit its own configuration: {error}") from error
+    if bad := [key for key, value in tensors.items() if not value.isfinite().all()]:
+        raise UserError(f"{path} holds numbers that are not finite in {bad[:3]}; train it again")
+    return model.eval().requires_grad_(False), weights_hash(path)

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 
 from ..agents.registry import make_agent
+from ..envs.suite import DEFAULT
 from ..envs.task_check import differences, require
 from .trial import Played, play
 from .worker import seed_global_generators
@@ -92,7 +93,7 @@ class _Watched:
 def _play(env: gymnasium.Env, agent: _Watched, task: str, trial: int, privileged: bool) -> Played:
     """Plays a trial of suite v0 to its end, as a worker does."""
     seed_global_generators(trial)
-    played = play(env, agent, suite="v0", task=task, trial=trial, privileged=privileged)
+    played = play(env, agent, suite=DEFAULT, task=task, trial=trial, privileged=privileged)
     error = played.row["error"]
     require(error is None, f"{task} trial {trial} ended with {error}\n{played.traceback}")
     return played

@@ -127,7 +127,7 @@ def check_assets(config: DoctorConfig) -> Iterator[Finding]:
     """Whether the asset pack is there, or can be built."""
     root = cache.cache_folder() / f"assets-{cache.PACK_VERSION}"
     folder = _existing(root)
-    if (root / cache._DONE).exists():
+    if (root / cache.DONE).exists():
         # Much of the pack are links to what robosuite ships.
         size = sum(path.lstat().st_size for path in root.rglob("*"))
         yield Finding("ok", "assets", f"{size / 1e6:.0f} MB in {root}")

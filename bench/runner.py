@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ..agents.registry import find_agent
 from ..envs.errors import UserError
+from ..envs.suite import DEFAULT
 from .ledger import ROWS_FILE, Ledger, Row, check_compatible, play_key, play_name, read_rows
 from .pool import Pool
 from .summary import TASKS, score_table, summarise
@@ -42,7 +43,7 @@ class RunConfig:
     """Which task, or all three."""
     trials: int | None = None
     """Play the first so many trials of the suite; all by default."""
-    suite: str = "v0"
+    suite: str = DEFAULT
     """Name of the frozen suite, or the path of its folder; "mini" is v0's first five trials of each
     task, for a quick look."""
     repeats: int = 1

@@ -18,7 +18,7 @@ MAX_CANDIDATES = 60
 class SuiteBuildConfig:
     """Draw, solve and freeze the trials of a suite."""
 
-    name: str = "v0"
+    name: str = "v1"
     """Name of the suite; it names the random streams too."""
     trials: int = 50
     """Trials a task."""
@@ -78,6 +78,7 @@ def _build_one(job: tuple[str, str, int, Path]) -> tuple[str, int, str, dict[str
     from ..envs.scene import build_scene
     from ..envs.seeding import rng
     from ..envs.tasks import Rejected, find_task
+    from .chance import solved_by_chance
 
     name, reference, index, root = job
     rules = find_task(reference)
@@ -89,6 +90,8 @@ def _build_one(job: tuple[str, str, int, Path]) -> tuple[str, int, str, dict[str
         scene = build_scene(draw_recipe(stream, "suite"))
         try:
             trial = rules.draw(scene, stream, key)
+            if solved_by_chance(trial):
+                raise Rejected("chance solves it")
         except Rejected as reason:
             reasons[str(reason)] += 1
             continue

@@ -24,11 +24,11 @@ from ..envs.assets import asset_root
 from ..envs.embodiment.robot import HIGHEST, LOWEST, N_JOINTS
 from ..envs.errors import UserError
 from ..envs.suite import Suite
-from ..envs.trial import HELD_STEPS, STEPS, Trial
+from ..envs.trial import STEPS, Trial
 from .ledger import ROWS_FILE, Row, actions_hash, play_key, play_name, play_stem, read_rows
 from .summary import text_table
 from .trial import describe, outcome, to_micrometre
-from .worker import _die_with_parent, versions
+from .worker import die_with_parent, versions
 
 FLAGS = ("success", "held_at_end")
 DERIVED = (*FLAGS, "steps_to_success", "final_distance", "min_distance", "held_distance")
@@ -172,25 +172,18 @@ def simulate(trial: Trial, actions: np.ndarray, error: str | None = None) -> Row
         The row's part about success and distance, up to where the simulation diverged if it did.
     """
     from ..envs.simulation import Simulation
-    from ..envs.tasks import Goal, find_task
+    from ..envs.tasks import Playback, find_task
 
-    task = find_task(trial.task)
-    simulation = Simulation(trial.xml, trial.objects)
-    simulation.set_state(trial.goal_state)
-    goal = Goal(simulation.keypoints, simulation.object_position(trial.target))
-    simulation.set_state(trial.start_state)
-    distances = [to_micrometre(task.evaluate(simulation, trial.target, goal).distance)]
+    playback = Playback(find_task(trial.task), trial, Simulation(trial.xml, trial.objects))
+    distances = [to_micrometre(playback.outcome.distance)]
     gates: list[bool] = []
     held: list[bool] = []
-    run = 0
     try:
         for action in actions:
-            simulation.step(action)
-            now = task.evaluate(simulation, trial.target, goal)
+            now = playback.step(action)
             distances.append(to_micrometre(now.distance))
-            run = run + 1 if now.holds else 0
             gates.append(now.gate)
-            held.append(run >= HELD_STEPS)
+            held.append(playback.held)
     except FloatingPointError as diverged:
         error = error or describe(diverged)
     return outcome(distances, gates, held, error)
@@ -259,7 +252,7 @@ def verify(config: VerifyConfig) -> list[tuple[Job, Finding]]:
 def _prepare() -> None:
     """Begins a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what Ctrl-C means.
-    _die_with_parent()
+    die_with_parent()
     os.environ["MUJOCO_GL"] = "disable"  # MuJoCo then needs no OpenGL where there is none.
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from ..envs.errors import UserError
-from ..envs.suite import Suite
+from ..envs.suite import DEFAULT, Suite
 from ..envs.trial import Trial
 from .ledger import ROWS_FILE, read_rows
 from .summary import TASKS
@@ -31,7 +31,7 @@ class ViewConfig:
     """Which task, or all three."""
     trials: tuple[int, ...] = (0,)
     """Numbers of the trials; a row each."""
-    suite: str = "v0"
+    suite: str = DEFAULT
     """Name of the frozen suite, or the path of its folder."""
     agent: str = "expert"
     """Whose actions lead to the end. The expert's are in the suite; others need a ledger."""
@@ -93,24 +93,16 @@ def replay(trial: Trial, actions: np.ndarray) -> Row:
         The pictures; the title says whether the criterion was held and the final distance.
     """
     from ..envs.simulation import Simulation
-    from ..envs.tasks import HELD_STEPS, TASKS, Goal
+    from ..envs.tasks import Playback, find_task
 
-    task = TASKS[trial.task]
     simulation = Simulation(trial.xml, trial.objects)
     try:
         simulation.set_state(trial.goal_state)
-        goal = Goal(simulation.keypoints, simulation.object_position(trial.target))
         goal_picture = simulation.render()
-        simulation.set_state(trial.start_state)
+        playback = Playback(find_task(trial.task), trial, simulation)
         start_picture = simulation.render()
-        run = longest = 0
-        for action in actions:
-            simulation.step(action)
-            run = run + 1 if task.evaluate(simulation, trial.target, goal).holds else 0
-            longest = max(longest, run)
-        distance = task.evaluate(simulation, trial.target, goal).distance
-        result = "success" if longest >= HELD_STEPS else "failure"
-        title = f"{result}, {100 * distance:.1f} cm at the end"
+        result = "success" if playback.solves(actions) else "failure"
+        title = f"{result}, {100 * playback.outcome.distance:.1f} cm at the end"
         return Row(title, (start_picture, goal_picture, simulation.render()))
     finally:
         simulation.close()

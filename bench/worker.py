@@ -84,7 +84,7 @@ def main(connection: Connection, setup: Setup) -> None:
         setup: Agent, suite and threads.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what Ctrl-C means.
-    _die_with_parent()
+    die_with_parent()
     try:
         _serve(connection, setup)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -97,7 +97,7 @@ def main(connection: Connection, setup: Setup) -> None:
         connection.send(("failed", describe(exception)))
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Has Linux kill this process when its parent dies, even in native code that never returns."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = parent_process()

@@ -15,7 +15,7 @@ from .embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
 from .objects import Split
 from .seeding import rng
 from .simulation import CONTROL_HZ, Simulation
-from .suite import Suite
+from .suite import DEFAULT, Suite
 from .tasks import HELD_STEPS, Goal, Outcome, Rejected, find_task
 from .trial import STEPS, Trial
 
@@ -88,7 +88,7 @@ class DexBenchEnv(gym.Env):
         Args:
             seed: Draws a training trial; a pure function of the seed. The streams of training seeds
                 and of suite trials are disjoint.
-            options: ``{"trial": i, "suite": "v0"}`` starts frozen trial ``i`` of a suite instead.
+            options: ``{"trial": i, "suite": "v1"}`` starts frozen trial ``i`` of a suite instead.
 
         Returns:
             The first observation, and info (see ``step``) with ``trial_hash``.
@@ -101,7 +101,7 @@ class DexBenchEnv(gym.Env):
         options = dict(options or {})
         if "suite" in options and options.get("trial") is None:
             raise ValueError("the option 'suite' needs 'trial', the index of one of its trials")
-        index, suite = options.pop("trial", None), options.pop("suite", "v0")
+        index, suite = options.pop("trial", None), options.pop("suite", DEFAULT)
         if options:
             raise ValueError(
                 f"unknown reset options {sorted(options)}; known are 'trial' and 'suite'"
@@ -174,7 +174,7 @@ class DexBenchEnv(gym.Env):
         self.trial = trial
         simulation = self.simulation = Simulation(trial.xml, trial.objects)
         simulation.set_state(trial.goal_state)
-        self.goal = Goal(simulation.keypoints, simulation.object_position(trial.target))
+        self.goal = Goal.seen(simulation, trial.target)
         # Goals are rendered by the renderer that renders observations, so that they compare.
         self._goal_image = simulation.render()
         simulation.set_state(trial.start_state)
@@ -243,7 +243,7 @@ class ReachEnv(DexBenchEnv):
     1 while the mean distance of wrist and four fingertips to the goal's is below 15 cm, else 0.
 
     ## Starting state
-    A kitchen with three objects; the hand at rest, at least 25 cm (mean distance) from its goal.
+    A kitchen with three to five objects; the hand at rest, at least 30 cm from its goal.
 
     ## Episode end
     Truncated after 60 steps (6 s); success never ends an episode.

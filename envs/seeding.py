@@ -1,6 +1,6 @@
 """The one source of randomness in dexbench.
 
-Every random stream is named by a tuple of keys, such as ``("suite", "v0", "grasp", 7)``. Streams
+Every random stream is named by a tuple of keys, such as ``("suite", "v1", "grasp", 7)``. Streams
 with different keys are independent, so a trial never depends on what was drawn before it.
 """
 

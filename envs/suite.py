@@ -10,7 +10,9 @@ from .trial import Trial
 
 SUITES = Path(__file__).parent / "suites"
 """Where the suites that come with the package are."""
-VIEWS = {"mini": ("v0", 5)}
+DEFAULT = "v1"
+"""The suite that is meant where none is named."""
+VIEWS = {"mini": (DEFAULT, 5)}
 """Suites without files of their own: the first so many trials of each task of another."""
 
 

@@ -1,13 +1,11 @@
-"""Weights on disk: safetensors with the model's configuration in the header. Never pickle."""
+"""A DexWM's weights on disk, with the model's configuration in the header."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...envs.errors import UserError
-from ..tensors import read_tensors, save_tensors, weights_hash
+from ..tensors import load_weights, save_weights
 from .config import ModelConfig
 from .model import DexWMModel
 
@@ -16,24 +14,9 @@ PACKAGED = Path(__file__).parent / "weights" / "compact.safetensors"
 
 
 def save_model(path: str | Path, model: DexWMModel, notes: dict[str, Any] | None = None) -> str:
-    """Writes the weights as float16 with configuration and notes in the header.
-
-    Args:
-        path: Where to.
-        model: What to write.
-        notes: How the weights came about (data, seed, times); any JSON.
-
-    Returns:
-        The file's sha256.
-    """
-    tensors = {key: value.to(torch.float16) for key, value in model.state_dict().items()}
-    metadata = {
-        "format": FORMAT,
-        "config": model.config.to_json(),
-        "notes": json.dumps(notes or {}, sort_keys=True),
-    }
-    save_tensors(path, tensors, metadata)
-    return weights_hash(path)
+    """Writes the weights with configuration and notes; see ``tensors.save_weights``."""
+    metadata = {"format": FORMAT, "config": model.config.to_json()}
+    return save_weights(path, model, metadata, notes or {})
 
 
 def load_model(
@@ -54,18 +37,10 @@ def load_model(
     Raises:
         UserError: The file is missing, damaged, of another format, or lacks or misfits a tensor.
     """
-    path = Path(path or PACKAGED)
-    tensors, metadata = read_tensors(path)
-    if metadata.get("format") != FORMAT:
-        raise UserError(
-            f"{path} holds format {metadata.get('format')!r}, this version reads {FORMAT!r}; "
-            "train it again or use the dexbench version that wrote it"
-        )
-    try:
-        model = DexWMModel(ModelConfig.from_json(metadata["config"]))
-        model.load_state_dict({key: value.float() for key, value in tensors.items()})
-    except (KeyError, ValueError, RuntimeError, TypeError) as error:
-        raise UserError(f"{path} does not fit its own configuration: {error}") from error
-    if bad := [key for key, value in tensors.items() if not value.isfinite().all()]:
-        raise UserError(f"{path} holds numbers that are not finite in {bad[:3]}; train it again")
-    return model.to(device, dtype).eval().requires_grad_(False), weights_hash(path)
+    model, digest = load_weights(
+        Path(path or PACKAGED),
+        lambda metadata: DexWMModel(ModelConfig.from_json(metadata["config"])),
+        FORMAT,
+        f"this version reads {FORMAT!r}; train it again or use the dexbench version that wrote it",
+    )
+    return model.to(device, dtype), digest

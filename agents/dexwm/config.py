@@ -1,8 +1,9 @@
 """The sizes of a DexWM; they travel with its weights as JSON."""
 
-import dataclasses
-import json
 from dataclasses import dataclass
+from typing import ClassVar
+
+from ..tensors import WeightsConfig
 
 HEAD_KEYPOINTS = 17
 """Distinct right-hand keypoints: MANO order 0..16; the little finger repeats the ring finger."""
@@ -13,7 +14,7 @@ ACTION_DIM = 132
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(WeightsConfig):
     """Sizes of encoder, keypoint head and predictor.
 
     Attributes:
@@ -33,6 +34,7 @@ class ModelConfig:
         action_scale: Factor on the action before its MLP; hand motions are a few centimetres.
     """
 
+    kind: ClassVar[str] = "model"
     encoder: str = "compact"
     image_size: tuple[int, int] = (112, 196)
     grid: tuple[int, int] = (8, 14)
@@ -52,24 +54,3 @@ class ModelConfig:
     def tokens(self) -> int:
         """Tokens of one latent state, P in the paper."""
         return self.grid[0] * self.grid[1]
-
-    def to_json(self) -> str:
-        """The configuration as one line of JSON with sorted keys."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> "ModelConfig":
-        """Reads ``to_json``'s text.
-
-        Raises:
-            ValueError: The text is no JSON object, or holds an unknown or misfitting field.
-        """
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            raise ValueError(f"a model configuration must be a JSON object, got {text[:80]!r}")
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise ValueError(f"unknown model settings {unknown}; known: {sorted(known)}")
-        for key in {"image_size", "grid"} & set(values):
-            values[key] = tuple(values[key])
-        return cls(**values)

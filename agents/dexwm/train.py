@@ -9,7 +9,6 @@ budgeted by steps it is reproducible, resumed or not.
 """
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from tqdm import tqdm
 
 from ...envs.errors import UserError
 from ...envs.seeding import rng, seed_for
-from ..tensors import read_tensors, save_tensors
+from ..training import RunFolder, identity
 from .checkpoint import save_model
 from .config import ModelConfig
 from .data import load_episodes
@@ -35,6 +34,9 @@ from .optim import MasterAdamW, schedule, trainable
 STAGES = ("encoder", "predictor", "rollout")
 STEP_ODDS = (0.2, 0.2, 0.6)
 """How often a batch has 1, 2, 3 transitions; fewer leave room for longer gaps in short clips."""
+FREE = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device",
+        "validate_every", "validation_windows", "checkpoint_every", "progress")  # fmt: skip
+"""Settings that a continued run may change."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,12 @@ class Trainer:
             self.decoder = PixelDecoder(config.model)
         self.model.to(self.device, self.dtype)
         self.decoder.to(self.device, self.dtype)
+        self.kept = {"model": self.model, "decoder": self.decoder}
+        self.folder = RunFolder(
+            self.work,
+            identity(config, FREE, digest=self.episodes.digest),
+            "data, seed, model or batches",
+        )
         self.state: dict[str, Any] = {"stage": 0, "step": 0, "seconds": [0.0, 0.0, 0.0]}
         self.latents: np.ndarray | None = None
         self.optimizer: MasterAdamW | None = None
@@ -149,7 +157,7 @@ class Trainer:
         trainable([self.model], False)
         result: dict[str, Any] = dict(self.validate(predict=True))
         notes = {
-            "training": _plain(dataclasses.asdict(self.config)),
+            "training": dataclasses.asdict(self.config),
             "data_sha256": self.episodes.digest,
             "frames": len(self.episodes.frames),
             "episodes": len(self.episodes.length),
@@ -197,7 +205,7 @@ class Trainer:
                 "gradient": round(norm, 4), "rate": config.rates[stage] * factor,
                 "seconds": round(state["seconds"][stage], 2),
             }  # fmt: skip
-            self.log(row)
+            self.folder.log(row)
             bar.update(int(1000 * min(self.progress(stage), 1)) - bar.n)
             bar.set_postfix(step=state["step"], loss=row["loss"])
             if state["step"] % config.validate_every == 0:
@@ -237,11 +245,6 @@ class Trainer:
 
     # --- metrics and checkpoints -----------------------------------------------------------
 
-    def log(self, row: dict[str, Any]) -> None:
-        """Appends a row to ``metrics.jsonl``."""
-        with open(self.work / "metrics.jsonl", "a") as file:
-            file.write(json.dumps(row) + "\n")
-
     def validate(self, predict: bool) -> dict[str, float]:
         """Metrics on the held-out episodes; see ``losses.validate``."""
         windows = self.config.validation_windows
@@ -251,56 +254,21 @@ class Trainer:
         """Validates and logs the result."""
         values = self.validate(predict=stage > 0)
         rounded = {name: round(value, 5) for name, value in values.items()}
-        self.log({"stage": STAGES[stage], "step": self.state["step"], "validation": rounded})
+        self.folder.log({"stage": STAGES[stage], "step": self.state["step"], "validation": rounded})
 
     def save(self) -> None:
-        """Writes the checkpoint, and how long the metrics were at that moment."""
-        tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"decoder/{k}": v for k, v in self.decoder.state_dict().items()}
-        if self.optimizer is not None:
-            tensors |= self.optimizer.state()
-        metrics = (self.work / "metrics.jsonl").stat().st_size
-        metadata = {
-            "state": json.dumps({**self.state, "metrics_bytes": metrics}),
-            "identity": self.identity(),
-        }
-        save_tensors(self.work / "checkpoint.safetensors", tensors, metadata)
+        """Writes the checkpoint."""
+        moments = {} if self.optimizer is None else self.optimizer.state()
+        self.folder.save(self.state, self.kept, moments)
 
     def resume(self) -> None:
-        """Continues from the checkpoint, if there is one.
-
-        Raises:
-            UserError: It belongs to a run with other data or settings.
-        """
-        path, metrics = self.work / "checkpoint.safetensors", self.work / "metrics.jsonl"
-        if not path.exists():
-            metrics.unlink(missing_ok=True)
+        """Continues from the checkpoint, if there is one."""
+        if (found := self.folder.resume(self.kept)) is None:
             return
-        tensors, metadata = read_tensors(path)
-        if metadata.get("identity") != self.identity():
-            raise UserError(
-                f"{path} belongs to a run with other data, seed, model or batches; give another "
-                "--out or --work, or delete that folder"
-            )
-        self.state = json.loads(metadata["state"])
-        size = self.state.pop("metrics_bytes")
-        with open(metrics, "r+") as file:
-            file.truncate(size)
-        for prefix, module in (("model/", self.model), ("decoder/", self.decoder)):
-            module.load_state_dict(
-                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            )
+        self.state, tensors = found
         if self.state["stage"] < len(STAGES) and self.state["step"] > 0:
             self.optimizer = self.begin_stage(self.state["stage"])
             self.optimizer.load(tensors)
-
-    def identity(self) -> str:
-        """What two runs must share for one to continue the other; budgets may be raised."""
-        config = _plain(dataclasses.asdict(self.config))
-        free = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device",
-                "validate_every", "validation_windows", "checkpoint_every", "progress")  # fmt: skip
-        kept = {key: value for key, value in config.items() if key not in free}
-        return json.dumps({**kept, "digest": self.episodes.digest}, sort_keys=True)
 
 
 def train(config: TrainConfig, on_step: Callable[[dict], None] | None = None) -> dict[str, Any]:
@@ -317,15 +285,6 @@ def train(config: TrainConfig, on_step: Callable[[dict], None] | None = None) ->
         UserError: Bad data or settings, or a checkpoint of another run.
     """
     return Trainer(config, on_step).run()
-
-
-def _plain(value: Any) -> Any:
-    """Paths as text and tuples as lists, for JSON."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def main(config: TrainConfig) -> None:

@@ -1,12 +1,13 @@
 """The sizes of a Diffusion Policy; they travel with its weights as JSON."""
 
-import dataclasses
-import json
 from dataclasses import dataclass
+from typing import ClassVar
+
+from ..tensors import WeightsConfig
 
 
 @dataclass(frozen=True)
-class PolicyConfig:
+class PolicyConfig(WeightsConfig):
     """Sizes of the policy's transformer and of its diffusion.
 
     Attributes:
@@ -23,6 +24,7 @@ class PolicyConfig:
         noise_levels: Steps of the diffusion in training.
     """
 
+    kind: ClassVar[str] = "policy"
     feature_dim: int = 128
     dim: int = 192
     blocks: int = 5
@@ -33,22 +35,3 @@ class PolicyConfig:
     joints: int = 23
     proprioception: bool = True
     noise_levels: int = 100
-
-    def to_json(self) -> str:
-        """The configuration as one line of JSON with sorted keys."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> "PolicyConfig":
-        """Reads ``to_json``'s text.
-
-        Raises:
-            ValueError: The text is no JSON object, or holds an unknown field.
-        """
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            raise ValueError(f"a policy configuration must be a JSON object, got {text[:80]!r}")
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise ValueError(f"unknown policy settings {unknown}; known: {sorted(known)}")
-        return cls(**values)

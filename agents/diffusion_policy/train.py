@@ -5,7 +5,6 @@ giving the same command again; budgeted by steps it is reproducible, resumed or 
 """
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,13 +23,16 @@ from ...envs.seeding import rng, seed_for
 from ..dexwm.checkpoint import load_model
 from ..dexwm.data import Episodes, load_episodes
 from ..dexwm.optim import MasterAdamW, schedule
-from ..tensors import read_tensors, save_tensors
+from ..training import RunFolder, identity
 from .checkpoint import save_policy
 from .config import PolicyConfig
 from .model import DiffusionPolicyModel, scheduler
 
 VALIDATION_SAMPLES = 512
 """Held-out chunks whose noise is predicted in a validation."""
+FREE = ("data", "out", "work", "encoder", "minutes", "steps", "threads", "device",
+        "validate_every", "progress")  # fmt: skip
+"""Settings that a continued run may change."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,11 @@ class PolicyTrainer:
         )
         self.optimizer = MasterAdamW({"denoiser": self.model.denoiser}, config.rate)
         self.alphas = scheduler(config.model, "ddpm").alphas_cumprod.to(self.device)
+        self.folder = RunFolder(
+            self.work,
+            identity(config, FREE, digest=self.episodes.digest, encoder=self.encoder_hash),
+            "data, seed, encoder or batches",
+        )
         self.step, self.seconds = 0, 0.0
 
     def _choose(self, validation: bool) -> np.ndarray:
@@ -239,11 +246,11 @@ class PolicyTrainer:
             self.seconds = before + time.monotonic() - began
             row = {"step": self.step, "loss": round(float(loss.detach()), 6),
                    "gradient": round(norm, 4), "seconds": round(self.seconds, 2)}  # fmt: skip
-            self.log(row)
+            self.folder.log(row)
             bar.update(int(1000 * min(self.progress(), 1)) - bar.n)
             bar.set_postfix(step=self.step, loss=row["loss"])
             if self.step % config.validate_every == 0:
-                self.log({"step": self.step, "validation": self.validate()})
+                self.folder.log({"step": self.step, "validation": self.validate()})
                 self.save()
             if self.on_step:
                 self.on_step(row)
@@ -252,7 +259,7 @@ class PolicyTrainer:
         result: dict[str, Any] = {"validation_loss": self.validate(), "steps": self.step}
         self.model.denoiser.load_state_dict(self.average.module.state_dict())
         notes = {
-            "training": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
+            "training": dataclasses.asdict(config),
             "data_sha256": self.episodes.digest,
             "encoder_weights_sha256": self.encoder_hash,
             "episodes": len(self.training),
@@ -270,54 +277,17 @@ class PolicyTrainer:
         batch = self.batch(draw, VALIDATION_SAMPLES, self.held_out)
         return round(float(self.loss(self.average, batch, draw)), 6)
 
-    def log(self, row: dict[str, Any]) -> None:
-        """Appends a row to ``metrics.jsonl``."""
-        with open(self.work / "metrics.jsonl", "a") as file:
-            file.write(json.dumps(row) + "\n")
-
     def save(self) -> None:
-        """Writes the checkpoint, and how long the metrics were at that moment."""
-        tensors = {f"average/{k}": v for k, v in self.average.state_dict().items()}
-        state = {"step": self.step, "seconds": self.seconds,
-                 "metrics_bytes": (self.work / "metrics.jsonl").stat().st_size}  # fmt: skip
-        metadata = {"state": json.dumps(state), "identity": self.identity()}
-        path = self.work / "checkpoint.safetensors"
-        save_tensors(path, tensors | self.optimizer.state(), metadata)
+        """Writes the checkpoint."""
+        state = {"step": self.step, "seconds": self.seconds}
+        self.folder.save(state, {"average": self.average}, self.optimizer.state())
 
     def resume(self) -> None:
-        """Continues from the checkpoint, if there is one.
-
-        Raises:
-            UserError: It belongs to a run with other data or settings.
-        """
-        path, metrics = self.work / "checkpoint.safetensors", self.work / "metrics.jsonl"
-        if not path.exists():
-            metrics.unlink(missing_ok=True)
-            return
-        tensors, metadata = read_tensors(path)
-        if metadata.get("identity") != self.identity():
-            raise UserError(
-                f"{path} belongs to a run with other data, seed, encoder or batches; give another "
-                "--out or --work, or delete that folder"
-            )
-        state = json.loads(metadata["state"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        with open(metrics, "r+") as file:
-            file.truncate(state["metrics_bytes"])
-        prefix = "average/"
-        self.average.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        )
-        self.optimizer.load(tensors)
-
-    def identity(self) -> str:
-        """What two runs must share for one to continue the other; budgets may be raised."""
-        config = dataclasses.asdict(self.config)
-        free = ("data", "out", "work", "encoder", "minutes", "steps", "threads", "device",
-                "validate_every", "progress")  # fmt: skip
-        kept = {key: value for key, value in config.items() if key not in free}
-        seen = {"digest": self.episodes.digest, "encoder": self.encoder_hash}
-        return json.dumps(kept | seen, sort_keys=True)
+        """Continues from the checkpoint, if there is one."""
+        if found := self.folder.resume({"average": self.average}):
+            state, tensors = found
+            self.step, self.seconds = state["step"], state["seconds"]
+            self.optimizer.load(tensors)
 
 
 def train(

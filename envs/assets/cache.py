@@ -8,7 +8,7 @@ from pathlib import Path
 PACK_VERSION = "2"
 """Raised whenever a pixel, vertex or physical property of the pack changes; part of its path."""
 
-_DONE = "complete"
+DONE = "complete"
 
 
 def cache_folder() -> Path:
@@ -27,7 +27,7 @@ def asset_root() -> Path:
         OSError: If the cache folder cannot be written; set ``DEXBENCH_CACHE`` to one that can.
     """
     root = cache_folder() / f"assets-{PACK_VERSION}"
-    if (root / _DONE).exists():
+    if (root / DONE).exists():
         return root
     from .tree import build  # only a first use pays for its imports
 
@@ -41,12 +41,12 @@ def asset_root() -> Path:
         ) from error
     try:
         build(draft)
-        (draft / _DONE).touch()
+        (draft / DONE).touch()
         draft.chmod(0o755)
         try:
             draft.rename(root)
         except OSError:
-            if not (root / _DONE).exists():
+            if not (root / DONE).exists():
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)

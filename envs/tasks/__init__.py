@@ -6,17 +6,19 @@ import re
 import sys
 
 from ..errors import UserError
-from .base import HELD_STEPS, Goal, Outcome, Rejected, Task
+from ..trial import HELD_STEPS
+from .base import Rejected, Task
 from .grasp import Grasp
 from .place import Place
+from .playback import Goal, Outcome, Playback
 from .reach import Reach
 
 TASKS: dict[str, Task] = {task.name: task for task in (Reach(), Grasp(), Place())}
 """Every task by name, `register_task`'s too."""
 
 __all__ = [
-    "HELD_STEPS", "TASKS", "Goal", "Grasp", "Outcome", "Place", "Reach", "Rejected", "Task",
-    "find_task", "register_task",
+    "HELD_STEPS", "TASKS", "Goal", "Grasp", "Outcome", "Place", "Playback", "Reach", "Rejected",
+    "Task", "find_task", "register_task",
 ]  # fmt: skip
 
 

@@ -1,8 +1,7 @@
-"""What all tasks share: the goal, the outcome of a step, and how a trial is drawn."""
+"""What all tasks share: a criterion, and how a trial is drawn."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from ..scene import Scene
 from ..seeding import seed_for
 from ..simulation import Simulation
 from ..trial import HELD_STEPS, STEPS, Trial
+from .playback import Goal, Outcome, Playback
 
 POINTS = (0, 4, 8, 12, 16)
 """Keypoints that the reach criterion averages over: wrist and four fingertips."""
@@ -23,28 +23,6 @@ DRIFT = 0.005
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a draw, not a fault
     """A drawn trial that may not enter; its text says why."""
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What the criterion compares with, in the base frame, in m."""
-
-    keypoints: np.ndarray
-    """Hand keypoints (21, 3)."""
-    object_position: np.ndarray
-    """Centre (3,) of the target object."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a step stands."""
-
-    holds: bool
-    """Whether the criterion holds now."""
-    distance: float
-    """The criterion's distance in m, so that other thresholds can be tried afterwards."""
-    gate: bool = True
-    """Whether all that the criterion asks beside the distance, such as contact, is so now."""
 
 
 class Task(ABC):
@@ -116,7 +94,6 @@ class Task(ABC):
         if len(expert.targets) > STEPS - HELD_STEPS:
             raise Rejected("the expert needs too long")
         goal_state = sim.get_state()
-        goal = Goal(sim.keypoints, sim.object_position(target))
         _require_view(sim, self.views_target, "goal")
         expert.hold(STEPS - len(expert.targets))
         trial = Trial(
@@ -124,7 +101,7 @@ class Task(ABC):
             instances=scene.instances, recipe=scene.recipe, start_state=start,
             goal_state=goal_state, expert_actions=np.array(expert.targets),
         )  # fmt: skip
-        self._check(sim, trial, goal, before)
+        self._check(sim, trial, before)
         return trial
 
     views_target = True
@@ -134,22 +111,16 @@ class Task(ABC):
     def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
         """Raise ``Rejected`` where the start is too near the goal or breaks the task's premise."""
 
-    def _check(self, sim: Simulation, trial: Trial, goal: Goal, before: np.ndarray) -> None:
+    def _check(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
         """The start is fair, holding still fails, and the expert's actions solve the trial."""
-        sim.set_state(trial.start_state)
-        self.check_start(self.evaluate(sim, trial.target, goal), sim, trial.target)
-        still = np.tile(sim.joint_targets, (STEPS, 1))
-        for actions, wanted in ((still, False), (trial.expert_actions, True)):
-            sim.set_state(trial.start_state)
-            run, best = 0, 0
-            for action in actions:
-                sim.step(action)
-                run = run + 1 if self.evaluate(sim, trial.target, goal).holds else 0
-                best = max(best, run)
-            if (best >= HELD_STEPS) != wanted:
-                raise Rejected("the expert fails" if wanted else "holding still succeeds")
-            if not wanted:
-                self.check_held(sim, trial, before)
+        playback = Playback(self, trial, sim)
+        self.check_start(playback.outcome, sim, trial.target)
+        if playback.solves(np.tile(sim.joint_targets, (STEPS, 1))):
+            raise Rejected("holding still succeeds")
+        self.check_held(sim, trial, before)
+        playback.restart()
+        if not playback.solves(trial.expert_actions):
+            raise Rejected("the expert fails")
 
     def check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
         """Raise ``Rejected`` where an episode of holding still spoils the scene.

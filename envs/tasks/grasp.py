@@ -8,7 +8,8 @@ from ..motion.expert import Expert, find_grasp
 from ..motion.ik import ArmIK
 from ..simulation import Simulation
 from ..trial import Trial
-from .base import Goal, Outcome, Rejected, Task
+from .base import Rejected, Task
+from .playback import Goal, Outcome
 
 NEAREST, FARTHEST = 0.21, 0.35
 """Range of the distance between wrist and object at the start, in m."""
@@ -32,7 +33,7 @@ class Grasp(Task):
     def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
-        """Stand with open hand near the standoff of a top grasp; the expert grasps."""
+        """Stand with open hand near the standoff of a grasp; the expert grasps."""
         rise = rng.uniform(0.10, 0.16)
         plan = find_grasp(simulation, target, rng, rise)
         if plan is None:
@@ -59,7 +60,8 @@ class Grasp(Task):
         if sim.hand_touches():
             raise Rejected("the hand touches an object at the start")
 
-    def _check(self, sim: Simulation, trial: Trial, goal: Goal, before: np.ndarray) -> None:
-        if np.linalg.norm(goal.keypoints[0] - goal.object_position) > GOAL_DISTANCE:
+    def _check(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
+        sim.set_state(trial.goal_state)
+        if self.evaluate(sim, trial.target, Goal.seen(sim, trial.target)).distance > GOAL_DISTANCE:
             raise Rejected("the wrist is far from the object in the goal")
-        super()._check(sim, trial, goal, before)
+        super()._check(sim, trial, before)

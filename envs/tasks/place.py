@@ -8,7 +8,8 @@ from ..motion.expert import Expert, find_grasp
 from ..motion.grasp import object_points
 from ..simulation import Simulation
 from ..trial import Trial
-from .base import Goal, Outcome, Rejected, Task
+from .base import Rejected, Task
+from .playback import Goal, Outcome
 
 LEAST, MOST = 0.25, 0.40
 """Range of the distance the object is to be carried, in m."""

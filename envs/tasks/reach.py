@@ -9,11 +9,12 @@ from ..motion.grasp import palm_turn, wrist_pose
 from ..motion.hand import REST
 from ..motion.ik import ArmIK
 from ..simulation import Simulation
-from .base import POINTS, Goal, Outcome, Rejected, Task
+from .base import POINTS, Rejected, Task
+from .playback import Goal, Outcome
 
 LOW, HIGH = np.array([0.48, -0.50, 0.98]), np.array([0.80, 0.02, 1.25])
 """Corners of the box in the base frame, in m, that palms are drawn in."""
-LEAST = 0.25
+LEAST = 0.30
 """Least distance between start and goal, in m."""
 
 
@@ -54,7 +55,7 @@ class Reach(Task):
         return solve
 
     def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
-        """At least 25 cm are to go."""
+        """At least 30 cm are to go."""
         if outcome.distance < LEAST:
             raise Rejected("start too near the goal")
 

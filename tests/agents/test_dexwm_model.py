@@ -3,13 +3,14 @@ import pytest
 import torch
 from synthetic_store import keypoints_of
 
-from dexbench.agents.dexwm.checkpoint import load_model, save_model, save_tensors
+from dexbench.agents.dexwm.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.encoder import CompactEncoder, PixelDecoder, downsample
 from dexbench.agents.dexwm.keypoint_head import keypoint_loss, project, soft_argmax
 from dexbench.agents.dexwm.layers import attention
 from dexbench.agents.dexwm.model import DexWMModel, hand_action
 from dexbench.agents.dexwm.predictor import Predictor
+from dexbench.agents.tensors import save_tensors
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError

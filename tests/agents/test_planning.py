@@ -197,5 +197,3 @@ def test_bad_settings_are_named():
         WaypointAgent("huge")
     with pytest.raises(ValueError, match="execute"):
         WaypointAgent(execute="worst")
-    with pytest.raises(ValueError, match="unknown task 'lift'"):
-        Prior().reset("lift", 0)

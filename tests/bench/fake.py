@@ -30,7 +30,7 @@ def seed_of(task: str, trial: int) -> int:
 
 class FakeSuite:
     hash = "0123456789abcdef"
-    name = "v0"
+    name = "v1"
 
     @classmethod
     def load(cls, name: str) -> "FakeSuite":

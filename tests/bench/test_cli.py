@@ -25,7 +25,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: Any) -> None:
         ("run --agent hold --task juggle", "juggle"),
         ("run --agent hold --task reach --trials x", "--trials"),
         ("run --agent hold --task reach --trials 0", "--trials is 0, expected at least 1"),
-        ("run --agent hold --task reach --trials 13", "suite v0 has 12 reach trials"),
+        ("run --agent hold --task reach --trials 13", "suite v1 has 12 reach trials"),
         ("run --agent hold --task reach --bogus 3", "--bogus"),
         ("run --agent hold", "--task"),
         ("leaderbord", "did you mean 'leaderboard'?"),

@@ -51,8 +51,8 @@ def test_privileged_agents_take_part_where_they_are_named(tmp_path: Path, capsys
 def test_repeats_are_not_further_trials(tmp_path: Path) -> None:
     write(tmp_path / "a", "good", 4, trials=4, repeat=1)
     write(tmp_path / "b", "good", 1, trials=4)
-    path = tmp_path / "b/v0/good/reach/trials.jsonl"
-    path.write_text(path.read_text() + (tmp_path / "a/v0/good/reach/trials.jsonl").read_text())
+    path = tmp_path / "b/v1/good/reach/trials.jsonl"
+    path.write_text(path.read_text() + (tmp_path / "a/v1/good/reach/trials.jsonl").read_text())
     (entry,) = read_entries([tmp_path / "b"])
     assert entry.solved == {0: True, 1: False, 2: False, 3: False}
 
@@ -60,7 +60,7 @@ def test_repeats_are_not_further_trials(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"suite_hash": "def"}, "the suite differs: .*v0 (abc|def).*v0 (abc|def)"),
+        ({"suite_hash": "def"}, "the suite differs: .*v1 (abc|def).*v1 (abc|def)"),
         ({"renderer": "NVIDIA"}, "the OpenGL renderer differs: .*(NVIDIA|llvmpipe)"),
         ({"versions": {"mujoco": "3.4.0"}}, r"the MuJoCo differs: .*3\.(3\.1|4\.0)"),
     ],
@@ -86,15 +86,15 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="bad has no reach trials there; choose from fair, good"):
         main(CompareConfig("reach", (tmp_path,), ("good", "bad")))
     write(tmp_path / "b", "good", 3)
-    with pytest.raises(UserError, match="both hold good on v0 reach"):
+    with pytest.raises(UserError, match="both hold good on v1 reach"):
         main(CompareConfig("reach", (tmp_path / "a", tmp_path / "b")))
     write_ledger(tmp_path / "c", "good", "reach", 3)
     with pytest.raises(UserError, match="a row lacks distances, renderer, steps_to_success"):
         main(CompareConfig("reach", (tmp_path / "c",)))
     (tmp_path / "d").mkdir()
     write(tmp_path / "d", "good", 3, trials=2)
-    path = tmp_path / "a/v0/fair/reach/trials.jsonl"
+    path = tmp_path / "a/v1/fair/reach/trials.jsonl"
     later = [line for line in path.read_text().splitlines(True) if '"trial": 1' not in line]
     path.write_text("".join(line for line in later if '"trial": 0' not in line))
     with pytest.raises(UserError, match="share no trial of reach"):
-        main(CompareConfig("reach", (tmp_path / "a/v0/fair", tmp_path / "d")))
+        main(CompareConfig("reach", (tmp_path / "a/v1/fair", tmp_path / "d")))

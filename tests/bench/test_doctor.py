@@ -177,7 +177,7 @@ def test_missing_or_damaged_weights_fail(monkeypatch: Any, tmp_path: Path) -> No
 
 
 def test_a_damaged_suite_fails_by_itself(monkeypatch: Any, tmp_path: Path) -> None:
-    source = suite.SUITES / "v0"
+    source = suite.SUITES / "v1"
     hashes = json.loads((source / "suite.json").read_text())["trials"]["reach"][:2]
     for name in ("bad", "good"):
         (tmp_path / name / "reach").mkdir(parents=True)

@@ -17,7 +17,7 @@ def write_ledger(
         {
             "agent": agent,
             "task": task,
-            "suite": "v0",
+            "suite": "v1",
             "suite_hash": "abc",
             "trial": trial,
             "success": trial < successes,
@@ -36,7 +36,7 @@ def write_ledger(
         }
         for trial in reversed(range(trials))
     ]
-    path = folder / "v0" / agent / task / "trials.jsonl"
+    path = folder / "v1" / agent / task / "trials.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -69,7 +69,7 @@ def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
         "held_at_end": "2",
         "decision_seconds": "0.2",
         "pretraining": "none",
-        "suite": "v0",
+        "suite": "v1",
         "suite_hash": "abc",
         "weights_hash": "feed",
         "privileged": "False",
@@ -84,7 +84,7 @@ def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
 
 def test_mixed_versions_of_others_than_mujoco_are_shown(tmp_path: Path) -> None:
     write_ledger(tmp_path, "hold", "reach", 0, trials=1)
-    path = tmp_path / "v0/hold/reach/trials.jsonl"
+    path = tmp_path / "v1/hold/reach/trials.jsonl"
     row = json.loads(path.read_text())
     row = {**row, "trial": 1, "versions": {"dexbench": "0.2.0", "mujoco": "3.3.1"}}
     path.write_text(path.read_text() + json.dumps(row) + "\n")
@@ -127,8 +127,8 @@ def test_the_markdown_table_has_a_line_for_each_agent(tmp_path: Path, capsys: An
         "| hold | 0/4 = 0% [0, 49] 15.0 cm | - | - | 0.20 | none |",
         "| *expert* | 4/4 = 100% [51, 100] 15.0 cm | - | - | 0.20 | none |",
     ]
-    write_ledger(tmp_path, "hold", "place", 0, suite="v1")
-    with pytest.raises(UserError, match="the ledgers hold v0, v1"):
+    write_ledger(tmp_path, "hold", "place", 0, suite="v2")
+    with pytest.raises(UserError, match="the ledgers hold v1, v2"):
         markdown_table(derive(tmp_path))
 
 

@@ -34,7 +34,7 @@ def test_a_machine_that_is_lost_in_mid_run_changes_no_row(tmp_path: Path) -> Non
     local = run_fake(tmp_path / "local", "fake:SlowSuccess", workers=2, **options)
     machine = {"num_cpus": 1, "object_store_memory": 10**8, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=machine)
-    path = tmp_path / "ray/v0/fake.SlowSuccess/reach/trials.jsonl"
+    path = tmp_path / "ray/v1/fake.SlowSuccess/reach/trials.jsonl"
     removed: list[int] = []
 
     def remove_a_machine() -> None:

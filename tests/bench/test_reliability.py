@@ -32,7 +32,7 @@ from dexbench.envs.suite import Suite
 
 
 def ledger_of(out: Path, agent: str = "Wander", task: str = "reach") -> Path:
-    return out / f"v0/fake.{agent}/{task}/trials.jsonl"
+    return out / f"v1/fake.{agent}/{task}/trials.jsonl"
 
 
 def sorted_bytes(out: Path) -> list[str]:
@@ -64,7 +64,7 @@ def test_a_trial_fails_only_with_its_third_lost_worker(
     for trial in (0, 1):
         seed_global_generators(trial)
         env = gymnasium.make("fake/Reach-v1")
-        sound = play(env, fake.Wander(), suite="v0", task="reach", trial=trial)
+        sound = play(env, fake.Wander(), suite="v1", task="reach", trial=trial)
         assert {key: rows[trial][key] for key in sound.row if key != "timing"} == {
             key: value for key, value in sound.row.items() if key != "timing"
         }
@@ -76,7 +76,7 @@ def test_a_slow_disk_is_not_taken_for_a_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool_module, "SIMULATING_TIMEOUT", 0.2)
-    pool = Pool(Setup("fake:Wander", "v0", backend=fake.BACKEND), 2, 600.0)
+    pool = Pool(Setup("fake:Wander", "v1", backend=fake.BACKEND), 2, 600.0)
     pipes = [Pipe() for _ in range(2)]
     for trial, (ours, _) in enumerate(pipes):
         worker = _Worker(Mock(), ours, Job("reach", trial, tmp_path))
@@ -286,7 +286,7 @@ def test_the_time_left_is_that_of_all_workers(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_mini_is_a_suite_of_its_own_made_of_the_first_trials_of_v0() -> None:
-    whole, mini = Suite.load("v0"), Suite.load("mini")
+    whole, mini = Suite.load("v1"), Suite.load("mini")
     assert mini.name == "mini" and mini.hash != whole.hash and "mini" in Suite.names()
     for task in whole.tasks:
         assert mini.trials(task) == 5

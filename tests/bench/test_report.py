@@ -18,7 +18,7 @@ VOID = {"meta", "link", "br"}
 
 def write(folder: Path, agent: str, task: str = "reach", successes: int = 2, **more: Any) -> Path:
     write_ledger(folder, agent, task, successes, **{"renderer": "llvmpipe", **more})
-    path = folder / "v0" / agent / task / "trials.jsonl"
+    path = folder / "v1" / agent / task / "trials.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     for row in rows:
         row["steps_to_success"] = 20 + row["trial"] if row["success"] else None
@@ -122,8 +122,8 @@ def test_threshold_curves_leave_out_old_ledgers_and_say_so(results: Path) -> Non
     assert full.count("<svg xmlns") == 3 and "Left out" not in full
     assert full.count("threshold [cm]") == 3
     assert re.findall(r"--muted\)[^>]*>(\d+)</text>", full) == ["15", "20", "10"]  # the protocol's
-    without_held_distance(results / "v0/dexwm/reach/trials.jsonl")
-    without_held_distance(results / "v0/good/grasp/trials.jsonl")
+    without_held_distance(results / "v1/dexwm/reach/trials.jsonl")
+    without_held_distance(results / "v1/good/grasp/trials.jsonl")
     html = page(results)
     some = section(html, "Success against the threshold")
     assert some.count("<svg xmlns") == 2
@@ -154,9 +154,9 @@ def test_what_was_run_and_how_to_run_it_again(results: Path) -> None:
     assert "agent arguments weights" in run and "dexwm planner=paper feed" in run
     lines = re.search(r"<pre>(.*?)</pre>", html, re.DOTALL)[1].splitlines()  # type: ignore[index]
     assert lines == [
-        "dexbench run --agent good --task all --trials 4 --suite v0  # a --name: put its agent",
-        "dexbench run --agent dexwm --task reach --trials 4 --suite v0 --agent-args planner=paper",
-        "dexbench run --agent expert --task reach --trials 4 --suite v0",
+        "dexbench run --agent good --task all --trials 4 --suite v1  # a --name: put its agent",
+        "dexbench run --agent dexwm --task reach --trials 4 --suite v1 --agent-args planner=paper",
+        "dexbench run --agent expert --task reach --trials 4 --suite v1",
         "dexbench report runs --out report.html",
     ]
     assert "last trial on 2030-01-04" in html

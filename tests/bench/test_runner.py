@@ -40,7 +40,7 @@ def test_rows_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     assert {row["success"] for row in one} == {True, False}
     assert one[0]["weights_hash"] == "w1" and one[0]["pretraining"] == "wandering"
     assert one[0]["dtype"] == "float16" and one[0]["versions"]["numpy"]
-    first, second = (tmp_path / n / "v0/fake.Wander/reach/actions/003.npz" for n in "12")
+    first, second = (tmp_path / n / "v1/fake.Wander/reach/actions/003.npz" for n in "12")
     assert first.read_bytes() == second.read_bytes()
 
 
@@ -50,7 +50,7 @@ def test_a_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
     options = ["--agent", "fake:Wander", "--task", "reach", "--trials", "6", "--workers", "2"]
     command = [sys.executable, str(SCRIPT), "run", *options, "--out", str(out)]
     process = subprocess.Popen([*command, "--agent-args", "pause=0.05"])
-    path = out / "v0/fake.Wander/reach/trials.jsonl"
+    path = out / "v1/fake.Wander/reach/trials.jsonl"
     wait_for(lambda: len(read_rows(path)) >= 2)
     process.kill()
     process.wait()
@@ -96,7 +96,7 @@ def test_an_agent_that_raises_fails_its_trial_only(tmp_path: Path, workers: int)
     failed = [row["trial"] for row in rows if row["error"]]
     assert failed == broken_trials(6) and 0 < len(failed) < 6
     assert rows[failed[0]]["error"] == "RuntimeError: the agent broke"
-    trace = tmp_path / f"v0/fake.Sometimes/reach/errors/trial-{failed[0]:03d}.txt"
+    trace = tmp_path / f"v1/fake.Sometimes/reach/errors/trial-{failed[0]:03d}.txt"
     assert "the agent broke\nat some place" in trace.read_text()
     # The trial after a fault is that of an agent that never had one.
     sound = run_fake(tmp_path / "sound", "fake:Sometimes", agent_args=("fault=none",))
@@ -159,7 +159,7 @@ def test_a_ledger_of_other_weights_is_refused(tmp_path: Path) -> None:
         ({"agent": "hold", "planner": "paper"}, "unexpected keyword argument 'planner'"),
         ({"task": "juggle"}, "no task 'juggle'"),
         ({"trials": 0}, "--trials is 0"),
-        ({"trials": 13}, "suite v0 has 12 reach trials"),
+        ({"trials": 13}, "suite v1 has 12 reach trials"),
         ({"workers": 0}, "--workers is 0"),
         ({"repeats": 0}, "--repeats is 0"),
         ({"decision_timeout": 0.0}, "--decision-timeout is 0"),
@@ -189,7 +189,7 @@ def test_a_privileged_agent_is_given_the_environment_and_marked(tmp_path: Path) 
 
 def test_video(tmp_path: Path) -> None:
     run_fake(tmp_path, "hold", trials=1, video=True)
-    (path,) = (tmp_path / "v0/hold/reach/videos").iterdir()
+    (path,) = (tmp_path / "v1/hold/reach/videos").iterdir()
     assert path.name == "trial-000.mp4"
     with av.open(path) as file:
         frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]

@@ -8,19 +8,19 @@ from dexbench.envs.trial import Trial
 
 
 def test_a_suite_is_never_built_over_another(tmp_path):
-    (tmp_path / "v0").mkdir()
-    with pytest.raises(UserError, match="v0 exists; delete it"):
-        build_suite(SuiteBuildConfig(name="v0", trials=1, out=tmp_path))
-    assert list(tmp_path.iterdir()) == [tmp_path / "v0"]
-    assert list((tmp_path / "v0").iterdir()) == []
+    (tmp_path / "v1").mkdir()
+    with pytest.raises(UserError, match="v1 exists; delete it"):
+        build_suite(SuiteBuildConfig(name="v1", trials=1, out=tmp_path))
+    assert list(tmp_path.iterdir()) == [tmp_path / "v1"]
+    assert list((tmp_path / "v1").iterdir()) == []
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (SUITES / "v0").is_dir(), reason="suite v0 is not built yet")
+@pytest.mark.skipif(not (SUITES / "v1").is_dir(), reason="suite v1 is not built yet")
 @pytest.mark.parametrize("task", ["reach", "grasp", "place"])
 def test_a_shipped_trial_is_what_its_name_draws(tmp_path, task):
-    _build_one(("v0", task, 49, tmp_path))
-    made, shipped = Trial.load(tmp_path / task / "049.npz"), Suite.load("v0").trial(task, 49)
+    _build_one(("v1", task, 49, tmp_path))
+    made, shipped = Trial.load(tmp_path / task / "049.npz"), Suite.load("v1").trial(task, 49)
     for name in ("task", "seed", "xml", "objects", "instances", "recipe"):
         assert getattr(made, name) == getattr(shipped, name), name
     # The last bits of NumPy's linear algebra depend on the processor and its number of threads.

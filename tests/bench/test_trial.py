@@ -11,13 +11,13 @@ from dexbench.bench.trial import Played, held_distance, outcome, play
 
 def play_fake(agent: Any, trial: int = 1, **kwargs: Any) -> Played:
     env = gymnasium.make("fake/Reach-v1")
-    return play(env, agent, suite="v0", task="reach", trial=trial, **kwargs)
+    return play(env, agent, suite="v1", task="reach", trial=trial, **kwargs)
 
 
 def test_a_trial_records_what_happened() -> None:
     env = gymnasium.make("fake/Reach-v1")
     agent = fake.Wander()
-    row, actions, trace = play(env, agent, suite="v0", task="reach", trial=1)
+    row, actions, trace = play(env, agent, suite="v1", task="reach", trial=1)
     goal = env.unwrapped.goal  # type: ignore[attr-defined]
     assert trace is None and actions.shape == (60, 23) and actions.dtype == np.float32
     assert row["distances"][0] == pytest.approx(abs(goal), abs=1e-6)
@@ -90,7 +90,7 @@ def test_a_diverged_simulation_fails_the_trial() -> None:
             return *rest, {**info, "distance": float("nan")}
 
     env = Diverged(gymnasium.make("fake/Reach-v1"))
-    row, _, _ = play(env, Hold(), suite="v0", task="reach", trial=0)
+    row, _, _ = play(env, Hold(), suite="v1", task="reach", trial=0)
     assert row["error"].startswith("FloatingPointError: the simulation diverged")
     assert np.isfinite(row["distances"]).all()
 
@@ -99,7 +99,7 @@ def test_pictures_are_rendered_only_for_those_who_look() -> None:
     env = gymnasium.make("fake/Reach-v1")
     for frames, looks in [(None, 1 + 3), ([], 1 + 60)]:
         before = env.unwrapped.looks  # type: ignore[attr-defined]
-        play(env, Hold(chunk=20), suite="v0", task="reach", trial=0, frames=frames)
+        play(env, Hold(chunk=20), suite="v1", task="reach", trial=0, frames=frames)
         assert env.unwrapped.looks - before == looks  # type: ignore[attr-defined]
 
 

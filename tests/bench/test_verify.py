@@ -25,7 +25,7 @@ from dexbench.bench.verify import (
 from dexbench.envs.errors import UserError
 from dexbench.envs.suite import Suite
 
-SUITE = Suite.load("v0")
+SUITE = Suite.load("v1")
 
 
 class Replays:
@@ -48,7 +48,7 @@ def play_real(task: str, trial: int, breaks: bool = False) -> Played:
     env = gymnasium.make(f"dexbench/{task.capitalize()}-v1")
     agent = Replays(SUITE.trial(task, trial).expert_actions, breaks)
     try:
-        return play(env, agent, suite="v0", task=task, trial=trial)
+        return play(env, agent, suite="v1", task=task, trial=trial)
     finally:
         env.close()
 
@@ -56,8 +56,8 @@ def play_real(task: str, trial: int, breaks: bool = False) -> Played:
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: Any) -> Path:
     """A ledger as `dexbench run` writes it: place trial 0, and trial 1 that ended in an error."""
-    folder = tmp_path_factory.mktemp("ledgers") / "v0" / "my" / "place"
-    head = {"agent": "my", "suite": "v0", "suite_hash": SUITE.hash, "versions": {}}
+    folder = tmp_path_factory.mktemp("ledgers") / "v1" / "my" / "place"
+    head = {"agent": "my", "suite": "v1", "suite_hash": SUITE.hash, "versions": {}}
     with Ledger(folder) as ledger:
         for trial, breaks in ((0, False), (1, True)):
             played = play_real("place", trial, breaks)
@@ -68,7 +68,7 @@ def recorded(tmp_path_factory: Any) -> Path:
 @pytest.fixture
 def folder(recorded: Path, tmp_path: Path) -> Path:
     """A copy to spoil."""
-    return Path(shutil.copytree(recorded, tmp_path / "v0" / "my" / "place"))
+    return Path(shutil.copytree(recorded, tmp_path / "v1" / "my" / "place"))
 
 
 def jobs(folder: Path, **options: Any) -> list[Job]:
@@ -212,11 +212,11 @@ def test_a_diverged_simulation_differs(monkeypatch: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"suite_hash": "abc"}, f"v0 with hash abc, the one installed has {SUITE.hash}"),
-        ({"trial_hash": "abc"}, f"has hash abc, in suite v0 it is {SUITE.trial_hash('place', 0)}"),
+        ({"suite_hash": "abc"}, f"v1 with hash abc, the one installed has {SUITE.hash}"),
+        ({"trial_hash": "abc"}, f"has hash abc, in suite v1 it is {SUITE.trial_hash('place', 0)}"),
         ({"suite": "v9"}, "no suite 'v9'"),
-        ({"trial": 50}, "suite v0 has no place trial 50"),
-        ({"task": "juggle"}, "suite v0 has no juggle trial 0"),
+        ({"trial": 50}, "suite v1 has no place trial 50"),
+        ({"task": "juggle"}, "suite v1 has no juggle trial 0"),
         ({"distances": []}, "is no ledger of this version"),
         ({"distances": ["x"]}, "is no ledger of this version"),
         ({"suite": None}, "is no ledger of this version"),

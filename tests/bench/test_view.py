@@ -16,7 +16,7 @@ TRIAL: Any = SimpleNamespace(hash="abc", expert_actions=np.ones((60, 23), np.flo
 
 def write_actions(folder: Path, trial_hash: str = "abc") -> np.ndarray:
     actions = np.full((40, 23), 0.5, np.float32)
-    with Ledger(folder / "v0" / "my.Agent" / "reach") as ledger:
+    with Ledger(folder / "v1" / "my.Agent" / "reach") as ledger:
         ledger.append({"trial": 3, "trial_hash": trial_hash}, actions)
     return actions
 
@@ -49,7 +49,7 @@ def test_actions_come_from_the_suite_or_the_ledger(tmp_path: Path) -> None:
 
 def test_actions_of_another_trial_are_refused(tmp_path: Path) -> None:
     write_actions(tmp_path, trial_hash="def")
-    with pytest.raises(UserError, match="another build of suite v0"):
+    with pytest.raises(UserError, match="another build of suite v1"):
         actions_of(ViewConfig(agent="my:Agent", ledgers=tmp_path), "reach", TRIAL, 3)
 
 

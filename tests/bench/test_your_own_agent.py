@@ -34,7 +34,7 @@ def test_the_example_runs_as_written(folder: Path, capsys: Any) -> None:
     (command,) = [line for line in blocks("sh") if "--trials 5 " in line]
     cli.main(shlex.split(command)[1:])
     assert "my_agent:Wave" in capsys.readouterr().out
-    rows = read_rows(Path("runs/v0/my_agent.Wave/reach/trials.jsonl"))
+    rows = read_rows(Path("runs/v1/my_agent.Wave/reach/trials.jsonl"))
     assert len(rows) == 5 and not any(row["error"] for row in rows)
     assert rows[0]["agent_args"] == {"amplitude": 0.2}
 
@@ -43,7 +43,7 @@ def test_videos_are_where_the_page_says(folder: Path) -> None:
     words = "run --agent my_agent:Wave --task reach --trials 1 --video"
     assert "`dexbench run --video`" in PAGE.read_text()
     cli.main(words.split())
-    assert Path("runs/v0/my_agent.Wave/reach/videos/trial-000.mp4").stat().st_size > 0
+    assert Path("runs/v1/my_agent.Wave/reach/videos/trial-000.mp4").stat().st_size > 0
 
 
 def test_the_page_checks_its_agent(folder: Path, monkeypatch: Any) -> None:

@@ -18,7 +18,7 @@ def real_set(tmp_path_factory):
     )
     rows = []
     for number, index in enumerate((48, 49)):
-        trial = Suite.load("v0").trial("grasp", index)
+        trial = Suite.load("v1").trial("grasp", index)
         simulation = Simulation(trial.xml, trial.objects)
         simulation.set_state(trial.start_state)
         recorder = Recorder(simulation)

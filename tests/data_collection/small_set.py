@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from test_store import episode
 
-from dexbench.data_collection import collect
+from dexbench.data_collection import collect, strategies
 from dexbench.data_collection.collect import CollectConfig
 from dexbench.data_collection.store import EpisodeStore
 
@@ -34,12 +34,12 @@ def threads(workers, context, initializer):
 
 def fill(folder, episodes=12, seed=0, patch=None):
     """Collect a small set, as `dexbench collect` does."""
-    old = collect._record, collect.ProcessPoolExecutor
-    collect._record, collect.ProcessPoolExecutor = record, threads
+    old = collect._record, collect.ProcessPoolExecutor, strategies.CLIPS
+    collect._record, collect.ProcessPoolExecutor, strategies.CLIPS = record, threads, CLIPS
     try:
         collect.main(CollectConfig(folder, "programmatic", episodes, workers=1, seed=seed))
     finally:
-        collect._record, collect.ProcessPoolExecutor = old
+        collect._record, collect.ProcessPoolExecutor, strategies.CLIPS = old
     return folder
 
 

@@ -29,7 +29,6 @@ from dexbench.envs.video import read_video
 
 CLIPS = 6
 
-
 def manifest(folder):
     return (folder / "manifest.jsonl").read_bytes()
 
@@ -50,6 +49,7 @@ def quick(monkeypatch):
     def threads(workers, context, initializer):
         return ThreadPoolExecutor(workers)
 
+    monkeypatch.setattr(strategies, "CLIPS", CLIPS)
     monkeypatch.setattr(collect, "_record", record)
     monkeypatch.setattr(collect, "ProcessPoolExecutor", threads)
     return made
@@ -100,6 +100,7 @@ def test_a_scene_that_fails_stops_the_run_and_keeps_the_rest(quick, tmp_path, mo
     with pytest.raises(RuntimeError, match="no scene"):
         run(tmp_path / "set", episodes=12)
     assert manifest(tmp_path / "set") == b"".join(whole.splitlines(keepends=True)[:6])
+    monkeypatch.setattr(strategies, "CLIPS", CLIPS)
     monkeypatch.setattr(collect, "_record", record)
     assert run(tmp_path / "set", episodes=12) == whole
 
@@ -240,13 +241,13 @@ def test_training_never_draws_what_is_kept_for_suites():
     assert {LAYOUTS[recipe["layout"]].split for recipe in recipes} == {"train"}
 
 
-@pytest.mark.skipif(not (SUITES / "v0").is_dir(), reason="suite v0 is not built yet")
+@pytest.mark.skipif(not (SUITES / "v1").is_dir(), reason="suite v1 is not built yet")
 def test_no_suite_trials_scene_or_object_was_trained_on():
     recipes = training_recipes(100)
     used = {entry["instance"] for recipe in recipes for entry in recipe["objects"]}
     poses = {json.dumps([e["pos"] + [e["yaw"]] for e in recipe["objects"]]) for recipe in recipes}
     lights = {json.dumps(recipe["light"]) for recipe in recipes}
-    suite = Suite.load("v0")
+    suite = Suite.load("v1")
     scenes = set()
     for task in suite.tasks:
         for index in range(suite.trials(task)):
@@ -265,7 +266,7 @@ def test_no_suite_trials_scene_or_object_was_trained_on():
 def start(folder, workers):
     command = [
         sys.executable, "-m", "dexbench.bench.cli", "collect", "--out", str(folder),
-        "--strategy", "programmatic", "--episodes", "6", "--workers", str(workers),
+        "--strategy", "programmatic", "--episodes", "8", "--workers", str(workers),
     ]  # fmt: skip
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 

@@ -226,7 +226,7 @@ def test_bad_resets_are_refused(env, suite_folder):
     with pytest.raises(ValueError, match=r"unknown reset options \['tral'\]"):
         env.reset(options={"tral": 0})
     with pytest.raises(ValueError, match="'suite' needs 'trial'"):
-        env.reset(options={"suite": "v0"})
+        env.reset(options={"suite": "v1"})
     with pytest.raises(UserError, match="no suite 'v9'"):
         env.reset(options={"trial": 0, "suite": "v9"})
     for index in (-1, 1):

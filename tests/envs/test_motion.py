@@ -9,8 +9,16 @@ import torch
 
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, OPEN_HAND, READY_ARM, UPPER
-from dexbench.envs.motion.expert import ARM_STEP, HAND_STEP, Expert
-from dexbench.envs.motion.grasp import WIDEST, object_points, palm_turn, top_grasps, wrist_pose
+from dexbench.envs.motion import expert as expert_module
+from dexbench.envs.motion.expert import ARM_STEP, HAND_STEP, LIFTED, Expert, find_grasp
+from dexbench.envs.motion.grasp import (
+    _PALM_TURN,
+    WIDEST,
+    grasps,
+    object_points,
+    palm_turn,
+    wrist_pose,
+)
 from dexbench.envs.motion.hand import pads, posture, straddle
 from dexbench.envs.motion.ik import ArmIK
 from dexbench.envs.seeding import rng
@@ -137,7 +145,7 @@ def test_object_points_span_the_object(ready):
 
 def test_grasps_come_from_above_and_end_at_the_object(ready):
     name = ready.objects[0]
-    plans = list(islice(top_grasps(ready, name, rng("test", "grasps")), 3))
+    plans = list(islice(grasps(ready, name, rng("test", "grasps"), sides=("top",)), 3))
     assert len(plans) == 3
     center = ready.object_position(name)
     for plan in plans:
@@ -152,13 +160,13 @@ def test_grasps_come_from_above_and_end_at_the_object(ready):
         for hand in (plan.open_hand, plan.closed_hand):
             assert ((hand >= LOWER[7:]) & (hand <= UPPER[7:])).all()
     assert WIDEST < 0.2
-    again = next(top_grasps(ready, name, rng("test", "grasps")))
+    again = next(grasps(ready, name, rng("test", "grasps"), sides=("top",)))
     assert np.array_equal(again.approach, plans[0].approach)
 
 
 def test_the_expert_lifts_carries_and_holds_an_object(ready):
     name = ready.objects[0]
-    plan = next(top_grasps(ready, name, rng("test", "lift")))
+    plan = next(grasps(ready, name, rng("test", "lift"), sides=("top",)))
     before = ready.object_position(name)
     expert = Expert(ready)
     expert.grasp(plan)
@@ -181,7 +189,7 @@ def test_the_expert_lifts_carries_and_holds_an_object(ready):
 
 
 def test_the_expert_reports_every_step_and_refuses_the_impossible(ready):
-    plan = next(top_grasps(ready, ready.objects[0], rng("test", "lift")))
+    plan = next(grasps(ready, ready.objects[0], rng("test", "lift")))
     times = []
     expert = Expert(ready, lambda: times.append(ready.data.time))
     start = ready.data.time
@@ -191,3 +199,50 @@ def test_the_expert_reports_every_step_and_refuses_the_impossible(ready):
     assert np.allclose(expert.targets[-1], [*plan.standoff, *plan.open_hand], atol=1e-6)
     assert not expert.carry(ready.keypoints[0] + [2.0, 0, 0], plan)
     assert len(times) == len(expert.targets)
+
+
+def test_side_grasps_put_the_palm_on_edge_beside_a_tall_object(ready):
+    name = ready.objects[0]
+    points = object_points(ready, name)
+    for plan in islice(grasps(ready, name, rng("test", "side"), sides=("side",)), 3):
+        palm = plan.turn @ _PALM_TURN
+        assert abs(palm[2, 0]) < 0.5, "the palm faces the object across the counter"
+        assert abs(palm[2, 1]) > 0.8, "the fingers lie above one another"
+        toward = points.mean(axis=0) - plan.wrist
+        assert toward @ palm[:, 0] > 0.03, "the object is before the palm"
+        assert points[:, 2].min() + 0.05 < plan.wrist[2] < points[:, 2].max()
+    rolled = palm_turn(0.3, 0.2, 0.7)
+    assert np.allclose(rolled.T @ rolled, np.eye(3), atol=1e-12)
+    assert np.allclose(rolled[:, 2], palm_turn(0.3, 0.2)[:, 2]), "a roll leaves the fingers"
+
+
+def test_low_objects_are_grasped_from_above_only(ready, monkeypatch):
+    low = object_points(ready, ready.objects[0])
+    low[:, 2] = np.minimum(low[:, 2], low[:, 2].min() + 0.10)
+    monkeypatch.setattr("dexbench.envs.motion.grasp.object_points", lambda *_: low)
+    assert not list(grasps(ready, ready.objects[0], rng("low"), sides=("side",)))
+
+
+def test_a_tall_object_is_grasped_from_above_and_from_the_side(ready):
+    found = set()
+    for key in range(12):
+        plan = next(grasps(ready, ready.objects[0], rng("both", key)))
+        found.add(bool(abs((plan.turn @ _PALM_TURN)[2, 0]) < 0.5))
+    assert found == {True, False}
+
+
+def test_a_found_grasp_was_tried_and_lifts_the_object(ready, monkeypatch):
+    name = ready.objects[0]
+    before = ready.get_state()
+    plan = find_grasp(ready, name, rng("test", "find"))
+    assert plan is not None
+    assert np.array_equal(ready.get_state(), before), "trying leaves no trace"
+    height = ready.object_position(name)[2]
+    expert = Expert(ready)
+    expert.grasp(plan)
+    assert expert.carry(plan.wrist + [0, 0, 0.08], plan)
+    assert ready.object_position(name)[2] - height > LIFTED
+    ready.set_state(before)
+    monkeypatch.setattr(expert_module, "LIFTED", 0.5)
+    assert find_grasp(ready, name, rng("test", "find")) is None, "no grasp lifts it so far"
+    assert np.array_equal(ready.get_state(), before)

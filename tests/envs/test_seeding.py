@@ -25,16 +25,16 @@ ALLOWED = {
 
 
 def test_streams_are_named_by_their_keys():
-    draws = rng("suite", "v0", "grasp", 7).random(5)
-    assert np.array_equal(rng("suite", "v0", "grasp", 7).random(5), draws)
+    draws = rng("suite", "v1", "grasp", 7).random(5)
+    assert np.array_equal(rng("suite", "v1", "grasp", 7).random(5), draws)
     for keys in (
-        ("suite", "v0", "grasp", 8),
-        ("suite", "v0", "grasp", "7"),
-        ("suite", "v0", 7, "grasp"),
-        ("suite", "v0", "grasp"),
-        ("suite", "v0", "grasp", 7, 0),
+        ("suite", "v1", "grasp", 8),
+        ("suite", "v1", "grasp", "7"),
+        ("suite", "v1", 7, "grasp"),
+        ("suite", "v1", "grasp"),
+        ("suite", "v1", "grasp", 7, 0),
         ("suite", "v0grasp", 7),
-        ("train", "v0", "grasp", 7),
+        ("train", "v1", "grasp", 7),
     ):
         assert not np.isin(rng(*keys).random(5), draws).any(), keys
 

@@ -126,9 +126,9 @@ def test_a_damaged_index_is_named(copy, text):
         Suite(copy)
 
 
-@pytest.mark.skipif(not (SUITES / "v0").is_dir(), reason="suite v0 is not built yet")
+@pytest.mark.skipif(not (SUITES / "v1").is_dir(), reason="suite v1 is not built yet")
 def test_the_shipped_suite_is_whole():
-    shipped = Suite.load("v0")
+    shipped = Suite.load("v1")
     assert {task: shipped.trials(task) for task in shipped.tasks} == {
         "reach": 50,
         "grasp": 50,
