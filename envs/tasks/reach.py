@@ -35,7 +35,8 @@ class Reach(Task):
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
         """Draw two postures above the counter, one to start in and one to reach."""
-        start, goal = draw_posture(simulation, rng), draw_posture(simulation, rng)
+        start = draw_posture(simulation, rng)
+        goal = self._far_posture(simulation, start, rng)
         places = [simulation.object_position(name) for name in simulation.objects]
         simulation.set_joints(start)
         Expert(simulation).hold(5)
@@ -53,6 +54,24 @@ class Reach(Task):
                 raise Rejected("the expert knocks an object")
 
         return solve
+
+    def _far_posture(
+        self, simulation: Simulation, start: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """A posture (23,) far enough from another.
+
+        Raises:
+            Rejected: None was found.
+        """
+        simulation.set_joints(start)
+        aim = Goal.seen(simulation, simulation.objects[0])
+        for _ in range(20):
+            goal = draw_posture(simulation, rng)
+            simulation.set_joints(goal)
+            # The hand sags by up to a centimetre once it is free to move.
+            if self.evaluate(simulation, simulation.objects[0], aim).distance > LEAST + 0.01:
+                return goal
+        raise Rejected("start too near the goal")
 
     def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
         """At least 30 cm are to go."""
