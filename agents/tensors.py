@@ -93,23 +93,17 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def save_weights(
-    path: str | Path,
-    model: nn.Module,
-    metadata: dict[str, str],
-    notes: dict[str, Any],
+    path: str | Path, model: nn.Module, metadata: dict[str, str], notes: dict[str, Any],
     exact: Collection[str] = (),
-) -> str:
-    """Writes a model's weights as float16.
+) -> str:  # fmt: skip
+    """Writes a model's weights as float16; returns the file's sha256.
 
     Args:
         path: Where to.
         model: What to write.
         metadata: Its format and configurations.
-        notes: How the weights came about (data, seed, times); any JSON, paths as text.
+        notes: How the weights came about (data, seed, times); any JSON, and paths.
         exact: Tensors that keep their own precision.
-
-    Returns:
-        The file's sha256.
     """
     tensors = {
         key: value if key in exact else value.to(torch.float16)
@@ -123,16 +117,13 @@ def save_weights(
 def load_weights(
     path: str | Path, build: Callable[[dict[str, str]], Model], form: str, expected: str
 ) -> tuple[Model, str]:
-    """Loads a model for inference, in float32 on the CPU.
+    """Loads a model, frozen and in float32 on the CPU, and the file's sha256.
 
     Args:
         path: A file of ``save_weights``.
         build: Makes the model, whatever its weights, from the metadata.
         form: The metadata's ``format`` that ``build`` understands.
-        expected: What is told of it where a file has another, and how to mend that.
-
-    Returns:
-        The model, frozen, and the file's sha256.
+        expected: What is said of it where a file has another, and how to mend that.
 
     Raises:
         UserError: The file is missing, damaged, of another format, or lacks or misfits a tensor.

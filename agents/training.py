@@ -1,9 +1,7 @@
 """What a training run leaves on disk, so that the same command continues it."""
 
-import dataclasses
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,79 +11,52 @@ from ..envs.errors import UserError
 from .tensors import read_tensors, save_tensors
 
 
-def identity(config: Any, free: Collection[str], **digests: str) -> str:
-    """What two runs must share for one to continue the other, as text.
+class RunFolder:
+    """A run's ``metrics.jsonl`` and ``checkpoint.safetensors``.
 
     Args:
-        config: The settings, a dataclass.
-        free: Those that may change, as budgets may be raised.
-        digests: Hashes of what the run learns from.
+        path: The folder of both.
+        modules: What a checkpoint holds, by name.
+        identity: What another run must share to continue this one; any JSON.
+        shared: The identity in words, for the message to a run that differs.
     """
-    settings = dataclasses.asdict(config)
-    kept = {key: value for key, value in settings.items() if key not in free}
-    return json.dumps(kept | digests, sort_keys=True)
 
-
-@dataclass(frozen=True)
-class RunFolder:
-    """The folder with a run's ``metrics.jsonl`` and ``checkpoint.safetensors``."""
-
-    path: Path
-    identity: str
-    """See ``identity``."""
-    shared: str
-    """What the identity is of, in words."""
-
-    @property
-    def metrics(self) -> Path:
-        """The file of all logged rows."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def checkpoint(self) -> Path:
-        """The file that a run is continued from."""
-        return self.path / "checkpoint.safetensors"
+    def __init__(
+        self, path: Path, modules: Mapping[str, nn.Module], identity: dict[str, Any], shared: str
+    ):
+        self.metrics, self.checkpoint = path / "metrics.jsonl", path / "checkpoint.safetensors"
+        self.modules, self.shared = modules, shared
+        self.identity = json.dumps(identity, sort_keys=True)
 
     def log(self, row: dict[str, Any]) -> None:
         """Appends a row to the metrics."""
         with open(self.metrics, "a") as file:
             file.write(json.dumps(row) + "\n")
 
-    def save(
-        self,
-        state: dict[str, Any],
-        modules: Mapping[str, nn.Module],
-        tensors: Mapping[str, Tensor],
-    ) -> None:
+    def save(self, state: dict[str, Any], optimizer: dict[str, Tensor]) -> None:
         """Writes the checkpoint, and how long the metrics were at that moment.
 
         Args:
             state: Where the run stands; any JSON.
-            modules: What is trained, by name.
-            tensors: What else it takes to go on: the optimiser's.
+            optimizer: The optimiser's tensors.
         """
-        weights = {
+        tensors = {
             f"{name}/{key}": value
-            for name, module in modules.items()
+            for name, module in self.modules.items()
             for key, value in module.state_dict().items()
         }
         state = {**state, "metrics_bytes": self.metrics.stat().st_size}
         metadata = {"state": json.dumps(state), "identity": self.identity}
-        save_tensors(self.checkpoint, weights | dict(tensors), metadata)
+        save_tensors(self.checkpoint, tensors | optimizer, metadata)
 
-    def resume(
-        self, modules: Mapping[str, nn.Module]
-    ) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-        """Loads the checkpoint, if there is one, and cuts off the metrics logged after it.
-
-        Args:
-            modules: As given to ``save``; they are loaded.
+    def resume(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """Loads the modules from the checkpoint and forgets the metrics logged after it.
 
         Returns:
-            The state, and all tensors; None without a checkpoint.
+            The state, and tensors with the optimiser's among them; None without a checkpoint.
 
         Raises:
-            UserError: It belongs to a run of another identity.
+            UserError: The checkpoint is damaged or belongs to a run of another identity.
         """
         if not self.checkpoint.exists():
             self.metrics.unlink(missing_ok=True)
@@ -96,11 +67,11 @@ class RunFolder:
                 f"{self.checkpoint} belongs to a run with other {self.shared}; give another "
                 "--out or --work, or delete that folder"
             )
-        state: dict[str, Any] = json.loads(metadata["state"])
+        state = json.loads(metadata["state"])
         with open(self.metrics, "r+") as file:
             file.truncate(state.pop("metrics_bytes"))
-        for name, module in modules.items():
-            prefix = name + "/"
+        for name, module in self.modules.items():
+            prefix = f"{name}/"
             module.load_state_dict(
                 {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             )

@@ -24,18 +24,15 @@ def load_model(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> tuple[DexWMModel, str]:
-    """Loads a model for inference.
+    """Loads a model, frozen, and its file's sha256.
 
     Args:
         path: A file of ``save_model``; the packaged weights if None.
         device: Where the model goes.
         dtype: What it computes in.
 
-    Returns:
-        The model, frozen, and the file's sha256.
-
     Raises:
-        UserError: The file is missing, damaged, of another format, or lacks or misfits a tensor.
+        UserError: As ``tensors.load_weights``.
     """
     model, digest = load_weights(
         Path(path or PACKAGED),

@@ -15,15 +15,6 @@ PCK_PIXELS = 20.0
 """Threshold of PCK@20, in pixels of the 224x392 image (paper 4.2)."""
 
 
-def jitter(images: Tensor, generator: np.random.Generator) -> Tensor:
-    """Random brightness, contrast and colour cast of pictures ``(B, H, W, 3)``, as float32."""
-    count = len(images)
-    gain = torch.from_numpy(generator.normal(1, 0.08, (count, 1, 1, 3)).astype(np.float32))
-    gain = gain * torch.from_numpy(generator.normal(1, 0.1, (count, 1, 1, 1)).astype(np.float32))
-    shift = torch.from_numpy(generator.normal(0, 10, (count, 1, 1, 1)).astype(np.float32))
-    return (images.float() * gain.to(images.device) + shift.to(images.device)).clamp(0, 255)
-
-
 def autoencoder_loss(
     model: DexWMModel, decoder: PixelDecoder, images: Tensor, keypoints: Tensor, weight: float
 ) -> tuple[Tensor, dict[str, Tensor]]:

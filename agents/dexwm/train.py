@@ -22,12 +22,13 @@ from tqdm import tqdm
 
 from ...envs.errors import UserError
 from ...envs.seeding import rng, seed_for
-from ..training import RunFolder, identity
+from ..training import RunFolder
+from .augment import jitter, mix_kitchens
 from .checkpoint import save_model
 from .config import ModelConfig
 from .data import load_episodes
 from .encoder import PixelDecoder
-from .losses import autoencoder_loss, jitter, prediction_loss, validate
+from .losses import autoencoder_loss, prediction_loss, validate
 from .model import DexWMModel, best_dtype
 from .optim import MasterAdamW, schedule, trainable
 
@@ -100,9 +101,7 @@ class Trainer:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
-        self.dtype = (
-            best_dtype(device) if config.dtype == "auto" else getattr(torch, config.dtype)
-        )
+        self.dtype = best_dtype(device) if config.dtype == "auto" else getattr(torch, config.dtype)
         torch.set_num_threads(config.threads)
         self.episodes = load_episodes(
             config.data, self.work, config.holdout, config.model.image_size, config.progress
@@ -113,12 +112,10 @@ class Trainer:
             self.decoder = PixelDecoder(config.model)
         self.model.to(self.device, self.dtype)
         self.decoder.to(self.device, self.dtype)
-        self.kept = {"model": self.model, "decoder": self.decoder}
-        self.folder = RunFolder(
-            self.work,
-            identity(config, FREE, digest=self.episodes.digest),
-            "data, seed, model or batches",
-        )
+        identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
+        identity["digest"] = self.episodes.digest
+        modules = {"model": self.model, "decoder": self.decoder}
+        self.folder = RunFolder(self.work, modules, identity, "data, seed, model or batches")
         self.state: dict[str, Any] = {"stage": 0, "step": 0, "seconds": [0.0, 0.0, 0.0]}
         self.latents: np.ndarray | None = None
         self.optimizer: MasterAdamW | None = None
@@ -134,9 +131,8 @@ class Trainer:
             images = torch.from_numpy(episodes.frames[index]).to(self.device)
             points = torch.from_numpy(episodes.keypoints[index]).to(self.device)
             weight = config.keypoint_weight
-            return autoencoder_loss(
-                self.model, self.decoder, jitter(images, draw), points, weight
-            )
+            images = jitter(mix_kitchens(images, points, draw), draw)
+            return autoencoder_loss(self.model, self.decoder, images, points, weight)
         steps = int(draw.choice([1, 2, 3], p=STEP_ODDS))
         index = episodes.windows(draw, max(config.clips * 3 // steps, 1), steps)
         assert self.latents is not None
@@ -235,9 +231,7 @@ class Trainer:
         path = self.work / "latents.f16"
         out = np.memmap(path, np.float16, "w+", shape=shape)
         size = 128
-        for start in tqdm(
-            range(0, len(frames), size), "encoding", disable=self.silent
-        ):
+        for start in tqdm(range(0, len(frames), size), "encoding", disable=self.silent):
             images = torch.from_numpy(np.array(frames[start : start + size])).to(self.device)
             out[start : start + size] = self.model.encoder(images).to(torch.float16).cpu().numpy()
         out.flush()
@@ -258,17 +252,15 @@ class Trainer:
 
     def save(self) -> None:
         """Writes the checkpoint."""
-        moments = {} if self.optimizer is None else self.optimizer.state()
-        self.folder.save(self.state, self.kept, moments)
+        self.folder.save(self.state, self.optimizer.state() if self.optimizer else {})
 
     def resume(self) -> None:
         """Continues from the checkpoint, if there is one."""
-        if (found := self.folder.resume(self.kept)) is None:
-            return
-        self.state, tensors = found
-        if self.state["stage"] < len(STAGES) and self.state["step"] > 0:
-            self.optimizer = self.begin_stage(self.state["stage"])
-            self.optimizer.load(tensors)
+        if found := self.folder.resume():
+            self.state, tensors = found
+            if self.state["stage"] < len(STAGES) and self.state["step"] > 0:
+                self.optimizer = self.begin_stage(self.state["stage"])
+                self.optimizer.load(tensors)
 
 
 def train(config: TrainConfig, on_step: Callable[[dict], None] | None = None) -> dict[str, Any]:

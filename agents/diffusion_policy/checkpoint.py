@@ -28,17 +28,14 @@ def save_policy(path: Path, model: DiffusionPolicyModel, notes: dict[str, Any]) 
 def load_policy(
     path: str | Path | None = None, device: torch.device | str = "cpu"
 ) -> tuple[DiffusionPolicyModel, str]:
-    """Loads a policy for inference, in float32.
+    """Loads a policy, frozen and in float32, and its file's sha256.
 
     Args:
         path: A file of ``save_policy``; the packaged weights if None.
         device: Where the model goes.
 
-    Returns:
-        The model, frozen, and the file's sha256.
-
     Raises:
-        UserError: The file is missing, damaged, of another format, or lacks or misfits a tensor.
+        UserError: As ``tensors.load_weights``.
     """
     model, digest = load_weights(
         Path(path or PACKAGED),

@@ -23,7 +23,7 @@ from ...envs.seeding import rng, seed_for
 from ..dexwm.checkpoint import load_model
 from ..dexwm.data import Episodes, load_episodes
 from ..dexwm.optim import MasterAdamW, schedule
-from ..training import RunFolder, identity
+from ..training import RunFolder
 from .checkpoint import save_policy
 from .config import PolicyConfig
 from .model import DiffusionPolicyModel, scheduler
@@ -156,11 +156,10 @@ class PolicyTrainer:
         )
         self.optimizer = MasterAdamW({"denoiser": self.model.denoiser}, config.rate)
         self.alphas = scheduler(config.model, "ddpm").alphas_cumprod.to(self.device)
-        self.folder = RunFolder(
-            self.work,
-            identity(config, FREE, digest=self.episodes.digest, encoder=self.encoder_hash),
-            "data, seed, encoder or batches",
-        )
+        identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
+        identity |= {"digest": self.episodes.digest, "encoder": self.encoder_hash}
+        modules = {"average": self.average}
+        self.folder = RunFolder(self.work, modules, identity, "data, seed, encoder or batches")
         self.step, self.seconds = 0, 0.0
 
     def _choose(self, validation: bool) -> np.ndarray:
@@ -280,11 +279,11 @@ class PolicyTrainer:
     def save(self) -> None:
         """Writes the checkpoint."""
         state = {"step": self.step, "seconds": self.seconds}
-        self.folder.save(state, {"average": self.average}, self.optimizer.state())
+        self.folder.save(state, self.optimizer.state())
 
     def resume(self) -> None:
         """Continues from the checkpoint, if there is one."""
-        if found := self.folder.resume({"average": self.average}):
+        if found := self.folder.resume():
             state, tensors = found
             self.step, self.seconds = state["step"], state["seconds"]
             self.optimizer.load(tensors)
