@@ -1,6 +1,5 @@
 """What each training stage minimises, and how the model is validated."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
