@@ -16,7 +16,7 @@ from .worker import seed_global_generators
 
 
 def check_agent(agent: str | type, task: str = "reach", trials: int = 1, **arguments: Any) -> float:
-    """Play an agent on suite v0 as `dexbench run` does, and check that its scores can be trusted.
+    """Play an agent on the default suite as `dexbench run` does, and check that its scores can be trusted.
 
     It plays ``trials + 1`` trials from the last to the first, and a second instance from the first
     to the last: every trial's actions must be the same, whatever was played before. It must
@@ -91,7 +91,7 @@ class _Watched:
 
 
 def _play(env: gymnasium.Env, agent: _Watched, task: str, trial: int, privileged: bool) -> Played:
-    """Plays a trial of suite v0 to its end, as a worker does."""
+    """Plays a trial of the default suite to its end, as a worker does."""
     seed_global_generators(trial)
     played = play(env, agent, suite=DEFAULT, task=task, trial=trial, privileged=privileged)
     error = played.row["error"]

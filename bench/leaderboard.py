@@ -6,7 +6,8 @@ from typing import Any
 
 from ..envs.errors import UserError
 from .ledger import ROWS_FILE, Row, check_compatible, play_key, read_rows
-from .summary import TASKS, score_table, summarise
+from .summary import score_table, summarise
+from .tasks import in_order, rank
 
 COLUMNS = (
     *("agent", "task", "trials", "successes", "rate", "ci_low", "ci_high"),
@@ -85,8 +86,9 @@ def markdown_table(lines: list[dict[str, Any]]) -> str:
 
     Returns:
         The table, no newline at the end: first the agents that see what everybody sees, then the
-        privileged ones in italics; within both, the most successes over all tasks first. A cell
-        has successes/trials, rate and 95% interval, and the median final distance.
+        privileged ones in italics; within both, the most successes over all tasks first. The
+        columns are the tasks that were played, dexbench's first, then others by name. A cell has
+        successes/trials, rate and 95% interval, and the median final distance.
 
     Raises:
         UserError: The lines are of several suites.
@@ -97,6 +99,7 @@ def markdown_table(lines: list[dict[str, Any]]) -> str:
     agents: dict[str, dict[str, dict[str, Any]]] = {}
     for line in lines:
         agents.setdefault(line["agent"], {})[line["task"]] = line
+    tasks = in_order(line["task"] for line in lines)
 
     def order(item: tuple[str, dict[str, dict[str, Any]]]) -> tuple[Any, ...]:
         name, scores = item
@@ -104,12 +107,12 @@ def markdown_table(lines: list[dict[str, Any]]) -> str:
         return privileged, -sum(line["successes"] for line in scores.values()), name
 
     table = [
-        f"| agent | {' | '.join(TASKS)} | s/decision | pre-training |",
-        f"|---|{'---:|' * len(TASKS)}---:|---|",
+        f"| agent | {' | '.join(tasks)} | s/decision | pre-training |",
+        f"|---|{'---:|' * len(tasks)}---:|---|",
     ]
     for name, scores in sorted(agents.items(), key=order):
         some = next(iter(scores.values()))
-        cells = [_cell(scores.get(task)) for task in TASKS]
+        cells = [_cell(scores.get(task)) for task in tasks]
         times = [line["decision_seconds"] for line in scores.values()]
         slowest = max((seconds for seconds in times if seconds is not None), default=None)
         shown = f"*{name}*" if some["privileged"] else name
@@ -147,4 +150,4 @@ def _line(rows: list[Row]) -> dict[str, Any]:
 
 
 def _rank(line: dict[str, Any]) -> tuple[Any, ...]:
-    return line["suite"], TASKS.index(line["task"]), -line["rate"], line["agent"]
+    return line["suite"], rank(line["task"]), -line["rate"], line["agent"]

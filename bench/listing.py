@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..agents.registry import AGENTS
-from .summary import TASKS
+from .tasks import in_order
 
 
 @dataclass(frozen=True)
@@ -14,10 +14,11 @@ class ListConfig:
 def listing() -> str:
     """The names that ``dexbench run`` takes, with a line on each."""
     from ..envs.suite import Suite
-    from ..envs.tasks import TASKS as CRITERIA
+    from ..envs.tasks import TASKS
 
     lines = ["tasks (success = the criterion holds for 10 consecutive steps):"]
-    lines += [f"  {name.ljust(12)} {_first_line(CRITERIA[name])}" for name in TASKS]
+    lines += [f"  {name.ljust(12)} {_first_line(TASKS[name])}" for name in in_order(TASKS)]
+    lines += [f"  {'module:name'.ljust(12)} Your own, of a module that calls register_task."]
     lines += ["agents (* is given the simulator's state):"]
     for spec in AGENTS.values():
         mark = "*" if spec.privileged else " "
@@ -25,7 +26,7 @@ def listing() -> str:
     lines += ["suites:"]
     for name in Suite.names():
         suite = Suite.load(name)
-        counts = ", ".join(f"{suite.trials(task)} {task}" for task in TASKS)
+        counts = ", ".join(f"{suite.trials(task)} {task}" for task in in_order(suite.tasks))
         lines.append(f"  {suite.name.ljust(12)} {counts}; hash {suite.hash[:16]}")
     return "\n".join(lines)
 

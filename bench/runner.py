@@ -22,7 +22,8 @@ from ..envs.errors import UserError
 from ..envs.suite import DEFAULT
 from .ledger import ROWS_FILE, Ledger, Row, check_compatible, play_key, play_name, read_rows
 from .pool import Pool
-from .summary import TASKS, score_table, summarise
+from .summary import score_table, summarise
+from .tasks import rank, resolve
 from .worker import Backend, Job, Setup
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ class RunConfig:
     agent: str
     """A registered name (hold, random, prior, keypoint-fk, kinematic, expert, dexwm), or your own
     as package.module:Class."""
-    task: Literal["reach", "grasp", "place", "all"]
-    """Which task, or all three."""
+    task: str
+    """Which task: reach, grasp, place, all three (all), or your own as module:name."""
     trials: int | None = None
     """Play the first so many trials of the suite; all by default."""
     suite: str = DEFAULT
-    """Name of the frozen suite, or the path of its folder; "mini" is v0's first five trials of each
+    """Name of the frozen suite, or the path of its folder; "mini" is v1's first five trials of each
     task, for a quick look."""
     repeats: int = 1
     """Play every trial so many times, with other seeds for the agent. Scores count the first;
@@ -130,14 +131,16 @@ def check(config: RunConfig, backend: Backend | None = None) -> Run:
     name = config.name or config.agent
     if not re.fullmatch(r"[\w.-]+(:\w+)?", name) or set(name) == {"."}:
         raise UserError(f"--name is {name!r}, expected letters, digits, '.', '_' and '-' only")
-    tasks = TASKS if config.task == "all" else (config.task,)
-    if unknown := set(tasks) - set(TASKS):
-        raise UserError(f"there is no task {unknown.pop()!r}; choose reach, grasp, place or all")
+    tasks = resolve(config.task)
     module, _, class_name = backend.suite.partition(":")
     suite = getattr(importlib.import_module(module), class_name).load(config.suite)
     trials = {task: config.trials or suite.trials(task) for task in tasks}
     for task in tasks:
-        if trials[task] > suite.trials(task) or not trials[task]:
+        if not suite.trials(task):
+            raise UserError(
+                f"suite {suite.name} has no {task} trials; choose another --suite or --task"
+            )
+        if trials[task] > suite.trials(task):
             raise UserError(
                 f"--trials is {config.trials}, but suite {suite.name} has {suite.trials(task)} "
                 f"{task} trials"
@@ -163,7 +166,9 @@ def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
             weights, or the environment cannot be made.
     """
     plan = check(config, backend)
-    setup = Setup(config.agent, config.suite, plan.agent_args, config.threads, plan.backend)
+    setup = Setup(
+        config.agent, config.task, config.suite, plan.agent_args, config.threads, plan.backend
+    )
     with _pool(config, setup) as pool, ExitStack() as stack:
         header = _header(plan, pool.describe_agent())
         if not config.fresh:
@@ -184,7 +189,7 @@ def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
                 bar.update()
     rows = [row for ledger in ledgers.values() for row in ledger.rows]
     asked = filter(plan.asks_for, rows)
-    return sorted(asked, key=lambda row: (TASKS.index(row["task"]), play_key(row)))
+    return sorted(asked, key=lambda row: (rank(row["task"]), play_key(row)))
 
 
 def main(config: RunConfig) -> None:

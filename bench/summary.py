@@ -7,8 +7,6 @@ from typing import Any
 from .ledger import Row, play_key
 from .statistics import wilson
 
-TASKS = ("reach", "grasp", "place")
-
 
 def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     """Scores the trials of one agent on one task.

@@ -1,7 +1,6 @@
 """``dexbench verify``: simulates recorded actions again and compares the outcomes with the rows.
 
-What a trial scored is a function of its frozen start and of the joint targets that were sent. So a
-reviewer who doubts a number needs neither the agent nor its weights, no OpenGL and no GPU.
+A reviewer who doubts a number needs neither the agent nor its weights, no OpenGL and no GPU.
 """
 
 import math
@@ -14,25 +13,18 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
 from tqdm import tqdm
 from tyro.conf import Positional
 
 from ..envs.assets import asset_root
-from ..envs.embodiment.robot import HIGHEST, LOWEST, N_JOINTS
 from ..envs.errors import UserError
 from ..envs.suite import Suite
-from ..envs.trial import STEPS, Trial
-from .ledger import ROWS_FILE, Row, actions_hash, play_key, play_name, play_stem, read_rows
+from .ledger import ROWS_FILE, Row, play_key, read_rows
+from .resimulation import DERIVED, Finding, Job, check
 from .summary import text_table
-from .trial import describe, outcome, to_micrometre
+from .tasks import TASKS
 from .worker import die_with_parent, versions
-
-FLAGS = ("success", "held_at_end")
-DERIVED = (*FLAGS, "steps_to_success", "final_distance", "min_distance", "held_distance")
-"""What follows from the distances; rows of old ledgers lack ``held_distance``."""
 
 
 @dataclass(frozen=True)
@@ -48,69 +40,61 @@ class VerifyConfig:
     """A trials.jsonl, or a folder that is searched for them."""
     trial: int | None = None
     """Only the trial of this number, in every ledger."""
+    task: str = "all"
+    """Only this task: reach, grasp, place, or your own as module:name; all is the first three. No
+    module is imported because a ledger names it."""
+    suite: str | None = None
+    """The suite that all rows were played on, by name or path; by default what each row names."""
     workers: int = 2
     """Processes that simulate at the same time; the result does not depend on it."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A row to check."""
-
-    path: Path
-    """The ledger that it is in."""
-    row: Row
-
-    def __str__(self) -> str:
-        return f"{self.path.parent}, {play_name(self.row['task'], *play_key(self.row))}"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What came of a row."""
-
-    verdict: Literal["exact", "equal", "differs"]
-    apart: float = 0.0
-    """Largest difference between a recorded distance and the one found [m]."""
-    reasons: tuple[str, ...] = ()
-    """Why it differs: each names a field, what was recorded and what was found."""
-
-
 def plan(config: VerifyConfig) -> list[Job]:
-    """Finds the rows, and checks that they were played on the suite that is installed.
+    """Finds the rows, and checks that they were played on the suite that is here.
 
     Raises:
-        UserError: There are none, a ledger is damaged, or a row belongs to another suite or trial.
+        UserError: There are none, a ledger is damaged, or a row belongs to another suite or trial,
+            or is of a task that is not dexbench's.
     """
     if config.workers < 1:
         raise UserError(f"--workers is {config.workers}, expected at least 1")
     source = config.ledgers
     paths = [source] if source.is_file() else sorted(source.rglob(ROWS_FILE))
-    suites: dict[str, Suite] = {}
-    jobs = [
-        Job(path, row)
+    asked = None if config.task == "all" else config.task.rpartition(":")[2]
+    found = [
+        (path, row)
         for path in paths
         for row in sorted(read_rows(path), key=play_key)
-        if config.trial in (None, row["trial"])
+        if config.trial in (None, row["trial"]) and asked in (None, row.get("task"))
     ]
-    if not jobs:
+    if not found:
         which = "trials" if config.trial is None else f"trial {config.trial}"
-        raise UserError(f"no {which} in {source}; expected a {ROWS_FILE} or a folder with some")
-    for job in jobs:
+        of = "" if asked is None else f" of {asked}"
+        raise UserError(f"no {which}{of} in {source}; expected a {ROWS_FILE} or a folder with some")
+    suites: dict[str, Suite] = {}
+    jobs = []
+    for path, row in found:
         try:
-            _check_identity(job, suites)
+            jobs.append(_job(path, row, config, suites))
         except (LookupError, TypeError, AttributeError) as error:
-            raise UserError(f"{job.path} is no ledger of this version ({error!r})") from error
+            raise UserError(f"{path} is no ledger of this version ({error!r})") from error
     return jobs
 
 
-def _check_identity(job: Job, suites: dict[str, Suite]) -> None:
-    """Refuses a row whose outcome says nothing about the installed suite."""
-    path, row = job.path, job.row
+def _job(path: Path, row: Row, config: VerifyConfig, suites: dict[str, Suite]) -> Job:
+    """Refuses a row whose outcome says nothing about the suite."""
     for key in (*DERIVED[:-1], "actions_hash", "error"):
         row[key]
     if not all(isinstance(d, int | float) and math.isfinite(d) for d in row["distances"] or [None]):
         raise TypeError("distances are not numbers")
-    name, task, index = row["suite"], row["task"], row["trial"]
+    task, index = row["task"], row["trial"]
+    if config.task == "all" and task not in TASKS:
+        raise UserError(
+            f"{path} is of {task}, none of dexbench's tasks; if it is yours, verify it with "
+            f"--task MODULE:{task} --suite FOLDER"
+        )
+    # Not a folder that the ledger names: it must not bring the trials that it is checked by.
+    name = config.suite or Path(row["suite"]).name
     if name not in suites:
         suites[name] = Suite.load(name)
     suite = suites[name]
@@ -126,100 +110,7 @@ def _check_identity(job: Job, suites: dict[str, Suite]) -> None:
             f"{path}: {task} trial {index} has hash {row['trial_hash']}, in suite {name} it is "
             f"{suite.trial_hash(task, index)}; restore the file"
         )
-
-
-def check(job: Job) -> Finding:
-    """Simulates a row's actions and compares.
-
-    Raises:
-        UserError: The trial's file is damaged.
-    """
-    row = job.row
-    path = job.path.parent / "actions" / f"{play_stem(*play_key(row))}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            actions = file["actions"]
-        found = actions_hash(actions)
-    except Exception as error:  # numpy raises what zip, zlib and its own header reader raise.
-        found = f"none in {path} ({describe(error)})"
-    if found != row["actions_hash"]:
-        return Finding("differs", 0, (_reason("actions_hash", row["actions_hash"], found),))
-    if complaint := _unplayable(actions, row["error"]):
-        return Finding("differs", 0, (f"actions: {complaint}",))
-    trial = Suite.load(row["suite"]).trial(row["task"], row["trial"])
-    return compare(row, simulate(trial, actions, row["error"]))
-
-
-def _unplayable(actions: np.ndarray, error: str | None) -> str | None:
-    """Why the environment would not have taken the actions, if it would not."""
-    if actions.ndim != 2 or actions.shape[1] != N_JOINTS:
-        return f"shape {actions.shape}, expected (steps, {N_JOINTS})"
-    if len(actions) > STEPS or (error is None and len(actions) < STEPS):
-        return f"{len(actions)} steps without an error, expected {STEPS}"
-    within = ((actions >= LOWEST) & (actions <= HIGHEST)).all(axis=1)
-    return None if within.all() else f"those of step {within.argmin() + 1} are out of joint limits"
-
-
-def simulate(trial: Trial, actions: np.ndarray, error: str | None = None) -> Row:
-    """Plays joint targets as the environment does, without pictures.
-
-    Args:
-        trial: Where.
-        actions: (steps, 23) float32 joint targets within the limits [rad].
-        error: Why the recorded trial ended early, if it did.
-
-    Returns:
-        The row's part about success and distance, up to where the simulation diverged if it did.
-    """
-    from ..envs.simulation import Simulation
-    from ..envs.tasks import Playback, find_task
-
-    playback = Playback(find_task(trial.task), trial, Simulation(trial.xml, trial.objects))
-    distances = [to_micrometre(playback.outcome.distance)]
-    gates: list[bool] = []
-    held: list[bool] = []
-    try:
-        for action in actions:
-            now = playback.step(action)
-            distances.append(to_micrometre(now.distance))
-            gates.append(now.gate)
-            held.append(playback.held)
-    except FloatingPointError as diverged:
-        error = error or describe(diverged)
-    return outcome(distances, gates, held, error)
-
-
-def compare(row: Row, found: Row) -> Finding:
-    """Compares what was recorded with what was found.
-
-    Args:
-        row: Of the ledger.
-        found: As `simulate` returns it.
-    """
-    old, new = row["distances"], found["distances"]
-    apart = max(abs(a - b) for a, b in zip(old, new, strict=False))
-    reasons = []
-    if len(old) != len(new):
-        reasons.append(_reason("distances", f"{len(old)} of them", f"{len(new)}"))
-    # From the same distances the same must follow. From others steps_to_success may be another,
-    # but the flags may not, and what the row says of its own distances must be so.
-    wanted = found if apart == 0 else {
-        **{flag: found[flag] for flag in FLAGS},
-        "final_distance": old[-1],
-        "min_distance": min(old),
-    }  # fmt: skip
-    reasons += [
-        _reason(key, row[key], wanted[key])
-        for key in DERIVED
-        if key in row and key in wanted and row[key] != wanted[key]
-    ]
-    if reasons:
-        return Finding("differs", apart, tuple(reasons))
-    return Finding("exact" if apart == 0 else "equal", apart)
-
-
-def _reason(field: str, recorded: object, found: object) -> str:
-    return f"{field}: recorded {recorded}, found {found}"
+    return Job(path, row, task if config.task == "all" else config.task, name)
 
 
 def verify(config: VerifyConfig) -> list[tuple[Job, Finding]]:
@@ -229,8 +120,7 @@ def verify(config: VerifyConfig) -> list[tuple[Job, Finding]]:
         Each with what came of it, by ledger and trial.
 
     Raises:
-        UserError: As `plan`; a trial's file is damaged; the asset cache cannot be written; a worker
-            died.
+        UserError: As `plan` and `check`; the asset cache cannot be written; a worker died.
     """
     jobs = plan(config)
     workers = min(config.workers, len(jobs))

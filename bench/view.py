@@ -14,7 +14,7 @@ from ..envs.errors import UserError
 from ..envs.suite import DEFAULT, Suite
 from ..envs.trial import Trial
 from .ledger import ROWS_FILE, read_rows
-from .summary import TASKS
+from .tasks import resolve
 
 COLUMNS = ("start", "goal", "end")
 MARGIN = 4
@@ -27,8 +27,8 @@ LINE = 18
 class ViewConfig:
     """Draws trials into one picture: start, goal and the end reached by recorded actions."""
 
-    task: Literal["reach", "grasp", "place", "all"] = "all"
-    """Which task, or all three."""
+    task: str = "all"
+    """Which task: reach, grasp, place, all three (all), or your own as module:name."""
     trials: tuple[int, ...] = (0,)
     """Numbers of the trials; a row each."""
     suite: str = DEFAULT
@@ -70,9 +70,10 @@ def actions_of(config: ViewConfig, task: str, trial: Trial, index: int) -> np.nd
     rows = {row["trial"]: row for row in read_rows(folder / ROWS_FILE)}
     path = folder / "actions" / f"{index:03d}.npz"
     if index not in rows or not path.exists():
+        asked = task if config.task == "all" else config.task
         raise UserError(
             f"{folder} holds no trial {index} of {config.agent}; `dexbench run --agent "
-            f"{config.agent} --task {task} --out {config.ledgers}` plays it"
+            f"{config.agent} --task {asked} --suite {config.suite} --out {config.ledgers}` plays it"
         )
     if rows[index]["trial_hash"] != trial.hash:
         raise UserError(
@@ -82,10 +83,12 @@ def actions_of(config: ViewConfig, task: str, trial: Trial, index: int) -> np.nd
         return file["actions"]
 
 
-def replay(trial: Trial, actions: np.ndarray) -> Row:
+def replay(task: str, trial: Trial, actions: np.ndarray) -> Row:
     """Plays recorded actions and looks at start, goal and end.
 
     Args:
+        task: Name of the trial's task. The trial's own word for it is not trusted: as module:name
+            it would import a module.
         trial: Where.
         actions: (steps, 23) joint targets [rad].
 
@@ -99,7 +102,7 @@ def replay(trial: Trial, actions: np.ndarray) -> Row:
     try:
         simulation.set_state(trial.goal_state)
         goal_picture = simulation.render()
-        playback = Playback(find_task(trial.task), trial, simulation)
+        playback = Playback(find_task(task), trial, simulation)
         start_picture = simulation.render()
         result = "success" if playback.solves(actions) else "failure"
         title = f"{result}, {100 * playback.outcome.distance:.1f} cm at the end"
@@ -146,7 +149,7 @@ def main(config: ViewConfig) -> None:
         _draw_scenes(config.scenes, config.out)
         return
     suite = Suite.load(config.suite)
-    tasks = TASKS if config.task == "all" else (config.task,)
+    tasks = resolve(config.task)
     # All is looked up before anything is simulated, so that bad input is told at once.
     plays = []
     for task in tasks:
@@ -157,7 +160,7 @@ def main(config: ViewConfig) -> None:
         raise UserError("--trials is empty, expected at least one number")
     rows = []
     for task, index, trial, actions in plays:
-        row = replay(trial, actions)
+        row = replay(task, trial, actions)
         title = f"{task}, trial {index}, {config.agent}: {row.title}"
         rows.append(Row(title, row.pictures))
     try:

@@ -17,9 +17,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+
 from ..envs.errors import UserError
 from ..envs.seeding import seed_for
 from .ledger import Row, play_name, play_stem
+from .tasks import resolve
 
 PR_SET_PDEATHSIG = 1  # From Linux' prctl.h.
 
@@ -31,7 +34,8 @@ class Backend:
     module: str = "dexbench"
     """Imported in every worker: it registers the environments."""
     env_id: str = "dexbench/{}-v1"
-    """Gymnasium id, with the capitalised task in the braces."""
+    """Gymnasium id, with the capitalised task in the braces; a task without one gets dexbench's
+    own environment."""
     suite: str = "dexbench.envs.suite:Suite"
     """``module:Class`` with ``load(name)``."""
 
@@ -41,6 +45,8 @@ class Setup:
     """What a worker needs to know before its first trial."""
 
     agent: str
+    task: str
+    """As `tasks.resolve` takes it: every worker imports the module of a user's task anew."""
     suite: str
     agent_args: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
@@ -106,13 +112,12 @@ def die_with_parent() -> None:
 
 
 def _serve(connection: Connection, setup: Setup) -> None:
-    import gymnasium
-
     from ..agents.registry import make_agent
     from .trial import play
     from .video import write_video
 
     importlib.import_module(setup.backend.module)
+    resolve(setup.task)  # Registers a user's task in this process.
     agent, spec = make_agent(setup.agent, **setup.agent_args)
     _fix_torch_threads(setup.threads)
     metadata = getattr(agent, "metadata", {})
@@ -137,7 +142,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
         if env is None or env_task != job.task:
             if env is not None:
                 env.close()
-            env = gymnasium.make(setup.backend.env_id.format(job.task.capitalize()))
+            env = _make_env(job.task, setup.backend)
             env_task = job.task
         if broken:  # An agent that raised may be in any state; the next trial must not see it.
             agent, _ = make_agent(setup.agent, **setup.agent_args)
@@ -163,6 +168,15 @@ def _serve(connection: Connection, setup: Setup) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(played.traceback)
         connection.send(("finished", (played.row, played.actions)))
+
+
+def _make_env(task: str, backend: Backend) -> gymnasium.Env:
+    env_id = backend.env_id.format(task.capitalize())
+    if env_id in gymnasium.registry:
+        return gymnasium.make(env_id)
+    from ..envs.gym_env import make_env
+
+    return make_env(task)
 
 
 def versions() -> dict[str, str]:

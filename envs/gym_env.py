@@ -291,6 +291,19 @@ class PlaceEnv(DexBenchEnv):
     task_name = "place"
 
 
+def make_env(task: str) -> DexBenchEnv:
+    """The environment of a registered task that has no Gymnasium id.
+
+    Raises:
+        UserError: No task of that name is registered.
+    """
+
+    class TaskEnv(DexBenchEnv):
+        task_name = task
+
+    return TaskEnv()
+
+
 def draw_trial(task: str, key: tuple[int | str, ...], split: Split) -> Trial:
     """Draw a trial; a pure function of its arguments.
 

@@ -36,7 +36,9 @@ class Suite:
             self._trials = {task: hashes[:first] for task, hashes in self._trials.items()}
         except FileNotFoundError:
             names = ", ".join(Suite.names()) or "none"
-            raise UserError(f"no suite {root.name!r}; there are: {names}") from None
+            raise UserError(
+                f"no suite {root.name!r}; there are: {names}; or give the path of a folder, with '/'"
+            ) from None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged ({error}); reinstall dexbench") from error
 

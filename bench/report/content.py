@@ -13,7 +13,8 @@ from ..compare import resolution, show_p
 from ..entries import Entry, check_agree, check_pairable
 from ..ledger import Row
 from ..ranking import compare_pairs, rank_groups, ranks
-from ..summary import TASKS, summarise
+from ..summary import summarise
+from ..tasks import TASKS, in_order
 
 COLOURS = 6
 """Colours for competitors in page.css; further ones are told apart by dashes."""
@@ -71,8 +72,7 @@ class TaskContent:
 
 def tasks_of(entries: Sequence[Entry]) -> list[str]:
     """The tasks that were played: dexbench's in their order, then the user's by name."""
-    played = {entry.task for entry in entries}
-    return [*filter(played.__contains__, TASKS), *sorted(played.difference(TASKS))]
+    return in_order(entry.task for entry in entries)
 
 
 def describe_agents(entries: Sequence[Entry]) -> list[AgentContent]:
@@ -212,7 +212,11 @@ def _facts(row: Row) -> dict[str, str]:
 
 
 def commands(agents: Sequence[AgentContent]) -> list[str]:
-    """Shell lines that play the trials again, into the folder ``runs``, and write the page."""
+    """Shell lines that play the trials again, into the folder ``runs``, and write the page.
+
+    Ledgers do not say where the module and the suite of a user's task are: MODULE and FOLDER
+    stand for them.
+    """
     lines = []
     for agent in agents:
         plays = [_play(entry) for entry in agent.entries.values()]
@@ -222,7 +226,8 @@ def commands(agents: Sequence[AgentContent]) -> list[str]:
             tasks = list(agent.entries)
         for task in tasks:
             play = plays[0] if task == "all" else _play(agent.entries[task])
-            line = f"dexbench run --agent {shlex.quote(agent.name)} --task {task} {play}"
+            asked = task if task in (*TASKS, "all") else f"MODULE:{task}"
+            line = f"dexbench run --agent {shlex.quote(agent.name)} --task {asked} {play}"
             known = agent.name in AGENTS or ":" in agent.name
             lines.append(line if known else f"{line}  # a --name: put its agent")
     return [*lines, "dexbench report runs --out report.html"]
@@ -231,7 +236,8 @@ def commands(agents: Sequence[AgentContent]) -> list[str]:
 def _play(entry: Entry) -> str:
     """The options that all trials of an entry share."""
     first = entry.rows[0]
-    words = ["--trials", str(max(entry.solved) + 1), "--suite", first["suite"]]
+    suite = first["suite"] if entry.task in TASKS else f"FOLDER/{first['suite']}"
+    words = ["--trials", str(max(entry.solved) + 1), "--suite", suite]
     if first["threads"] != 1:
         words += ["--threads", str(first["threads"])]
     if first["agent_args"]:

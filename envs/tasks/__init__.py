@@ -57,8 +57,8 @@ def find_task(name: str) -> Task:
             sys.path.append(os.getcwd())
         try:
             importlib.import_module(module)
-        except (ImportError, ValueError) as error:
-            raise UserError(f"task {name!r}: cannot import {module!r}: {error}") from error
+        except Exception as error:  # whatever the user's module raises
+            raise UserError(f"task {name!r}: cannot import {module!r}: {error!r}") from error
     if name not in TASKS:
         raise UserError(
             f"there is no task {name!r}; choose one of {', '.join(TASKS)}, or name your own as "

@@ -24,8 +24,10 @@ def commands(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/reproduce.md", "docs/data.md", "docs/your_own_agent.md"]
-)
+    "page",
+    ["README.md", "docs/reproduce.md", "docs/data.md", "docs/your_own_agent.md",
+     "docs/your_own_task.md"],
+)  # fmt: skip
 def test_commands_in_the_documents_parse(page: str) -> None:
     assert commands(page)
     for command in commands(page):

@@ -82,6 +82,14 @@ def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
     assert (tmp_path / "sub/again.csv").read_bytes() == data
 
 
+def test_the_users_tasks_come_after_dexbenchs_by_name(tmp_path: Path) -> None:
+    for task in ("lift", "place", "dance", "reach"):
+        write_ledger(tmp_path, "hold", task, 1)
+    lines = derive(tmp_path)
+    assert [line["task"] for line in lines] == ["reach", "place", "dance", "lift"]
+    assert markdown_table(lines).startswith("| agent | reach | place | dance | lift | s/decision")
+
+
 def test_mixed_versions_of_others_than_mujoco_are_shown(tmp_path: Path) -> None:
     write_ledger(tmp_path, "hold", "reach", 0, trials=1)
     path = tmp_path / "v1/hold/reach/trials.jsonl"
@@ -121,11 +129,11 @@ def test_the_markdown_table_has_a_line_for_each_agent(tmp_path: Path, capsys: An
     write_ledger(tmp_path, "expert", "reach", 4, privileged=True)
     main(LeaderboardConfig(tmp_path, markdown=True))
     assert capsys.readouterr().out.splitlines() == [
-        "| agent | reach | grasp | place | s/decision | pre-training |",
-        "|---|---:|---:|---:|---:|---|",
-        "| dexwm | 3/4 = 75% [30, 95] 15.0 cm | 1/4 = 25% [5, 70] 15.0 cm | - | 0.50 | none |",
-        "| hold | 0/4 = 0% [0, 49] 15.0 cm | - | - | 0.20 | none |",
-        "| *expert* | 4/4 = 100% [51, 100] 15.0 cm | - | - | 0.20 | none |",
+        "| agent | reach | grasp | s/decision | pre-training |",
+        "|---|---:|---:|---:|---|",
+        "| dexwm | 3/4 = 75% [30, 95] 15.0 cm | 1/4 = 25% [5, 70] 15.0 cm | 0.50 | none |",
+        "| hold | 0/4 = 0% [0, 49] 15.0 cm | - | 0.20 | none |",
+        "| *expert* | 4/4 = 100% [51, 100] 15.0 cm | - | 0.20 | none |",
     ]
     write_ledger(tmp_path, "hold", "place", 0, suite="v2")
     with pytest.raises(UserError, match="the ledgers hold v1, v2"):

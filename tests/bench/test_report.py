@@ -159,6 +159,8 @@ def test_what_was_run_and_how_to_run_it_again(results: Path) -> None:
         "dexbench run --agent expert --task reach --trials 4 --suite v1",
         "dexbench report runs --out report.html",
     ]
+    write(results, "good", "lift")
+    assert "--task MODULE:lift --trials 4 --suite FOLDER/v1  # a --name" in page(results)
     assert "last trial on 2030-01-04" in html
     assert "0.200" in section(html, "Decision times")
 

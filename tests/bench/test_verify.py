@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +10,12 @@ import numpy as np
 import pytest
 
 from dexbench.bench.ledger import Ledger, Row, actions_hash
+from dexbench.bench.resimulation import Finding, Job, check, compare, simulate
 from dexbench.bench.trial import Played, play
-from dexbench.bench.verify import (
-    Finding,
-    Job,
-    VerifyConfig,
-    check,
-    compare,
-    main,
-    plan,
-    simulate,
-    table,
-    verify,
-)
+from dexbench.bench.verify import VerifyConfig, main, plan, table, verify
 from dexbench.envs.errors import UserError
 from dexbench.envs.suite import Suite
+from dexbench.envs.tasks import TASKS, Outcome
 
 SUITE = Suite.load("v1")
 
@@ -81,7 +73,7 @@ def edit(folder: Path, trial: int, change: Callable[[Row], object]) -> Job:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     change(rows[trial])
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return Job(path, rows[trial])
+    return Job(path, rows[trial], "place", "v1")
 
 
 def save_actions(folder: Path, trial: int, actions: np.ndarray) -> None:
@@ -199,12 +191,10 @@ def test_other_distances_are_equal_if_flags_and_the_row_itself_agree() -> None:
 
 
 def test_a_diverged_simulation_differs(monkeypatch: Any) -> None:
-    from dexbench.envs.tasks import TASKS, Outcome
-
     trial = SUITE.trial("place", 0)
     outcomes = iter([Outcome(False, 0.3)] * 5 + [Outcome(False, float("nan"))])
     monkeypatch.setattr(TASKS["place"], "evaluate", lambda *_: next(outcomes))
-    found = simulate(trial, trial.expert_actions)
+    found = simulate(TASKS["place"], trial, trial.expert_actions)
     assert found["distances"] == [0.3] * 5 and not found["success"]
     assert found["error"].startswith("FloatingPointError")
 
@@ -216,7 +206,8 @@ def test_a_diverged_simulation_differs(monkeypatch: Any) -> None:
         ({"trial_hash": "abc"}, f"has hash abc, in suite v1 it is {SUITE.trial_hash('place', 0)}"),
         ({"suite": "v9"}, "no suite 'v9'"),
         ({"trial": 50}, "suite v1 has no place trial 50"),
-        ({"task": "juggle"}, "suite v1 has no juggle trial 0"),
+        ({"task": "juggle"}, "none of dexbench's tasks; if it is yours, verify it with --task MOD"),
+        ({"suite": "/elsewhere/v9"}, "no suite 'v9'"),
         ({"distances": []}, "is no ledger of this version"),
         ({"distances": ["x"]}, "is no ledger of this version"),
         ({"suite": None}, "is no ledger of this version"),
@@ -245,18 +236,24 @@ def test_bad_input_is_refused(folder: Path, tmp_path: Path) -> None:
         jobs(folder)
 
 
-def test_one_trial_may_be_chosen(folder: Path) -> None:
+def test_one_trial_or_task_may_be_chosen(folder: Path) -> None:
     assert [job.row["trial"] for job in jobs(folder / "trials.jsonl", trial=1)] == [1]
     assert [job.row["trial"] for job in jobs(folder)] == [0, 1]
+    edit(folder, 1, lambda row: row.update(task="juggle"))
+    (job,) = jobs(folder, task="place")
+    assert (job.row["trial"], job.task, job.suite) == (0, "place", "v1")
+    with pytest.raises(UserError, match="no trials of reach in"):
+        jobs(folder, task="reach")
 
 
 def test_the_table_and_the_exit_code(monkeypatch: Any, capsys: Any) -> None:
     row = {"task": "place", "versions": {"mujoco": "2.0"}}
     first, second = Path("a/trials.jsonl"), Path("b/trials.jsonl")
+    job = partial(Job, task="place", suite="v1")
     results = [
-        (Job(first, {**row, "trial": 0}), Finding("exact")),
-        (Job(first, {**row, "trial": 1}), Finding("equal", 0.012)),
-        (Job(second, {**row, "trial": 4, "repeat": 2}), Finding("differs", 0.5, ("success: x",))),
+        (job(first, {**row, "trial": 0}), Finding("exact")),
+        (job(first, {**row, "trial": 1}), Finding("equal", 0.012)),
+        (job(second, {**row, "trial": 4, "repeat": 2}), Finding("differs", 0.5, ("success: x",))),
     ]
     header, *lines = table(results).splitlines()
     assert header.split()[:5] == ["ledger", "rows", "exact", "equal", "differs"]

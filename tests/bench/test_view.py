@@ -43,7 +43,7 @@ def test_actions_come_from_the_suite_or_the_ledger(tmp_path: Path) -> None:
     assert expert is TRIAL.expert_actions
     config = ViewConfig(agent="my:Agent", ledgers=tmp_path)
     assert np.array_equal(actions_of(config, "reach", TRIAL, 3), actions)
-    with pytest.raises(UserError, match="holds no trial 4 of my:Agent"):
+    with pytest.raises(UserError, match="holds no trial 4 of my:Agent.* --task reach --suite v1"):
         actions_of(config, "reach", TRIAL, 4)
 
 
@@ -56,7 +56,9 @@ def test_actions_of_another_trial_are_refused(tmp_path: Path) -> None:
 def test_the_command_writes_a_png(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     suite = SimpleNamespace(trial=lambda task, index: TRIAL)
     monkeypatch.setattr(view, "Suite", SimpleNamespace(load=lambda name: suite))
-    monkeypatch.setattr(view, "replay", lambda trial, actions: Row("success", (colour(7),) * 3))
+    monkeypatch.setattr(
+        view, "replay", lambda task, trial, actions: Row("success", (colour(7),) * 3)
+    )
     out = tmp_path / "docs" / "tasks.png"
     view.main(ViewConfig(trials=(0, 4), out=out))
     assert imageio.imread(out).shape == (LINE + 6 * (LINE + 20 + 2 * MARGIN), 114, 3)

@@ -1,4 +1,5 @@
 import importlib
+import json
 import re
 import shlex
 import sys
@@ -6,14 +7,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fake
 import gymnasium
 import numpy as np
 import pytest
 import tyro
 
+from dexbench.bench import cli
+from dexbench.bench.ledger import Row, read_rows
+from dexbench.bench.runner import RunConfig, run
 from dexbench.bench.suite_build import SuiteBuildConfig, build_suite
+from dexbench.bench.verify import VerifyConfig, plan
 from dexbench.envs import tasks
 from dexbench.envs.errors import UserError
+from dexbench.envs.gym_env import make_env
 from dexbench.envs.suite import Suite
 from dexbench.envs.tasks import TASKS, Goal, Outcome, Rejected, find_task, register_task
 from dexbench.testing import check_task
@@ -40,9 +47,13 @@ def folder(tmp_path: Path, monkeypatch: Any) -> Any:
     gymnasium.registry.pop("mine/Lift-v1", None)
 
 
-def build_words() -> list[str]:
-    (command,) = [text for text in blocks("your_own_task.md", "sh") if "suite build" in text]
-    return shlex.split(command)[3:]
+def commands(part: str) -> list[str]:
+    """The page's blocks of commands that have a part."""
+    return [text for text in blocks("your_own_task.md", "sh") if part in text]
+
+
+def run_fake(task: str, out: Path) -> list[Row]:
+    return run(RunConfig("fake:Wander", task, trials=2, workers=2, out=out), fake.BACKEND)
 
 
 def test_the_pages_criterion(folder: Path) -> None:
@@ -79,9 +90,43 @@ def test_gymnasium_imports_the_task_with_its_environment(folder: Path) -> None:
 
 
 def test_the_pages_build_command_parses(folder: Path) -> None:
-    config = tyro.cli(SuiteBuildConfig, args=build_words())
+    (command,) = commands("suite build")
+    config = tyro.cli(SuiteBuildConfig, args=shlex.split(command)[3:])
     assert find_task(config.tasks[0]).name == "lift"
     assert str(config.out / config.name) == "suites/lift-v0"
+
+
+def test_a_task_without_an_id_gets_an_environment(folder: Path) -> None:
+    lift = find_task("my_task:lift")
+    env = make_env("lift")
+    assert env.task is lift and env.task_name == "lift"
+    with pytest.raises(UserError, match="no task 'lft'"):
+        make_env("lft")
+
+
+def test_workers_import_the_users_module(folder: Path) -> None:
+    with open("my_task.py", "a") as file:  # A worker that has not imported it has no such id.
+        fake_env = "'fake/Lift-v1', entry_point='fake:FakeEnv', kwargs={'task': 'lift'}"
+        file.write(f"gymnasium.register({fake_env})\n")
+    try:
+        rows = run_fake("my_task:lift", folder / "runs")
+    finally:
+        gymnasium.registry.pop("fake/Lift-v1", None)
+    assert [(row["task"], row["trial"]) for row in rows] == [("lift", 0), ("lift", 1)]
+    assert read_rows(folder / "runs/v1/fake.Wander/lift/trials.jsonl")
+    rows = run_fake("all", folder / "runs")
+    assert {row["task"] for row in rows} == {"reach", "grasp", "place"}
+
+
+def test_no_module_is_imported_because_data_name_it(folder: Path) -> None:
+    (folder / "evil.py").write_text("raise SystemExit('imported')")
+    path = folder / "runs/trials.jsonl"
+    path.parent.mkdir()
+    row = dict.fromkeys(("success", "held_at_end", "steps_to_success", "final_distance"), 0)
+    row |= {"min_distance": 0, "actions_hash": "", "error": None, "distances": [0.0]}
+    path.write_text(json.dumps({**row, "trial": 0, "task": "evil:lift", "suite": "evil:v0"}))
+    with pytest.raises(UserError, match="evil:lift, none of dexbench's tasks"):
+        plan(VerifyConfig(folder / "runs"))
 
 
 def test_unknown_tasks_are_the_users_error(folder: Path) -> None:
@@ -111,22 +156,32 @@ def test_a_tasks_name_is_its_own(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_page_as_written(folder: Path, monkeypatch: Any, capsys: Any) -> None:
-    """Builds the suite in workers of its own, plays it, and checks the task."""
-    words = build_words()
-    words[words.index("--trials") + 1] = "1"
-    report = build_suite(tyro.cli(SuiteBuildConfig, args=words))
-    assert report["lift"]["accepted"] == 1
+def test_the_page_as_written(folder: Path, capsys: Any) -> None:
+    """Builds the suite, plays, draws and verifies it, and checks the task."""
+    (build,), (plays,) = commands("suite build"), commands("dexbench run")
+    words = [shlex.split(line)[1:] for line in (build, *plays.splitlines())]
+    words[0][words[0].index("--trials") + 1] = "1"
+    printed = []
+    for line in words:
+        cli.main(line)
+        printed.append(capsys.readouterr().out)
+    names = [line[0] for line in words]
+    assert names == ["suite", "run", "view", "leaderboard", "report", "verify"]
+    built, ran, seen, scored, _, verified = printed
+    assert "1 accepted" in built
     suite = Suite.load("suites/lift-v0")
-    assert suite.tasks == ("lift",)
-    assert suite.trial("lift", 0).task == "lift"
-    play = blocks("your_own_task.md", "python")[1]
-    assert "range(5)" in play
-    exec(play.replace("range(5)", "range(1)"), {})
-    printed = capsys.readouterr().out
-    assert re.search(r"hold .*'successes': 0", printed)
-    assert re.search(r"expert .*'successes': 1", printed)
-    (command,) = [text for text in blocks("your_own_task.md", "sh") if "dexbench.testing" in text]
+    assert suite.tasks == ("lift",) and suite.trial("lift", 0).task == "lift"
+    for table in (ran, scored):
+        assert re.search(r"^expert +lift +1/1 ", table, re.MULTILINE)
+    assert (folder / "runs/lift-v0/expert/lift/trials.jsonl").exists()
+    assert seen.startswith("lift, trial 0, expert: success, ")
+    assert (folder / "lift.png").exists()
+    assert "--task MODULE:lift --trials 1" in (folder / "lift.html").read_text()
+    assert re.search(r"lift +1 +1 +0 +0 ", verified), "exact"
+    with pytest.raises(SystemExit):
+        cli.main(["verify", "runs"])
+    assert "none of dexbench's tasks" in capsys.readouterr().err
+    (command,) = commands("dexbench.testing")
     check_task(shlex.split(command)[-1])
 
 
