@@ -16,7 +16,7 @@ from .worker import seed_global_generators
 
 
 def check_agent(agent: str | type, task: str = "reach", trials: int = 1, **arguments: Any) -> float:
-    """Play an agent on the default suite as `dexbench run` does, and check that its scores can be trusted.
+    """Play an agent as `dexbench run` does, and check that its scores can be trusted.
 
     It plays ``trials + 1`` trials from the last to the first, and a second instance from the first
     to the last: every trial's actions must be the same, whatever was played before. It must

@@ -37,7 +37,7 @@ class Suite:
         except FileNotFoundError:
             names = ", ".join(Suite.names()) or "none"
             raise UserError(
-                f"no suite {root.name!r}; there are: {names}; or give the path of a folder, with '/'"
+                f"no suite {root.name!r}; there are: {names}; or give a folder, with '/'"
             ) from None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged ({error}); reinstall dexbench") from error
