@@ -12,36 +12,51 @@ MARGIN = 0.06
 """Room around the hand's keypoints that is left alone, as a share of the picture's width."""
 
 
+def augment(images: Tensor, keypoints: Tensor, generator: np.random.Generator) -> Tensor:
+    """Windows of pictures in other kitchens and other light; all frames of a window alike.
+
+    Args:
+        images: ``(B, F, H, W, 3)`` in 0..255.
+        keypoints: ``(B, F, 21, 3)`` of the right hand, metres, camera frame.
+        generator: The random stream.
+
+    Returns:
+        ``(B, F, H, W, 3)`` float32.
+    """
+    return jitter(mix_kitchens(images, keypoints, generator), generator)
+
+
 def jitter(images: Tensor, generator: np.random.Generator) -> Tensor:
-    """Random brightness, contrast and colour cast of pictures ``(B, H, W, 3)``, as float32."""
-    count = len(images)
-    gain = torch.from_numpy(generator.normal(1, 0.08, (count, 1, 1, 3)).astype(np.float32))
-    gain = gain * torch.from_numpy(generator.normal(1, 0.1, (count, 1, 1, 1)).astype(np.float32))
-    shift = torch.from_numpy(generator.normal(0, 10, (count, 1, 1, 1)).astype(np.float32))
-    return (images.float() * gain.to(images.device) + shift.to(images.device)).clamp(0, 255)
+    """Random brightness, contrast and colour cast of windows ``(B, F, H, W, 3)``, as float32."""
+    shape = (len(images), 1, 1, 1)
+    gain = generator.normal(1, 0.08, (*shape, 3)) * generator.normal(1, 0.1, (*shape, 1))
+    shift = generator.normal(0, 10, (*shape, 1))
+    scale = torch.from_numpy(gain.astype(np.float32)).to(images.device)
+    offset = torch.from_numpy(shift.astype(np.float32)).to(images.device)
+    return (images.float() * scale + offset).clamp(0, 255)
 
 
 def mix_kitchens(images: Tensor, keypoints: Tensor, generator: np.random.Generator) -> Tensor:
-    """Gives some pictures the walls or the left side of the next picture in the batch.
+    """Gives some windows the walls or the left side of the next window in the batch.
 
-    Replaced is what lies above both pictures' hands, or left of both; the arm comes from the right,
-    so no second hand appears.
+    Replaced is what lies above the hand in all frames of both windows, or left of it; the arm comes
+    from the right, so no second hand appears.
 
     Args:
-        images: ``(B, H, W, 3)``, of any type.
-        keypoints: ``(B, 21, 3)`` of the right hand, metres, camera frame.
+        images: ``(B, F, H, W, 3)``, of any type.
+        keypoints: ``(B, F, 21, 3)`` of the right hand, metres, camera frame.
         generator: The random stream.
 
     Returns:
         Pictures of the same shape and type.
     """
-    count, height, width = images.shape[:3]
+    count, _, height, width = images.shape[:4]
     points = camera.project(keypoints).to(images.device)
-    edge = points.amin(1) / points.new_tensor([camera.WIDTH, camera.HEIGHT]) - MARGIN
+    edge = points.amin((1, 2)) / points.new_tensor([camera.WIDTH, camera.HEIGHT]) - MARGIN
     edge = torch.minimum(edge, edge.roll(-1, 0))
     above = torch.from_numpy(generator.random((count, 1)) < ABOVE).to(images.device)
     left = torch.from_numpy(generator.random((count, 1)) < LEFT).to(images.device)
     rows = above & (torch.arange(height, device=images.device) < edge[:, 1:] * height)
     columns = left & (torch.arange(width, device=images.device) < edge[:, :1] * width)
-    replaced = rows[:, :, None] | columns[:, None, :]
-    return torch.where(replaced[..., None], images.roll(-1, 0), images)
+    replaced = rows[:, None, :, None, None] | columns[:, None, None, :, None]
+    return torch.where(replaced, images.roll(-1, 0), images)

@@ -1,7 +1,7 @@
 """Trains a compact DexWM from an episode store, in three stages (`dexbench train dexwm`).
 
 1. The encoder and the keypoint head: pixel reconstruction and keypoints.
-2. The predictor on cached latents, teacher-forced, with the hand-consistency loss.
+2. The predictor on the frozen encoder's latents, teacher-forced, with the hand-consistency loss.
 3. The predictor rolled out over as many steps as a plan has waypoints.
 
 A run is resumed by giving the same command again. Budgeted by minutes it always ends on time;
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from ...envs.errors import UserError
 from ...envs.seeding import rng, seed_for
 from ..training import RunFolder
-from .augment import jitter, mix_kitchens
+from .augment import augment
 from .checkpoint import save_model
 from .config import ModelConfig
 from .data import load_episodes
@@ -49,7 +49,7 @@ class TrainConfig:
     out: Path = Path("dexwm.safetensors")
     """Where the weights go (float16)."""
     work: Path | None = None
-    """Folder for decoded frames, latents, checkpoint and metrics.jsonl; OUT.work if left out."""
+    """Folder for decoded frames, checkpoint and metrics.jsonl; OUT.work if left out."""
     minutes: float = 45.0
     """Time budget of all stages, decoding of the videos aside."""
     steps: tuple[int, int, int] | None = None
@@ -117,7 +117,6 @@ class Trainer:
         modules = {"model": self.model, "decoder": self.decoder}
         self.folder = RunFolder(self.work, modules, identity, "data, seed, model or batches")
         self.state: dict[str, Any] = {"stage": 0, "step": 0, "seconds": [0.0, 0.0, 0.0]}
-        self.latents: np.ndarray | None = None
         self.optimizer: MasterAdamW | None = None
 
     # --- one batch of each stage -----------------------------------------------------------
@@ -128,19 +127,24 @@ class Trainer:
         draw = rng("dexwm", "batch", config.seed, stage, step)
         if stage == 0:
             index = np.sort(draw.choice(self.frame_pool, config.images))
-            images = torch.from_numpy(episodes.frames[index]).to(self.device)
-            points = torch.from_numpy(episodes.keypoints[index]).to(self.device)
-            weight = config.keypoint_weight
-            images = jitter(mix_kitchens(images, points, draw), draw)
-            return autoencoder_loss(self.model, self.decoder, images, points, weight)
+            images, points = self.pictures(index[:, None], draw)
+            return autoencoder_loss(
+                self.model, self.decoder, images[:, 0], points[:, 0], config.keypoint_weight
+            )
         steps = int(draw.choice([1, 2, 3], p=STEP_ODDS))
         index = episodes.windows(draw, max(config.clips * 3 // steps, 1), steps)
-        assert self.latents is not None
-        states = torch.from_numpy(self.latents[index]).to(self.device, self.dtype)
-        points = torch.from_numpy(episodes.keypoints[index]).to(self.device)
         # Most roll-outs start from one true frame, some from as many as a later plan has seen.
         history = None if stage == 1 else int(draw.integers(1, steps + 1) ** draw.integers(0, 2))
+        images, points = self.pictures(index, draw)
+        with torch.no_grad():
+            states = self.model.encoder(images.flatten(0, 1)).unflatten(0, index.shape)
         return prediction_loss(self.model, states, points, config.hand_weight, history)
+
+    def pictures(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Augmented pictures and keypoints of frames ``(B, F)``; see ``augment``."""
+        images = torch.from_numpy(self.episodes.frames[index]).to(self.device)
+        points = torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
+        return augment(images, points, draw), points
 
     # --- stages ----------------------------------------------------------------------------
 
@@ -172,11 +176,9 @@ class Trainer:
         return {"predictor": self.model.predictor, "head": self.model.head}
 
     def begin_stage(self, stage: int) -> MasterAdamW:
-        """Sets gradients and optimiser up for a stage, and the latents it needs."""
+        """Sets gradients and optimiser up for a stage."""
         trainable([self.model, self.decoder], False)
         trainable(self.modules(stage).values(), True)
-        if stage > 0 and self.latents is None:
-            self.latents = self.encode_all()
         return MasterAdamW(self.modules(stage), self.config.rates[stage])
 
     def run_stage(self, stage: int) -> None:
@@ -222,20 +224,6 @@ class Trainer:
             return self.state["step"] / max(config.steps[stage], 1)
         share = config.shares[stage] / sum(config.shares)
         return self.state["seconds"][stage] / (60 * config.minutes * share)
-
-    @torch.no_grad()
-    def encode_all(self) -> np.ndarray:
-        """Latents of all frames, ``(N, P, C)`` float16, in a memory map."""
-        frames, model = self.episodes.frames, self.config.model
-        shape = (len(frames), model.tokens, model.latent_dim)
-        path = self.work / "latents.f16"
-        out = np.memmap(path, np.float16, "w+", shape=shape)
-        size = 128
-        for start in tqdm(range(0, len(frames), size), "encoding", disable=self.silent):
-            images = torch.from_numpy(np.array(frames[start : start + size])).to(self.device)
-            out[start : start + size] = self.model.encoder(images).to(torch.float16).cpu().numpy()
-        out.flush()
-        return np.memmap(path, np.float16, "r", shape=shape)
 
     # --- metrics and checkpoints -----------------------------------------------------------
 

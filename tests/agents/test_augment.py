@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from dexbench.agents.dexwm.augment import MARGIN, jitter, mix_kitchens
+from dexbench.agents.dexwm.augment import MARGIN, augment, jitter, mix_kitchens
 from dexbench.envs.embodiment import camera
 from dexbench.envs.seeding import rng
 
@@ -18,7 +18,7 @@ def batch(count=64):
         -15, 15, (count, 21, 2)
     )
     points = camera.unproject(torch.from_numpy(pixels).float(), torch.full((count, 21), 0.8))
-    return images, points, torch.from_numpy(pixels)
+    return images[:, None], points[:, None], torch.from_numpy(pixels)
 
 
 def test_the_hand_and_what_is_right_below_it_stay():
@@ -28,11 +28,11 @@ def test_the_hand_and_what_is_right_below_it_stay():
     assert mixed.dtype == images.dtype
     for index in range(len(images)):
         u, v = (pixels[index].amin(0) * SIZE[1] / camera.WIDTH).long().tolist()
-        assert (mixed[index, v:, u:] == images[index, v:, u:]).all()
+        assert (mixed[index, :, v:, u:] == images[index, :, v:, u:]).all()
     margin = int(MARGIN * SIZE[0]) - 1
     assert margin > 3
     assert all(
-        (mixed[i, v - margin :, u - margin :] == i).all()
+        (mixed[i, :, v - margin :, u - margin :] == i).all()
         for i, (u, v) in enumerate((pixels.amin(1) * SIZE[1] / camera.WIDTH).long().tolist())
     )
 
@@ -40,10 +40,10 @@ def test_the_hand_and_what_is_right_below_it_stay():
 def test_other_parts_come_from_the_next_picture_where_it_has_no_hand():
     images, points, pixels = batch()
     mixed = mix_kitchens(images, points, rng("mix"))
-    changed = mixed[..., 0] != images[..., 0]
+    changed = (mixed[..., 0] != images[..., 0])[:, 0]
     share = changed.flatten(1).any(1).float().mean()
     assert 0.5 < share < 0.8, "65% of them"
-    assert (mixed[changed] == images.roll(-1, 0)[changed]).all()
+    assert (mixed[:, 0][changed] == images.roll(-1, 0)[:, 0][changed]).all()
     for index in range(len(images)):
         u, v = (pixels[(index + 1) % len(images)].amin(0) * SIZE[1] / camera.WIDTH).long().tolist()
         assert not changed[index, v:, u:].any(), "no second hand"
@@ -66,4 +66,18 @@ def test_jitter_changes_colours_within_range():
     changed = jitter(images * 4, rng("jitter"))
     assert changed.dtype == torch.float32
     assert changed.min() >= 0 and changed.max() <= 255
-    assert len(np.unique((changed - images.float() * 4)[:, 0, 0].numpy().round(3))) > 20
+    assert len(np.unique((changed - images.float() * 4)[:, 0, 0, 0].numpy().round(3))) > 20
+
+
+def test_all_frames_of_a_window_change_alike():
+    images, points, _ = batch()
+    frames = images.unflatten(0, (-1, 4)).squeeze(2)
+    hands = points.unflatten(0, (-1, 4)).squeeze(2)
+    same = frames[:, :1].expand_as(frames)
+    changed = augment(same, hands, rng("window"))
+    assert changed.dtype == torch.float32
+    assert (changed == changed[:, :1]).all()
+    assert (changed[:, 0] != same[:, 0]).any()
+    moving = mix_kitchens(frames, hands, rng("window"))
+    kept = moving == frames
+    assert (kept == kept[:, :1]).all(), "one region for the whole window"
