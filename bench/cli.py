@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "dexbench.data_collection.preview:main",
         "draw clips of a set as a video or a sheet",
     ),
+    "data report": (
+        "dexbench.data_collection.coverage.page:main",
+        "write what episode sets cover as one HTML page",
+    ),
     "data merge": ("dexbench.data_collection.merge:main", "make one set of several"),
     "data rerender": (
         "dexbench.data_collection.rerender:main",

@@ -20,6 +20,8 @@ ARM_NOISE, HAND_NOISE = 0.15, 0.25
 """Standard deviation in rad of the noise on replayed arm and hand targets."""
 NOISE_SECONDS = 1.5
 """Correlation time of that noise, in s."""
+NOISE_DRAWS = 20
+"""Draws of the noise before a clip is given up for starting inside the counter."""
 REPLAY_STEPS = 64
 """Control steps of a replayed clip; a shorter Lift motion is held, the noise goes on."""
 HAND_STEPS = 36
@@ -84,13 +86,27 @@ def replay(
     rng: np.random.Generator,
     meta: dict[str, Any],
 ) -> Episode:
-    """Replay targets (n, 23) with noise that starts at a random offset and drifts."""
+    """Replay targets (n, 23) with noise that starts at a random offset and drifts.
+
+    Raises:
+        Rejected: The noise would start the hand inside the counter or an object.
+    """
     scale = np.concatenate([np.full(7, ARM_NOISE), np.full(16, HAND_NOISE)])
     spare = max(0, REPLAY_STEPS - len(targets))
     targets = np.concatenate([targets, np.tile(targets[-1:], (spare, 1))])[:REPLAY_STEPS]
-    noisy = targets + ornstein_uhlenbeck(rng, len(targets), scale, NOISE_SECONDS)
-    simulation.set_joints(np.clip(noisy[0], LOWER, UPPER))
-    return _play(simulation, scene, noisy, meta)
+    for _ in range(NOISE_DRAWS):
+        noisy = targets + ornstein_uhlenbeck(rng, len(targets), scale, NOISE_SECONDS)
+        simulation.set_joints(np.clip(noisy[0], LOWER, UPPER))
+        if not _stuck(simulation):
+            return _play(simulation, scene, noisy, meta)
+    raise Rejected("the noise starts the hand inside something")
+
+
+def _stuck(simulation: Simulation) -> bool:
+    """Whether the hand, put where it is, is more than 5 mm inside something else."""
+    contact = simulation.data.contact
+    of_hand = simulation.hand_geoms[contact.geom].sum(axis=1) == 1
+    return bool((of_hand & (contact.dist < -0.005)).any())
 
 
 def open_close(

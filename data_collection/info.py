@@ -29,7 +29,11 @@ def main(config: InfoConfig) -> None:
     """
     if not config.sets:
         raise UserError("name at least one episode set")
-    print(table({root.name: facts(EpisodeStore(root)) for root in config.sets}))
+    names = [root.resolve().name for root in config.sets]
+    if len(set(names)) < len(names):
+        names = [str(root) for root in config.sets]
+    columns = zip(names, config.sets, strict=True)
+    print(table({name: facts(EpisodeStore(root)) for name, root in columns}))
 
 
 def facts(store: EpisodeStore) -> dict[str, str]:

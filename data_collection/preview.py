@@ -54,7 +54,7 @@ def main(config: PreviewConfig) -> None:
     wanted = config.rows * (config.columns if video else 1)
     spread = np.unique(np.linspace(0, len(rows) - 1, wanted).round().astype(int))
     chosen = [rows[i] for i in spread]
-    clips = [_frames(store, row) for row in chosen]
+    clips = [frames(store, row) for row in chosen]
     captions = [caption(row) for row in chosen]
     try:
         if video:
@@ -109,16 +109,16 @@ def _page(pictures: Sequence[np.ndarray], texts: Sequence[str], columns: int) ->
     return np.asarray(page)
 
 
-def _frames(store: EpisodeStore, row: dict[str, Any]) -> np.ndarray:
+def frames(store: EpisodeStore, row: dict[str, Any]) -> np.ndarray:
     """A clip's frames (T, *TILE, 3) uint8."""
     path = store.file(row, "mp4")
     try:
-        frames = read_video(path)
+        pictures = read_video(path)
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path} is missing or damaged ({error}); "
             f"`dexbench data verify {store.root}` says how to mend the set"
         ) from error
     size = TILE[::-1]
-    small = [Image.fromarray(frame).resize(size, Image.Resampling.BOX) for frame in frames]
+    small = [Image.fromarray(frame).resize(size, Image.Resampling.BOX) for frame in pictures]
     return np.stack([np.asarray(image) for image in small])

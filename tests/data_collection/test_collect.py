@@ -18,13 +18,15 @@ from dexbench.data_collection.collect import CollectConfig
 from dexbench.data_collection.noise import ornstein_uhlenbeck
 from dexbench.data_collection.recorder import LIFT
 from dexbench.data_collection.store import EpisodeStore
-from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST, OPEN_HAND, READY_ARM
 from dexbench.envs.errors import UserError
 from dexbench.envs.objects import INSTANCES
 from dexbench.envs.recipe import LAYOUTS, STYLES, draw_recipe
+from dexbench.envs.scene import build_scene
 from dexbench.envs.seeding import rng
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import SUITES, Suite
+from dexbench.envs.tasks.base import Rejected
 from dexbench.envs.video import read_video
 
 CLIPS = 6
@@ -308,3 +310,27 @@ def test_real_runs_agree_over_workers_and_kills(tmp_path):
         for path in (f"episodes/{row['id']:06d}.h5", f"videos/{row['id']:06d}.mp4"):
             one, two = (tmp_path / name / path for name in ("one", "two"))
             assert one.read_bytes() == two.read_bytes()
+
+
+def test_noise_that_starts_inside_the_counter_is_drawn_again(monkeypatch):
+    scene = build_scene(draw_recipe(rng("test", "stuck"), "train"))
+    simulation = Simulation(scene.xml, scene.objects)
+    ready = np.concatenate([READY_ARM, OPEN_HAND])
+    simulation.set_joints(ready)
+    assert not clips._stuck(simulation)
+    low = ready.copy()
+    low[[1, 3]] += [1.2, -0.6]  # the arm leans forward, into the counter
+    simulation.set_joints(np.clip(low, LOWEST, HIGHEST))
+    assert clips._stuck(simulation)
+    drawn = iter([low - ready, low - ready, np.zeros(23)])
+    monkeypatch.setattr(
+        clips, "ornstein_uhlenbeck", lambda r, n, *_: np.tile(next(drawn), (n, 1))
+    )
+    monkeypatch.setattr(clips, "_play", lambda simulation, scene, rows, meta: rows)
+    rows = clips.replay(simulation, scene, np.tile(ready, (5, 1)), rng("noise"), {})
+    assert np.allclose(rows[0], ready)
+    monkeypatch.setattr(
+        clips, "ornstein_uhlenbeck", lambda r, n, *_: np.tile(low - ready, (n, 1))
+    )
+    with pytest.raises(Rejected, match="starts the hand inside something"):
+        clips.replay(simulation, scene, np.tile(ready, (5, 1)), rng("noise"), {})

@@ -14,7 +14,7 @@ from test_store import episode
 from dexbench.data_collection.coverage import measures, page, plots
 from dexbench.data_collection.coverage.page import CoverageConfig, main
 from dexbench.data_collection.store import EpisodeStore
-from dexbench.envs.embodiment.camera import base_to_camera
+from dexbench.envs.embodiment.camera import HEAD_POS, base_to_camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import OPEN_HAND, READY_ARM
 from dexbench.envs.errors import UserError
@@ -78,8 +78,9 @@ def test_a_stored_clip_is_measured_in_the_base_frame(tmp_path):
     joints = np.stack([np.concatenate([READY_ARM, OPEN_HAND])] * 3)
     joints[1, 7:] += 0.3
     hand = HandKinematics(dtype=torch.float64).keypoints(torch.tensor(joints)).numpy()
-    wrist = hand[:, :1].copy()
-    hand[2] = wrist[2] = [0.6, 0.0, 3.0]  # above the picture
+    wrist = hand[:, :1]
+    # Behind the lens, on the ray that would show it where the thumb's tip was.
+    hand[2, 4] = 2 * np.array(HEAD_POS) - hand[0, 4]
     far, beside = wrist + [0, 0, 9], wrist + [[[0.19, 0, 0]], [[0.21, 0, 0]], [[0.1, 0, 0]]]
     written = dataclasses.replace(
         episode(frames=3),

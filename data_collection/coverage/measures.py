@@ -1,0 +1,216 @@
+"""What a set covers, measured from its stored joints, keypoints, objects and contacts.
+
+Positions are in the robot's base frame: x forward, y left, z up, in m.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from ...envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, project
+from ...envs.embodiment.kinematics import TIPS
+from ...envs.errors import UserError
+from ...envs.layouts import COUNTER_HEIGHT
+from ...envs.recipe import BASE_HEIGHT, COUNTER_FRONT
+from ...envs.simulation import CONTROL_HZ
+from ...envs.tasks.grasp import Grasp
+from ...envs.trial import HELD_STEPS
+from ..info import facts
+from ..store import EpisodeStore
+
+POINTS = TIPS[:5]
+"""Keypoints that are followed: the wrist, then the four fingertips."""
+COUNTER_TOP = COUNTER_HEIGHT - BASE_HEIGHT
+"""Height of the counter's top above the base frame, in m."""
+CELL = 0.05
+"""Edge in m of the cells that visited places are counted in."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What is measured of a clip of T frames."""
+
+    kind: str
+    scene: int
+    layout: str | None
+    style: str | None
+    categories: tuple[str, ...]
+    """Of the objects in the scene."""
+    joints: np.ndarray
+    """Achieved joint angles (T, 23) in rad."""
+    error: np.ndarray
+    """Commanded minus achieved (T - 1, 23) in rad, at the end of each control step."""
+    points: np.ndarray
+    """Wrist and fingertips (T, 5, 3) in m."""
+    in_view: np.ndarray
+    """Whether all five are within the head camera's picture, (T,) bool."""
+    contact: np.ndarray
+    """Whether the hand touches any object, (T,) bool."""
+    near: np.ndarray
+    """Whether the wrist is within the grasp task's threshold of any object, (T,) bool."""
+    lifted: bool
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """A set and what was measured of its clips."""
+
+    name: str
+    facts: dict[str, str]
+    """As `dexbench data info` prints them."""
+    total: int
+    """Clips in the set."""
+    clips: Sequence[Clip]
+    """Those that were measured."""
+
+    def stack(self, get: Callable[[Clip], np.ndarray]) -> np.ndarray:
+        """An array of every clip, one after the other."""
+        return np.concatenate([get(clip) for clip in self.clips])
+
+    def scenes(self, get: Callable[[Clip], Sequence[str | None]]) -> dict[str, int]:
+        """In how many of the measured clips' scenes each of the named things is."""
+        firsts = {clip.scene: clip for clip in reversed(self.clips)}
+        return Counter(name for clip in firsts.values() for name in set(get(clip)) if name)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Contacts in the clips of one kind; shares of clips, but for `contact`."""
+
+    kind: str
+    clips: int
+    contact: float
+    """Share of frames in which the hand touches an object."""
+    touched: float
+    """Shares of clips in which it does so at least once,"""
+    loose: float
+    """with the wrist within 20 cm of an object meanwhile,"""
+    held: float
+    """for 1 s on end, which is the paper's grasp,"""
+    lifted: float
+    """and in which an object rises by 5 cm while the hand touches one."""
+
+
+def measure(store: EpisodeStore, name: str, most: int) -> Coverage:
+    """Measure clips of a set.
+
+    Args:
+        store: The set.
+        name: What to call it.
+        most: Clips to read at most, spread evenly over the set.
+
+    Raises:
+        UserError: The set is empty or damaged.
+    """
+    rows = list(store.rows())
+    if not rows:
+        raise UserError(f"{store.root} holds no episode yet; `dexbench collect` records some")
+    chosen = tqdm(spread(rows, most), desc=name, unit="clip", disable=None)
+    return Coverage(name, facts(store), len(rows), [_clip(store, row) for row in chosen])
+
+
+def spread(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """At most so many manifest rows, spread evenly over the set and over its kinds of clips."""
+    by_kind = sorted(rows, key=lambda row: row["kind"])
+    picked = np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))
+    return [by_kind[i] for i in picked]
+
+
+def rates(coverage: Coverage) -> list[Rates]:
+    """Contacts by kind of clip, in the order of the kinds' names."""
+    found = []
+    for kind in sorted({clip.kind for clip in coverage.clips}):
+        clips = [clip for clip in coverage.clips if clip.kind == kind]
+        grasps = [clip.contact & clip.near for clip in clips]
+        found.append(
+            Rates(
+                kind,
+                len(clips),
+                float(np.concatenate([clip.contact for clip in clips]).mean()),
+                float(np.mean([clip.contact.any() for clip in clips])),
+                float(np.mean([grasp.any() for grasp in grasps])),
+                float(np.mean([longest(grasp) >= HELD_STEPS for grasp in grasps])),
+                float(np.mean([clip.lifted for clip in clips])),
+            )
+        )
+    return found
+
+
+def longest(mask: np.ndarray) -> int:
+    """Length of the longest run of True in a mask (T,)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def speeds(coverage: Coverage) -> dict[str, np.ndarray]:
+    """Speeds between neighbouring frames, one a frame, by what they are of, with the unit."""
+    wrist = coverage.stack(lambda clip: np.linalg.norm(np.diff(clip.points[:, 0], axis=0), axis=1))
+    turn = coverage.stack(lambda clip: np.abs(np.diff(clip.joints, axis=0)))
+    return {
+        "wrist [m/s]": wrist * CONTROL_HZ,
+        "fastest arm joint [rad/s]": turn[:, :7].max(axis=1) * CONTROL_HZ,
+        "fastest finger joint [rad/s]": turn[:, 7:].max(axis=1) * CONTROL_HZ,
+    }
+
+
+def summary(coverage: Coverage) -> dict[str, str]:
+    """Measured figures, as text by their names."""
+    points = coverage.stack(lambda clip: clip.points)
+    sunk = (points[..., 0] > COUNTER_FRONT) & (points[..., 2] < COUNTER_TOP)
+    return {
+        "frames in contact": _percent(coverage.stack(lambda clip: clip.contact).mean()),
+        "frames with wrist and fingertips in view": _percent(
+            coverage.stack(lambda clip: clip.in_view).mean()
+        ),
+        "frames with wrist or a fingertip inside the counter": _percent(sunk.any(axis=1).mean()),
+        "5 cm cells visited by the wrist": f"{_cells(points[:, 0])}",
+        "5 cm cells visited by fingertips": f"{_cells(points[:, 1:].reshape(-1, 3))}",
+    } | {f"median speed, {name}": f"{np.median(v):.2f}" for name, v in speeds(coverage).items()}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"
+
+
+def _cells(points: np.ndarray) -> int:
+    return len(np.unique(np.floor(points / CELL).astype(int), axis=0))
+
+
+def _clip(store: EpisodeStore, row: dict[str, Any]) -> Clip:
+    path = store.file(row, "h5")
+    try:
+        with h5py.File(path) as file:
+            meta = json.loads(file.attrs["meta"])
+            joints, action = file["agent_pos"][()], file["action"][()]
+            keypoints, objects = file["keypoints"][()][:, POINTS], file["object_pos"][()]
+            contact = file["contact"][()]
+    except (OSError, KeyError) as error:
+        raise UserError(
+            f"{path} is missing or damaged ({error}); "
+            f"`dexbench data verify {store.root}` says how to mend the set"
+        ) from error
+    points, pixels = camera_to_base(keypoints), project(keypoints)
+    inside = (keypoints[..., 2] > 0) & (pixels >= 0).all(-1) & (pixels < (WIDTH, HEIGHT)).all(-1)
+    gaps = np.linalg.norm(objects - points[:, :1], axis=-1)
+    recipe = meta.get("recipe", {})
+    return Clip(
+        kind=row["kind"],
+        scene=row["scene"],
+        layout=recipe.get("layout"),
+        style=recipe.get("style"),
+        categories=tuple(name.rpartition("_")[0] for name in meta["instances"]),
+        joints=joints,
+        # Row t is commanded from frame t on; what it achieved shows in frame t + 1.
+        error=action[:-1] - joints[1:],
+        points=points,
+        in_view=inside.all(axis=1),
+        contact=contact,
+        near=gaps.min(axis=1, initial=np.inf) < Grasp.threshold,
+        lifted=row["lifted"],
+    )

@@ -1,0 +1,159 @@
+"""``dexbench data report``: writes one HTML file that needs nothing beside it, and no network."""
+
+import base64
+import io
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from PIL import Image
+
+from ...envs.errors import UserError
+from ...envs.video import write_video
+from ..preview import caption, frames, mosaic, sheet
+from ..store import EpisodeStore
+
+HERE = Path(__file__).parent
+VIDEO, SHEET = (4, 3), (6, 6)
+"""Columns and rows: clips of a set's video; frames and clips of its contact sheet."""
+MOST_SETS = 6
+"""Sets on a page: as many as there are colours that can be told apart."""
+
+
+@dataclass(frozen=True)
+class CoverageConfig:
+    """Write what episode sets cover, side by side, as one HTML page to look at."""
+
+    sets: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of sets, six at most."""
+    out: Path = Path("coverage.html")
+    """The page: FILE.html; it is replaced."""
+    clips: int = 2000
+    """Clips of a set that are measured at most, spread evenly over it."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Clips of a set to look at, as data URIs."""
+
+    video: str
+    sheet: str
+
+
+def main(config: CoverageConfig) -> None:
+    """Write the page and say where.
+
+    Raises:
+        UserError: A folder holds no episode set, an empty or a damaged one, or is named twice; or
+            the page cannot be written.
+    """
+    if config.out.suffix != ".html":
+        raise UserError(f"--out {config.out} must end in .html")
+    if config.clips < 1:
+        raise UserError("--clips must be at least 1")
+    if not 1 <= len(config.sets) <= MOST_SETS:
+        raise UserError(f"name one to {MOST_SETS} episode sets, not {len(config.sets)}")
+    page = render([EpisodeStore(root) for root in config.sets], config.clips)
+    partial = config.out.with_name(f"{config.out.name}.tmp")
+    try:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(config.out)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
+    print(f"wrote {config.out}: {len(page.encode()) / 1e6:.1f} MB")
+
+
+def render(stores: Sequence[EpisodeStore], clips: int) -> str:
+    """The page.
+
+    Args:
+        stores: The sets, in the order of their colours.
+        clips: Clips of a set to measure at most.
+
+    Returns:
+        HTML; the same sets give the same text.
+
+    Raises:
+        UserError: A set is empty, damaged or there twice.
+    """
+    import jinja2
+
+    from . import measures, plots
+
+    names = label([store.root for store in stores])
+    sets = [measures.measure(*pair, clips) for pair in zip(stores, names, strict=True)]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    html = environment.get_template("page.html").render(
+        sets=sets,
+        table=columns([_listed(one.facts) | measures.summary(one) for one in sets]),
+        rates=[measures.rates(one) for one in sets],
+        looks=[look(store) for store in stores],
+        workspaces=plots.workspaces(sets),
+        joints=plots.joints(sets),
+        errors=plots.errors(sets),
+        speeds=plots.speed_histograms(sets),
+        kitchens=plots.kitchens(sets),
+        colours=plots.COLOURS,
+    )
+    return html.strip() + "\n"
+
+
+def label(roots: Sequence[Path]) -> list[str]:
+    """The folders' names, or their paths where two have the same name.
+
+    Raises:
+        UserError: A folder is named twice.
+    """
+    full = [root.resolve() for root in roots]
+    for root in full:
+        if full.count(root) > 1:
+            raise UserError(f"{root} is named twice; name every set once")
+    names = [root.name for root in full]
+    return names if len(set(names)) == len(names) else [str(root) for root in roots]
+
+
+def columns(facts: Sequence[dict[str, str]]) -> dict[str, list[str]]:
+    """What each set has of every fact, a dash if nothing, in the order of the facts."""
+    names = dict.fromkeys(name for one in facts for name in one)
+    return {name: [one.get(name, "–") for one in facts] for name in names}
+
+
+def look(store: EpisodeStore) -> Look:
+    """A video mosaic and a contact sheet of clips spread evenly over a set.
+
+    Raises:
+        UserError: A video is missing or damaged.
+    """
+    from .measures import spread
+
+    rows = list(store.rows())
+    shown, laid = spread(rows, VIDEO[0] * VIDEO[1]), spread(rows, SHEET[1])
+    with tempfile.TemporaryDirectory(prefix="dexbench-") as folder:
+        path = Path(folder) / "mosaic.mp4"
+        clips = [frames(store, row) for row in shown]
+        write_video(path, mosaic(clips, [caption(row) for row in shown], VIDEO[0]), crf=26)
+        video = path.read_bytes()
+    clips, file = [frames(store, row) for row in laid], io.BytesIO()
+    picture = Image.fromarray(sheet(clips, [caption(row) for row in laid], SHEET[0]))
+    picture.save(file, "JPEG", quality=85)
+    return Look(_uri("video/mp4", video), _uri("image/jpeg", file.getvalue()))
+
+
+def _listed(facts: dict[str, str]) -> dict[str, str]:
+    """Facts without those that the page draws."""
+    return {k: v for k, v in facts.items() if not k.startswith(("clips ", "scenes with "))}
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
