@@ -6,16 +6,16 @@ writes ledgers; a video or traceback is in the run's folder on the machine that 
 """
 
 import os
-import socket
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from math import ceil
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 from ..envs.errors import UserError
+from ..envs.ray_cluster import connected, import_ray
 from .ledger import Row
 from .pool import ATTEMPTS, LOADING_TIMEOUT, Pool, Result
 from .worker import Job, Setup
@@ -64,11 +64,11 @@ class RayPool:
         Raises:
             UserError: Ray is not installed.
         """
-        self._ray = _import_ray()
+        self._ray = import_ray()
         self._setup = setup
         self._limit = workers
         self._timeout = decision_timeout
-        self._address = address or os.environ.get("RAY_ADDRESS") or "local"
+        self._address = address
         self._actors: list[Any] = []
 
     def describe_agent(self) -> Row:
@@ -146,25 +146,8 @@ class RayPool:
             raise
 
     def __enter__(self) -> Self:
-        local = {}
-        if self._address == "local":
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            # As many workers as without Ray, and little memory: results are a few kilobytes.
-            local = {
-                "num_cpus": self._limit * self._setup.threads,
-                "object_store_memory": 10**8,
-                "include_dashboard": False,
-            }
-        host, colon, port = self._address.removeprefix("ray://").rpartition(":")
-        try:
-            if colon:  # Ray itself tries for many minutes to reach a wrong address.
-                socket.create_connection((host, int(port)), timeout=30).close()
-            self._ray.init(self._address, logging_level="ERROR", **local)
-        except Exception as error:  # Ray raises many kinds, the plain one among them.
-            raise UserError(
-                f"no Ray cluster at {self._address!r} ({error}); start one with `ray start --head` "
-                "or leave out --ray-address"
-            ) from error
+        self._cluster = connected(self._address, self._limit * self._setup.threads)
+        self._cluster.__enter__()
         return self
 
     def __exit__(
@@ -175,14 +158,4 @@ class RayPool:
     ) -> None:
         for actor in list(self._actors):
             self._end(actor)
-        self._ray.shutdown()
-
-
-def _import_ray() -> ModuleType:
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError(
-            "--executor ray needs Ray, which is not installed: pip install 'dexbench[ray]'"
-        ) from error
-    return ray
+        self._cluster.__exit__(kind, error, traceback)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..envs.errors import UserError
 from ..envs.simulation import CONTROL_HZ
+from .ray_executor import THREADS, RayExecutor
 from .store import EpisodeStore
 from .verify import damaged
 
@@ -37,6 +38,11 @@ class CollectConfig:
     """Processes; 0 means one a core. The data do not depend on it."""
     seed: int = 0
     """Names the random streams; another seed gives another set."""
+    executor: Literal["local", "ray"] = "local"
+    """Where the workers are: on this machine, or on those of a Ray cluster. dexbench must be on all
+    of them, and --out an absolute path to a folder that they share."""
+    ray_address: str | None = None
+    """Address of the Ray cluster; by default that in $RAY_ADDRESS, or one made of this machine."""
 
 
 def main(config: CollectConfig) -> None:
@@ -53,6 +59,10 @@ def main(config: CollectConfig) -> None:
     goal = int((config.hours or 0) * 3600 * CONTROL_HZ) if unit == "frame" else config.episodes
     if not goal or goal < 0:
         raise UserError("--episodes or --hours must be positive")
+    if config.ray_address is not None and config.executor != "ray":
+        raise UserError("--ray-address is of use with --executor ray only; give both or neither")
+    if config.executor == "ray" and not config.out.is_absolute():
+        raise UserError(f"with --executor ray, --out must be absolute; got {config.out}")
     store = EpisodeStore(config.out, {"strategy": config.strategy, "seed": config.seed})
     done = _complete_scenes(store)
     known = max(done, default=-1) + 1  # damaged scenes before the last whole one are made again
@@ -99,7 +109,7 @@ def _in_order(
         scene += 1
     workers = config.workers or os.cpu_count() or 1
     others = active_children()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _quiet_threads)
+    pool = _pool(config, workers)
     pending: list[Future[list[dict[str, Any]]] | list[dict[str, Any]]] = []
     try:
         while True:
@@ -126,10 +136,14 @@ def _in_order(
         pool.shutdown(cancel_futures=True)
 
 
+def _pool(config: CollectConfig, workers: int) -> "ProcessPoolExecutor | RayExecutor":
+    if config.executor == "ray":
+        return RayExecutor(workers, config.ray_address)
+    return ProcessPoolExecutor(workers, get_context("spawn"), _quiet_threads)
+
+
 def _quiet_threads() -> None:
-    """One thread a worker: rendering and arithmetic must not fight for cores."""
-    for name in ("OMP_NUM_THREADS", "LP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
+    os.environ.update(THREADS)
 
 
 def _record(config: CollectConfig, index: int) -> list[dict[str, Any]]:
