@@ -76,7 +76,7 @@ def test_a_slow_disk_is_not_taken_for_a_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool_module, "SIMULATING_TIMEOUT", 0.2)
-    pool = Pool(Setup("fake:Wander", "v1", backend=fake.BACKEND), 2, 600.0)
+    pool = Pool(Setup("fake:Wander", "reach", "v1", backend=fake.BACKEND), 2, 600.0)
     pipes = [Pipe() for _ in range(2)]
     for trial, (ours, _) in enumerate(pipes):
         worker = _Worker(Mock(), ours, Job("reach", trial, tmp_path))

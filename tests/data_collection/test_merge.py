@@ -4,6 +4,7 @@ import pytest
 from small_set import contents, fill
 from test_verify_sets import as_schema_1
 
+from dexbench.data_collection import store
 from dexbench.data_collection.merge import MergeConfig, main
 from dexbench.data_collection.store import EpisodeStore
 from dexbench.data_collection.verify import verify
@@ -49,8 +50,9 @@ def test_merging_is_associative(sets, tmp_path):
     assert contents(left) == contents(right) == contents(merge(tmp_path / "all", a, b, c))
 
 
-def test_mixed_schemas_are_refused_and_old_ones_brought_up_to_date(sets, tmp_path):
-    a, b, _ = sets
+def test_mixed_schemas_are_refused_and_old_ones_brought_up_to_date(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "PACK_VERSION", "1")  # sets of schema 1 were made with that pack
+    a, b = fill(tmp_path / "a", 6), fill(tmp_path / "b", 12, seed=1)
     old = as_schema_1(shutil.copytree(a, tmp_path / "old"))
     with pytest.raises(UserError, match="schema"):
         merge(tmp_path / "mixed", b, old)

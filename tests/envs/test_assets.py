@@ -25,14 +25,14 @@ from dexbench.envs.assets import (
 
 # Raise cache.PACK_VERSION together with these: frozen trials refer to a pack by its version.
 PIXELS = {
-    "wood/wood_grain_1": "3f6114cb9ad167a7",
-    "wood/wood_planks": "d1fe9ec9eaf9e019",
-    "marble/dark_marble": "f7f972af04ee23e7",
-    "marble/granite": "bc1ca51d63b99002",
-    "tiles/diamond_tiles": "b084a49ce640d1f3",
-    "bricks/red_bricks": "bacb1da938857421",
-    "metals/brass": "2b6714c9b7bcfd2a",
-    "flat/plaster": "a3f9d637a897f427",
+    "wood/wood_grain_1": "94a8bbd2be9ae97e",
+    "wood/wood_planks": "2b72c9cdd6d832fd",
+    "marble/dark_marble": "65242bbb1d5177c2",
+    "marble/granite": "e12302fe5ed68159",
+    "tiles/diamond_tiles": "c602188dd9061d2d",
+    "bricks/red_bricks": "391f2baa21fa35c2",
+    "metals/brass": "6c49c7f7fa769259",
+    "flat/plaster": "74f44f2a742b87b2",
 }
 
 # The same for generated objects: their mesh files and the first instance's skin.
