@@ -57,7 +57,7 @@ def test_depth_is_metres_and_segmentation_names_bodies(real_set, again):
                 continue
             name = found["bodies"][found["body"][t, v, u]]
             if name.startswith("gripper0_right"):
-                assert -0.06 < point[2] - depth[t, v, u] < 0.12
+                assert -0.06 < point[2] - depth[t, v, u] < 0.2  # another finger may be before it
                 checked += 1
     assert checked > 10
 
