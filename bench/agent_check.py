@@ -83,6 +83,11 @@ class _Watched:
         self.bind = getattr(agent, "bind", None)
 
     def act(self, obs: dict[str, np.ndarray]) -> Any:
+        """What the agent answers.
+
+        Raises:
+            AssertionError: It wrote into the observation.
+        """
         kept = {key: value.copy() for key, value in obs.items()}
         chunk = self._agent.act(obs)
         if changed := differences(kept, obs):

@@ -1,1 +1,27 @@
+import pytest
+
 import dexbench  # noqa: F401 - chooses MuJoCo's rendering backend before any test imports mujoco
+from dexbench.envs import gym_env
+from dexbench.envs.simulation import Simulation
+
+
+class Reused(Simulation):
+    def close(self):
+        """Stays open for the next reset."""
+
+
+@pytest.fixture(scope="module")
+def reused_simulations():
+    """Compiling a scene and opening its renderer takes seconds, so a module's resets share them."""
+    made = {}
+
+    def load(xml, objects):
+        if xml not in made:
+            made[xml] = Reused(xml, objects)
+        return made[xml]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gym_env, "Simulation", load)
+        yield
+    for simulation in made.values():
+        Simulation.close(simulation)

@@ -12,7 +12,6 @@ from dexbench.envs import gym_env
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
 from dexbench.envs.gym_env import ReachEnv
-from dexbench.envs.simulation import Simulation
 from dexbench.testing import check_agent, check_task
 
 
@@ -25,28 +24,6 @@ def quick(monkeypatch):
     monkeypatch.setattr(gym_env, "Suite", SimpleNamespace(load=lambda name: suite))
     monkeypatch.setattr(gym_env, "Simulation", faulty.QuickSimulation)
     monkeypatch.setattr(gym_env, "draw_trial", lambda task, key, split: faulty.quick_trial(*key))
-
-
-class Reused(Simulation):
-    def close(self):
-        """Stays open for the next reset."""
-
-
-@pytest.fixture(scope="module")
-def reused_simulations():
-    """Compiling a scene and opening its renderer takes seconds, so resets share them here."""
-    made = {}
-
-    def load(xml, objects):
-        if xml not in made:
-            made[xml] = Reused(xml, objects)
-        return made[xml]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gym_env, "Simulation", load)
-        yield
-    for simulation in made.values():
-        Simulation.close(simulation)
 
 
 @pytest.mark.parametrize("name", ["hold", "random", "kinematic"])

@@ -10,7 +10,6 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from dexbench.envs import gym_env
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
 from dexbench.envs.errors import UserError
-from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks import Outcome
 
 IDS = {
@@ -20,26 +19,9 @@ IDS = {
 }
 
 
-class Reused(Simulation):
-    def close(self):
-        """Stays open for the next reset."""
-
-
 @pytest.fixture(scope="module", autouse=True)
-def reused_simulations():
-    """Compiling a scene and opening its renderer takes seconds, so resets share them here."""
-    made = {}
-
-    def load(xml, objects):
-        if xml not in made:
-            made[xml] = Reused(xml, objects)
-        return made[xml]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gym_env, "Simulation", load)
-        yield
-    for simulation in made.values():
-        Simulation.close(simulation)
+def _share_simulations(reused_simulations):
+    """Every test here resets the same few scenes."""
 
 
 @pytest.fixture(scope="module")
