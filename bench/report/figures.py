@@ -1,11 +1,5 @@
-"""Curves as SVG that follows the page's colours, light or dark.
+"""Curves as SVG that follows the page's colours, light or dark."""
 
-Lines are drawn in marker colours that stand for the page's CSS variables and are replaced by
-them in the SVG; text stays text, in the page's font.
-"""
-
-import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,34 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from ...envs.svg import FAINT, STYLE, marker, svg
 from .content import Style
 
 SIZE = (3.9, 2.75)
 """Inches; the page stretches it to the width of a column."""
-INK, FAINT, GRID = "#f0f000", "#f0f001", "#f0f002"
-_VARIABLES = {INK: "var(--ink)", FAINT: "var(--muted)", GRID: "var(--rule)"}
-
 _STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "dexbench",
-    "font.size": 8.5,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "xtick.major.pad": 5,
-    "ytick.major.pad": 5,
-}
+    **STYLE, "axes.grid": True, "xtick.major.pad": 5, "ytick.major.pad": 5,
+}  # fmt: skip
 _MARK: dict[str, Any] = {"color": FAINT, "linewidth": 0.7, "zorder": 1.5}
 _LABEL: dict[str, Any] = {"textcoords": "offset points", "color": FAINT, "fontsize": 8}
 
@@ -106,13 +80,11 @@ def line_figure(
         for line in reversed(lines):
             _draw(axes, line)
         axes.set_ylim(*y_range)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    return _for_page(file.getvalue())
+        return svg(figure)
 
 
 def _draw(axes: Axes, line: Line) -> None:
-    colour = f"#f0f1{line.style.colour:02x}"
+    colour = marker(line.style.colour)
     if line.low is not None and line.high is not None:
         axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.11, linewidth=0)
     axes.plot(
@@ -125,18 +97,3 @@ def _draw(axes: Axes, line: Line) -> None:
         clip_on=False,
         zorder=3,
     )
-
-
-def _for_page(svg: str) -> str:
-    """Takes the file's header, size, font and ids away and puts in the page's colours."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' (width|height)="[0-9.]+pt"', "", svg)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"font-family: [^;]*; ", "", svg)
-    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
-    svg = re.sub(r"#f0f1([0-9a-f]{2})", lambda found: f"var(--c{int(found[1], 16)})", svg)
-    for marker, variable in _VARIABLES.items():
-        svg = svg.replace(marker, variable)
-    return svg.strip()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from ...envs.errors import UserError
+from ...envs import pages
 from ..entries import Entry, read_entries
 
 HERE = Path(__file__).parent
@@ -24,16 +24,7 @@ class ReportConfig:
 
 def main(config: ReportConfig) -> None:
     """Writes the file and says where."""
-    page = render(read_entries(config.ledgers))
-    partial = config.out.with_name(f"{config.out.name}.tmp")
-    try:
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(config.out)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
-    print(f"{config.out}: {len(page.encode()) / 1e6:.1f} MB")
+    pages.write(config.out, render(read_entries(config.ledgers)))
 
 
 def render(entries: Sequence[Entry]) -> str:
@@ -48,8 +39,6 @@ def render(entries: Sequence[Entry]) -> str:
     Raises:
         UserError: The entries are of several suites.
     """
-    import jinja2
-
     from . import content, curves
 
     agents = content.describe_agents(entries)
@@ -57,15 +46,8 @@ def render(entries: Sequence[Entry]) -> str:
     tasks = [content.describe_task(name, agents) for name in names]
     shared, differing = content.facts(agents)
     rows = [row for entry in entries for row in entry.rows]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    template = environment.get_template("page.html")
-    html = template.render(
+    return pages.render(
+        HERE,
         agents=agents,
         tasks=tasks,
         criteria={name: curves.criterion(name) for name in names},
@@ -82,4 +64,3 @@ def render(entries: Sequence[Entry]) -> str:
         trials=sorted({len(entry.rows) for entry in entries}),
         last=max(row["timing"]["finished_at"] for row in rows)[:10],
     )
-    return html.strip() + "\n"

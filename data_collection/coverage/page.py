@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 from PIL import Image
 
+from ...envs import pages
 from ...envs.errors import UserError
 from ...envs.video import write_video
 from ..preview import caption, frames, mosaic, sheet
@@ -56,16 +57,7 @@ def main(config: CoverageConfig) -> None:
         raise UserError("--clips must be at least 1")
     if not 1 <= len(config.sets) <= MOST_SETS:
         raise UserError(f"name one to {MOST_SETS} episode sets, not {len(config.sets)}")
-    page = render([EpisodeStore(root) for root in config.sets], config.clips)
-    partial = config.out.with_name(f"{config.out.name}.tmp")
-    try:
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(config.out)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
-    print(f"wrote {config.out}: {len(page.encode()) / 1e6:.1f} MB")
+    pages.write(config.out, render([EpisodeStore(root) for root in config.sets], config.clips))
 
 
 def render(stores: Sequence[EpisodeStore], clips: int) -> str:
@@ -81,20 +73,12 @@ def render(stores: Sequence[EpisodeStore], clips: int) -> str:
     Raises:
         UserError: A set is empty, damaged or there twice.
     """
-    import jinja2
-
     from . import measures, plots
 
     names = label([store.root for store in stores])
     sets = [measures.measure(*pair, clips) for pair in zip(stores, names, strict=True)]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    html = environment.get_template("page.html").render(
+    return pages.render(
+        HERE,
         sets=sets,
         table=columns([_listed(one.facts) | measures.summary(one) for one in sets]),
         rates=[measures.rates(one) for one in sets],
@@ -106,7 +90,6 @@ def render(stores: Sequence[EpisodeStore], clips: int) -> str:
         kitchens=plots.kitchens(sets),
         colours=plots.COLOURS,
     )
-    return html.strip() + "\n"
 
 
 def label(roots: Sequence[Path]) -> list[str]:

@@ -1,11 +1,5 @@
-"""The page's plots, as SVG that follows its colours, light or dark.
+"""The page's plots, as SVG that follows its colours; a figure is as wide as the page."""
 
-They are drawn in marker colours that stand for the page's CSS variables and are replaced by them in
-the SVG; text stays text, in the page's font. A figure is as wide as the page.
-"""
-
-import io
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,12 +14,11 @@ from ...envs.layouts import COUNTER_DEPTH, LAYOUTS
 from ...envs.objects import categories
 from ...envs.recipe import COUNTER_FRONT
 from ...envs.styles import STYLES
+from ...envs.svg import FAINT, GRID, INK, STYLE, marker, svg
 from .measures import COUNTER_TOP, Clip, Coverage, speeds
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8669a", "#d08f00", "#3f9fd6")
 """Of the sets, in their order: Okabe and Ito's, which colour-blind readers tell apart."""
-INK, FAINT, GRID = "#f0f000", "#f0f001", "#f0f002"
-_VARIABLES = {INK: "var(--ink)", FAINT: "var(--muted)", GRID: "var(--rule)"}
 WIDTH = 11.0
 """Of a figure, in inches."""
 BIN = 0.02
@@ -36,30 +29,15 @@ JOINT_NAMES = (
 )
 
 _STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "dexbench",
+    **STYLE,
     "text.parse_math": False,
     "figure.constrained_layout.h_pad": 0.07,
     "figure.constrained_layout.w_pad": 0.08,
-    "font.size": 8.5,
     "axes.titlesize": 8.5,
     "axes.titlecolor": INK,
     "axes.titlepad": 3,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
     "text.color": INK,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
     "ytick.minor.size": 0,
 }
 
@@ -104,7 +82,7 @@ def speed_histograms(sets: Sequence[Coverage]) -> str:
             _histograms(axes, values, np.linspace(0, top, 41), log=True)
             axes.set_xlabel(name)
         figure.supylabel("share of frames", fontsize="medium")
-        return _svg(figure)
+        return svg(figure)
 
 
 def kitchens(sets: Sequence[Coverage]) -> str:
@@ -127,7 +105,7 @@ def kitchens(sets: Sequence[Coverage]) -> str:
             found = sorted({name for count in counts for name in count})
             _bars(places[name], list(dict.fromkeys([*known, *found])), counts)
             places[name].set(title=name, xlabel="scenes")
-        return _svg(figure)
+        return svg(figure)
 
 
 def _workspace(points: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> str:
@@ -157,7 +135,7 @@ def _workspace(points: np.ndarray, low: np.ndarray, high: np.ndarray, colour: st
                               alpha=0.55, zorder=0)  # fmt: skip
             edge = [COUNTER_FRONT, COUNTER_FRONT, back], [low[2], COUNTER_TOP, COUNTER_TOP]
             side.plot(*edge, color=INK, linewidth=0.9)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _density(
@@ -197,7 +175,7 @@ def _joint_grid(
                 axes.vlines(mark, 0, 1, INK, linewidth=0.9, transform=axes.get_xaxis_transform())
         figure.supxlabel(label, fontsize="medium", y=0.005)
         figure.supylabel("share of frames", fontsize="medium", x=0.003)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _histograms(axes: Axes, values: Sequence[np.ndarray], edges: np.ndarray, log: bool) -> None:
@@ -206,8 +184,8 @@ def _histograms(axes: Axes, values: Sequence[np.ndarray], edges: np.ndarray, log
         counts, _ = np.histogram(np.clip(one, edges[0], edges[-1]), edges)
         # On a logarithmic axis an empty bin lies on the floor, so that the line stays whole.
         share = np.maximum(counts / max(len(one), 1), 1e-5 if log else 0)
-        axes.stairs(share, edges, color=_marker(i), linewidth=1.2, baseline=None)
-        axes.stairs(share, edges, color=_marker(i), fill=True, alpha=0.1, linewidth=0,
+        axes.stairs(share, edges, color=marker(i), linewidth=1.2, baseline=None)
+        axes.stairs(share, edges, color=marker(i), fill=True, alpha=0.1, linewidth=0,
                     baseline=1e-5 if log else 0)  # fmt: skip
     axes.set_xlim(edges[0], edges[-1])
     axes.grid(axis="y")
@@ -228,33 +206,9 @@ def _bars(axes: Axes, names: Sequence[str], counts: Sequence[dict[str, int]]) ->
     for i, count in enumerate(counts):
         places = np.arange(len(names)) + (i - (len(counts) - 1) / 2) * thick
         values = [count.get(name, 0) for name in names]
-        bars = axes.barh(places, values, thick * 0.9, color=_marker(i))
+        bars = axes.barh(places, values, thick * 0.9, color=marker(i))
         axes.bar_label(bars, padding=2, fontsize=6.5, color=FAINT)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="x")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-
-
-def _marker(index: int) -> str:
-    """The colour that stands for the one of a set."""
-    return f"#f0f1{index:02x}"
-
-
-def _svg(figure: Figure) -> str:
-    """The figure without header, size, font and ids, in the page's colours."""
-    file = io.StringIO()
-    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[0-9.]+pt"', r"\1", svg)
-    svg = re.sub(r'(<svg[^>]*?) height="[0-9.]+pt"', r"\1", svg)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"font-family: [^;]*; ", "", svg)
-    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
-    svg = re.sub(r"#f0f1([0-9a-f]{2})", lambda found: f"var(--c{int(found[1], 16)})", svg)
-    for marker, variable in _VARIABLES.items():
-        svg = svg.replace(marker, variable)
-    return svg.strip()
