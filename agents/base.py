@@ -22,7 +22,8 @@ class Agent(Protocol):
         """Prepares for one trial.
 
         Args:
-            task: ``"reach"``, ``"grasp"`` or ``"place"``.
+            task: ``"reach"``, ``"grasp"``, ``"place"``, or a task of the user as
+                ``"module:name"``.
             seed: A function of suite, task and trial, the same for all agents. It must be the
                 only source of randomness, so that a trial never depends on those before it.
         """

@@ -19,6 +19,13 @@ from ..envs.errors import UserError
 Model = TypeVar("Model", bound=nn.Module)
 
 
+def pick_device(name: str) -> torch.device:
+    """The device that a setting names; ``auto`` is a GPU if there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
 @dataclass(frozen=True)
 class WeightsConfig:
     """Base of a model's sizes, which travel with its weights as JSON."""

@@ -1,6 +1,7 @@
 """What a training run leaves on disk, so that the same command continues it."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class RunFolder:
             for name, module in self.modules.items()
             for key, value in module.state_dict().items()
         }
+        self.metrics.touch()  # a run of no steps has logged nothing
         state = {**state, "metrics_bytes": self.metrics.stat().st_size}
         metadata = {"state": json.dumps(state), "identity": self.identity}
         save_tensors(self.checkpoint, tensors | optimizer, metadata)
@@ -56,7 +58,8 @@ class RunFolder:
             The state, and tensors with the optimiser's among them; None without a checkpoint.
 
         Raises:
-            UserError: The checkpoint is damaged or belongs to a run of another identity.
+            UserError: The checkpoint is damaged, belongs to a run of another identity, or its
+                metrics are gone.
         """
         if not self.checkpoint.exists():
             self.metrics.unlink(missing_ok=True)
@@ -68,8 +71,13 @@ class RunFolder:
                 "--out or --work, or delete that folder"
             )
         state = json.loads(metadata["state"])
-        with open(self.metrics, "r+") as file:
-            file.truncate(state.pop("metrics_bytes"))
+        length = state.pop("metrics_bytes")
+        if not self.metrics.exists() or self.metrics.stat().st_size < length:
+            raise UserError(
+                f"{self.metrics} lacks what was logged before {self.checkpoint.name}; restore it, "
+                f"or delete {self.checkpoint} to begin anew"
+            )
+        os.truncate(self.metrics, length)
         for name, module in self.modules.items():
             prefix = f"{name}/"
             module.load_state_dict(

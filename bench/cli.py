@@ -79,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words == ["--version"]:
         print(f"dexbench {__version__}")
         return
+    if words[1:] in ([], ["-h"], ["--help"]) and help_text(words[0]):
+        print(help_text(words[0]))
+        raise SystemExit(0 if words[1:] else 2)
     try:
         name = _command(words)
         _execute(name, words[len(name.split()) :])
@@ -89,13 +92,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(130) from None
 
 
-def help_text() -> str:
-    """The list of commands."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name.ljust(width)}  {summary}" for name, (_, summary) in COMMANDS.items()]
+def help_text(group: str = "") -> str:
+    """The list of commands, or of a group's (``data``, ``train``); empty if there are none."""
+    chosen = {name: text for name, (_, text) in COMMANDS.items() if name.startswith(f"{group} ")}
+    if not group:
+        chosen = {name: text for name, (_, text) in COMMANDS.items()}
+    if not chosen:
+        return ""
+    width = max(map(len, chosen))
+    lines = [f"  {name.ljust(width)}  {summary}" for name, summary in chosen.items()]
     return "\n".join(
         [
-            "usage: dexbench COMMAND [OPTIONS]",
+            f"usage: dexbench {group or 'COMMAND'} {'COMMAND ' if group else ''}[OPTIONS]",
             "",
             "Benchmark of dexterous manipulation by world models in RoboCasa kitchens.",
             "",

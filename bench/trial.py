@@ -53,7 +53,7 @@ def play(
         env: Of the task.
         agent: Plays it.
         suite: Name of the suite.
-        task: ``"reach"``, ``"grasp"`` or ``"place"``.
+        task: ``"reach"``, ``"grasp"``, ``"place"``, or a task of the user as ``"module:name"``.
         trial: Number of the trial in the suite.
         repeat: 0 gives the agent the trial's own seed, any other number one derived from it.
         privileged: Bind the agent to the unwrapped environment.

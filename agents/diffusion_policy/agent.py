@@ -9,6 +9,7 @@ from torch import Tensor
 from ...envs.embodiment.robot import HIGHEST, LOWEST
 from ...envs.seeding import seed_for
 from ..dexwm.encoder import downsample
+from ..tensors import pick_device
 from .checkpoint import load_policy
 from .model import SchedulerName, sample
 
@@ -31,9 +32,7 @@ class DiffusionPolicy:
         steps: int = 16,
         device: str = "cpu",
     ):
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
+        self.device = pick_device(device)
         self.scheduler, self.steps = scheduler, steps
         self.model, self.weights_hash = load_policy(weights, self.device)
         self.metadata = {"pretraining": "none", "dtype": "float32", "device": str(self.device)}

@@ -21,10 +21,12 @@ from tqdm import tqdm
 from ...envs.errors import UserError
 from ...envs.seeding import rng, seed_for
 from ..dexwm.checkpoint import load_model
-from ..dexwm.data import Episodes, load_episodes
+from ..dexwm.data import load_episodes
 from ..dexwm.optim import MasterAdamW, schedule
+from ..tensors import pick_device
 from ..training import RunFolder
 from .checkpoint import save_policy
+from .chunks import Batch, draw_indices
 from .config import PolicyConfig
 from .model import DiffusionPolicyModel, scheduler
 
@@ -75,50 +77,6 @@ class PolicyTrainConfig:
     """Sizes of the policy."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Clean chunks and what they are conditioned on; arrays as in ``Denoiser.forward``."""
-
-    chunk: Tensor
-    pictures: Tensor
-    joints: Tensor
-    goal: Tensor
-
-
-def draw_indices(
-    episodes: Episodes,
-    chosen: np.ndarray,
-    generator: np.random.Generator,
-    count: int,
-    config: PolicyConfig,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draws frames to act from, and goals uniformly among the later frames (paper App. C.3).
-
-    A run looks once a chunk, so observations of the context are a chunk apart; before an episode's
-    start and after its end its first and last frame stand in.
-
-    Args:
-        episodes: The data.
-        chosen: Episodes to draw from, in proportion to their length.
-        generator: The random stream.
-        count: Chunks to draw.
-        config: Sets context and chunk.
-
-    Returns:
-        Frame indices of observations ``(count, context)``, targets ``(count, chunk)`` and goals
-        ``(count,)``.
-    """
-    length = episodes.length[chosen]
-    pick = generator.choice(len(chosen), count, p=length / length.sum())
-    first, length = episodes.first[chosen][pick], length[pick]
-    now = generator.integers(0, length - 1)
-    goal = generator.integers(now + 1, length)
-    back = config.chunk * np.arange(config.context - 1, -1, -1)
-    seen = np.maximum(now[:, None] - back, 0)
-    acted = np.minimum(now[:, None] + np.arange(config.chunk), length[:, None] - 1)
-    return first[:, None] + seen, first[:, None] + acted, first + goal
-
-
 class PolicyTrainer:
     """Holds what a run needs; see ``train``."""
 
@@ -127,10 +85,7 @@ class PolicyTrainer:
             raise UserError("minutes and batch must be above zero, and ema within 0..1")
         self.config, self.on_step = config, on_step
         self.work = config.work or config.out.with_name(config.out.name + ".work")
-        wanted = config.device
-        if wanted == "auto":
-            wanted = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(wanted)
+        self.device = pick_device(config.device)
         torch.set_num_threads(config.threads)
         world, self.encoder_hash = load_model(config.encoder)
         if config.model.feature_dim != world.config.latent_dim:
@@ -225,7 +180,7 @@ class PolicyTrainer:
     def progress(self) -> float:
         """Share of the budget that is used up."""
         if self.config.steps is not None:
-            return self.step / max(self.config.steps, 1)
+            return self.step / self.config.steps if self.config.steps else 1.0
         return self.seconds / (60 * self.config.minutes)
 
     def run(self) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from dexbench.agents.dexwm.data import load_episodes
 from dexbench.agents.dexwm.encoder import downsample
 from dexbench.agents.diffusion_policy.agent import DiffusionPolicy
 from dexbench.agents.diffusion_policy.checkpoint import load_policy, save_policy
+from dexbench.agents.diffusion_policy.chunks import draw_indices
 from dexbench.agents.diffusion_policy.config import PolicyConfig
 from dexbench.agents.diffusion_policy.model import DiffusionPolicyModel, sample, scheduler
-from dexbench.agents.diffusion_policy.train import PolicyTrainConfig, draw_indices, train
+from dexbench.agents.diffusion_policy.train import PolicyTrainConfig, train
 from dexbench.agents.tensors import read_tensors
 from dexbench.envs.embodiment.robot import HIGHEST, INIT_JOINTS, LOWEST
 from dexbench.envs.errors import UserError

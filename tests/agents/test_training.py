@@ -64,6 +64,25 @@ def test_another_identity_is_refused_and_nothing_touched(tmp_path):
     assert len(run.metrics.read_text().splitlines()) == 2
 
 
+def test_a_checkpoint_whose_metrics_are_gone_says_so(tmp_path):
+    run = folder(tmp_path)
+    run.log({"step": 1})
+    run.save({"step": 1}, {})
+    run.metrics.write_text("{")
+    with pytest.raises(UserError, match=r"metrics.jsonl lacks what was logged before checkpoint"):
+        run.resume()
+    run.metrics.unlink()
+    with pytest.raises(UserError, match="restore it, or delete"):
+        run.resume()
+
+
+def test_a_run_of_no_steps_leaves_a_checkpoint(tmp_path):
+    run = folder(tmp_path)
+    run.save({"step": 0}, {})
+    state, _ = folder(tmp_path).resume()
+    assert state == {"step": 0}
+
+
 def test_a_configuration_comes_back_equal():
     sizes = Sizes(5, (6, 7))
     assert sizes.to_json() == '{"grid": [6, 7], "width": 5}'

@@ -67,6 +67,15 @@ def test_every_command_has_help(capsys: Any) -> None:
         assert f"usage: dexbench {name}" in capsys.readouterr().out
 
 
+def test_a_group_of_commands_has_help(capsys: Any) -> None:
+    for words, code in ((["data", "--help"], 0), (["data"], 2)):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(words)
+        out = capsys.readouterr().out
+        assert stop.value.code == code and out.startswith("usage: dexbench data COMMAND")
+        assert "data merge" in out and "leaderboard" not in out
+
+
 def test_help_is_quick_and_imports_no_simulator() -> None:
     code = (
         "import sys; from dexbench.bench import cli\n"
