@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..envs.embodiment.robot import HIGHEST, LOWEST, N_JOINTS
+from ..envs.errors import UserError
 from ..envs.suite import Suite
 from ..envs.trial import STEPS, Trial
 from .ledger import Row, actions_hash, play_key, play_name, play_stem
@@ -50,6 +51,22 @@ class Finding:
     """Why it differs: each names a field, what was recorded and what was found."""
 
 
+def read_actions(path: Path) -> np.ndarray:
+    """A trial's recorded joint targets [rad], of whatever shape the file holds.
+
+    Raises:
+        UserError: The file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["actions"]
+    except Exception as error:  # numpy raises what zip, zlib and its own header reader raise.
+        raise UserError(
+            f"no actions can be read from {path} ({describe(error)}); restore it, or play the "
+            "trial again with `dexbench run --fresh`"
+        ) from error
+
+
 def check(job: Job) -> Finding:
     """Simulates a row's actions and compares.
 
@@ -62,11 +79,10 @@ def check(job: Job) -> Finding:
     task = find_task(job.task)
     path = job.path.parent / "actions" / f"{play_stem(*play_key(row))}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            actions = file["actions"]
+        actions = read_actions(path)
         found = actions_hash(actions)
-    except Exception as error:  # numpy raises what zip, zlib and its own header reader raise.
-        found = f"none in {path} ({describe(error)})"
+    except UserError as error:
+        found = f"none: {error}"
     if found != row["actions_hash"]:
         return Finding("differs", 0, (_reason("actions_hash", row["actions_hash"], found),))
     if complaint := _unplayable(actions, row["error"]):

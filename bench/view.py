@@ -14,6 +14,7 @@ from ..envs.errors import UserError
 from ..envs.suite import DEFAULT, Suite
 from ..envs.trial import Trial
 from .ledger import ROWS_FILE, read_rows
+from .resimulation import read_actions
 from .tasks import resolve
 
 COLUMNS = ("start", "goal", "end")
@@ -79,8 +80,7 @@ def actions_of(config: ViewConfig, task: str, trial: Trial, index: int) -> np.nd
         raise UserError(
             f"trial {index} in {folder} was played on another build of suite {config.suite}"
         )
-    with np.load(path, allow_pickle=False) as file:
-        return file["actions"]
+    return read_actions(path)
 
 
 def replay(task: str, trial: Trial, actions: np.ndarray) -> Row:

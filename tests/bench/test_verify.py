@@ -141,7 +141,7 @@ def test_missing_or_damaged_actions_differ(folder: Path, content: bytes | None) 
     finding = check(jobs(folder)[0])
     assert finding.verdict == "differs"
     assert finding.reasons[0].startswith("actions_hash: recorded ")
-    assert f"found none in {path} (" in finding.reasons[0]
+    assert f"found none: no actions can be read from {path} (" in finding.reasons[0]
 
 
 @pytest.mark.parametrize(
