@@ -5,17 +5,24 @@ from typing import Any
 
 import torch
 
+from ...envs.errors import UserError
 from ..tensors import load_weights, save_weights
 from .config import ModelConfig
 from .model import DexWMModel
+from .pretrained import PretrainedEncoder
 
 FORMAT = "dexbench-dexwm-1"
 PACKAGED = Path(__file__).parent / "weights" / "compact.safetensors"
 
 
 def save_model(path: str | Path, model: DexWMModel, notes: dict[str, Any] | None = None) -> str:
-    """Writes the weights with configuration and notes; see ``tensors.save_weights``."""
+    """Writes the weights with configuration and notes; see ``tensors.save_weights``.
+
+    A pretrained encoder is not written, only what its weights' sha256 is.
+    """
     metadata = {"format": FORMAT, "config": model.config.to_json()}
+    if isinstance(model.encoder, PretrainedEncoder):
+        metadata["encoder_sha256"] = model.encoder.digest
     return save_weights(path, model, metadata, notes or {})
 
 
@@ -23,6 +30,7 @@ def load_model(
     path: str | Path | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    encoder_weights: Path | None = None,
 ) -> tuple[DexWMModel, str]:
     """Loads a model, frozen, and its file's sha256.
 
@@ -30,14 +38,30 @@ def load_model(
         path: A file of ``save_model``; the packaged weights if None.
         device: Where the model goes.
         dtype: What it computes in.
+        encoder_weights: Folder of a pretrained encoder's weights; the Hugging Face cache if None.
 
     Raises:
-        UserError: As ``tensors.load_weights``.
+        UserError: As ``tensors.load_weights`` and ``PretrainedEncoder.load``, or the encoder's
+            weights are not those that the model was trained with.
     """
+    metadata: dict[str, str] = {}
+
+    def build(found: dict[str, str]) -> DexWMModel:
+        metadata.update(found)
+        return DexWMModel(ModelConfig.from_json(found["config"]))
+
     model, digest = load_weights(
         Path(path or PACKAGED),
-        lambda metadata: DexWMModel(ModelConfig.from_json(metadata["config"])),
+        build,
         FORMAT,
         f"this version reads {FORMAT!r}; train it again or use the dexbench version that wrote it",
     )
+    if isinstance(model.encoder, PretrainedEncoder):
+        found = model.encoder.load(encoder_weights)
+        if found != metadata.get("encoder_sha256"):
+            raise UserError(
+                f"{path} was trained with other weights of {model.config.encoder} (sha256 "
+                f"{metadata.get('encoder_sha256')}) than those found ({found}); put those in their "
+                "place"
+            )
     return model.to(device, dtype), digest

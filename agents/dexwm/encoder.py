@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .config import ModelConfig
 from .layers import Block
+from .pretrained import PretrainedEncoder
 
 
 def downsample(pixels: np.ndarray, size: tuple[int, int] = (112, 196)) -> np.ndarray:
@@ -121,17 +122,14 @@ class PixelDecoder(nn.Module):
         return self.out(self.block(latent + self.position)) + 0.5
 
 
-ENCODERS = {"compact": CompactEncoder}
-
-
 def build_encoder(config: ModelConfig) -> nn.Module:
     """Builds the encoder that ``config.encoder`` names.
 
     An encoder maps ``(B, *image_size, 3)`` pictures in 0..255 to ``(B, P, latent_dim)``.
 
     Raises:
-        ValueError: No encoder has that name.
+        UserError: No encoder has that name.
     """
-    if config.encoder not in ENCODERS:
-        raise ValueError(f"unknown encoder {config.encoder!r}; known: {sorted(ENCODERS)}")
-    return ENCODERS[config.encoder](config)
+    if config.encoder == "compact":
+        return CompactEncoder(config)
+    return PretrainedEncoder(config)

@@ -2,7 +2,8 @@
 
 The paper's head yields twelve heat-maps and its planner compares pixels. Six pixel positions leave
 the hand's depth open, so this head also yields each keypoint's depth, and it covers all 17
-distinct keypoints of the right hand. It is trained by spatial softmax cross-entropy.
+distinct keypoints of the right hand. It is trained by spatial softmax cross-entropy. The paper's
+own head is here too, for comparison.
 """
 
 from typing import NamedTuple
@@ -12,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...envs.embodiment import camera
-from .config import HEAD_KEYPOINTS, ModelConfig
+from ...envs.errors import UserError
+from .config import HEAD_KEYPOINTS, PAPER_KEYPOINTS, WRIST_AND_TIPS, ModelConfig
 from .layers import Block
 
 DEPTH_CENTRE = 0.85
@@ -22,29 +24,54 @@ SIGMA = 1.2
 """Standard deviation of the target heat-maps in heat-map cells."""
 
 
+RIGHT = slice(PAPER_KEYPOINTS // 2, PAPER_KEYPOINTS)
+"""The right hand among the paper's heat-maps, in the order of ``WRIST_AND_TIPS``."""
+SEEN = WRIST_AND_TIPS[:-1]
+"""The keypoints of the 17 that the paper's head has."""
+PAPER_SIGMA = 2.0
+"""The same in the paper's, in pixels of the 224x392 image."""
+
+
 class Keypoints(NamedTuple):
     """What the head says of a batch of states.
 
     Attributes:
-        logits: ``(B, rows, columns, 17, s, s)`` float32 heat-map logits: of each token, its cells.
+        logits: ``(B, rows, columns, K, s, s)`` float32 heat-map logits of K = 17 keypoints: of each
+            token, its cells. Of the paper's head, the 12 heat-maps themselves.
         log_total: ``(B, 17)`` logarithm of the sum of a keypoint's exponentiated logits.
-        pixels: ``(B, 17, 2)`` expected position (u, v) in pixels of the 224x392 image.
+        pixels: ``(B, 17, 2)`` expected position (u, v) in pixels of the 224x392 image; not a number
+            where the head has no such keypoint.
         depth: ``(B, 17)`` metres along the optical axis.
     """
 
     logits: Tensor
-    log_total: Tensor
+    log_total: Tensor | None
     pixels: Tensor
-    depth: Tensor
+    depth: Tensor | None
 
     def points(self) -> Tensor:
-        """Keypoints ``(B, 17, 3)`` in metres in the camera's optical frame."""
+        """Keypoints ``(B, 17, 3)`` in metres in the camera's optical frame.
+
+        Raises:
+            UserError: The head has no depth.
+        """
+        if self.depth is None:
+            raise UserError(
+                "this model's keypoint head has no depth, so its keypoints cannot be compared in "
+                "3-D; plan with cost='paper' or train a model with --model.head compact"
+            )
         return camera.unproject(self.pixels, self.depth)
 
     def heatmaps(self) -> Tensor:
-        """Probabilities ``(B, 17, h, w)``; each map sums to one."""
-        log = self.logits - self.log_total[:, None, None, :, None, None]
-        return log.exp().permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+        """Heat-maps ``(B, K, h, w)``: probabilities that sum to one, or the paper head's maps."""
+        if self.log_total is None:
+            return _whole(self.logits)
+        return _whole((self.logits - self.log_total[:, None, None, :, None, None]).exp())
+
+
+def _whole(cells: Tensor) -> Tensor:
+    """Maps ``(B, K, h, w)`` of their tokens' cells ``(B, rows, columns, K, s, s)``."""
+    return cells.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 
 
 def cell_centres(cells: int, pixels: int, device: torch.device | str = "cpu") -> Tensor:
@@ -81,7 +108,26 @@ def soft_argmax(logits: Tensor, depths: Tensor) -> Keypoints:
     return Keypoints(logits, total.log() + peak[:, 0, 0, :, 0, 0], pixels, depth)
 
 
-class KeypointHead(nn.Module):
+class Trunk(nn.Module):
+    """What the heads share: transformer blocks over the latent's tokens."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        dim = config.head_dim or config.latent_dim
+        same = dim == config.latent_dim
+        self.embed = nn.Identity() if same else nn.Linear(config.latent_dim, dim)
+        self.position = nn.Parameter(torch.randn(config.tokens, dim) * 0.02)
+        block = (dim, config.head_heads, config.head_mlp_ratio)
+        self.blocks = nn.Sequential(*(Block(*block) for _ in range(config.head_blocks)))
+        self.norm = nn.LayerNorm(dim)
+
+    def tokens(self, latent: Tensor) -> Tensor:
+        """Maps latent states ``(B, P, C)`` to tokens ``(B, P, dim)``."""
+        return self.norm(self.blocks(self.embed(latent) + self.position))
+
+
+class KeypointHead(Trunk):
     """Latent state to 17 heat-maps and depths.
 
     A token's depths are averaged by the heat-map's mass in that token, so that depth is read where
@@ -89,26 +135,60 @@ class KeypointHead(nn.Module):
     """
 
     def __init__(self, config: ModelConfig):
-        super().__init__()
-        self.config = config
-        dim = config.latent_dim
-        self.position = nn.Parameter(torch.randn(config.tokens, dim) * 0.02)
-        self.blocks = nn.Sequential(*(Block(dim) for _ in range(config.head_blocks)))
-        self.norm = nn.LayerNorm(dim)
+        super().__init__(config)
+        dim = self.norm.normalized_shape[0]
         self.heat = nn.Linear(dim, HEAD_KEYPOINTS * config.heat_scale**2)
         self.depth = nn.Linear(dim, HEAD_KEYPOINTS)
 
     def forward(self, latent: Tensor) -> Keypoints:
         """Reads the keypoints off latent states ``(B, P, C)``."""
         grid, side = self.config.grid, self.config.heat_scale
-        x = self.norm(self.blocks(latent + self.position))
+        x = self.tokens(latent)
         logits = self.heat(x).float().reshape(-1, *grid, HEAD_KEYPOINTS, side, side)
         depths = self.depth(x).float().reshape(-1, *grid, HEAD_KEYPOINTS)
         return soft_argmax(logits, DEPTH_CENTRE + DEPTH_SPREAD * depths)
 
 
+class PaperKeypointHead(Trunk):
+    """Latent state to the paper's twelve heat-maps; a keypoint is where its map is highest."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        dim = self.norm.normalized_shape[0]
+        self.heat = nn.Linear(dim, PAPER_KEYPOINTS * config.heat_scale**2)
+
+    def forward(self, latent: Tensor) -> Keypoints:
+        """Reads the keypoints off latent states ``(B, P, C)``."""
+        grid, side = self.config.grid, self.config.heat_scale
+        maps = self.heat(self.tokens(latent)).float()
+        maps = maps.reshape(-1, *grid, PAPER_KEYPOINTS, side, side)
+        whole = _whole(maps[..., RIGHT, :, :])
+        height, width = whole.shape[2:]
+        peak = whole.flatten(2).argmax(-1)
+        u = (peak % width + 0.5) * (camera.WIDTH / width)
+        v = (peak // width + 0.5) * (camera.HEIGHT / height)
+        pixels = maps.new_full((len(maps), HEAD_KEYPOINTS, 2), torch.nan)
+        # The little finger repeats the ring finger, so its map, the last, is not read.
+        pixels[:, list(SEEN)] = torch.stack([u, v], -1)[:, : len(SEEN)]
+        return Keypoints(maps, None, pixels, None)
+
+
+def build_head(config: ModelConfig) -> KeypointHead | PaperKeypointHead:
+    """Builds the head that ``config.head`` names.
+
+    Raises:
+        ValueError: No head has that name.
+    """
+    if config.head not in ("compact", "paper"):
+        raise ValueError(f"head must be 'compact' or 'paper', got {config.head!r}")
+    return KeypointHead(config) if config.head == "compact" else PaperKeypointHead(config)
+
+
 def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.0) -> Tensor:
     """Hand-consistency loss: heat-map cross-entropy plus absolute depth error.
+
+    Of the paper's head it is Eq. 5: the mean squared error of its heat-maps. Those of the left hand
+    and of keypoints outside the image have no target and count as right.
 
     Args:
         predicted: The head's answer for B states.
@@ -119,6 +199,8 @@ def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.
     Returns:
         The mean over visible keypoints, a scalar; zero when none is visible.
     """
+    if predicted.log_total is None or predicted.depth is None:
+        return _paper_loss(predicted, target)
     pixels, visible = project(target)
     rows, columns, side = *predicted.logits.shape[1:3], predicted.logits.shape[4]
     along_u = _gaussian(pixels[..., 0], columns * side, camera.WIDTH).unflatten(-1, (columns, side))
@@ -131,6 +213,20 @@ def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.
     weight = visible.float()
     loss = (cross_entropy + depth_weight * depth_error) * weight
     return loss.sum() / weight.sum().clamp(min=1)
+
+
+def _paper_loss(predicted: Keypoints, target: Tensor) -> Tensor:
+    """Mean over 12 maps and all cells of the squared distance from unnormalised Gaussians."""
+    pixels, visible = project(target[:, list(WRIST_AND_TIPS)])
+    maps = predicted.heatmaps()
+    height, width = maps.shape[2:]
+    along = []
+    for axis, (cells, size) in enumerate([(width, camera.WIDTH), (height, camera.HEIGHT)]):
+        away = cell_centres(cells, size, maps.device) - pixels[..., axis : axis + 1]
+        along.append((-0.5 * (away / PAPER_SIGMA) ** 2).exp())
+    expected = torch.einsum("bkv,bku->bkvu", along[1], along[0])
+    squared = (maps[:, RIGHT] - expected).square().mean((2, 3)) * visible
+    return squared.sum() / (len(maps) * PAPER_KEYPOINTS)
 
 
 def project(points: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from ...envs.seeding import rng
 from .config import HEAD_KEYPOINTS, WRIST_AND_TIPS
 from .data import WINDOW, Episodes
 from .encoder import PixelDecoder
-from .keypoint_head import keypoint_loss, project
+from .keypoint_head import SEEN, keypoint_loss, project
 from .model import DexWMModel, hand_action
 
 PCK_PIXELS = 20.0
@@ -68,19 +68,24 @@ def prediction_loss(
 
 
 def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> dict[str, float]:
-    """Keypoint errors of the head on states ``(B, P, C)``; only visible keypoints count."""
+    """Keypoint errors of the head on states ``(B, P, C)``.
+
+    Only visible keypoints that the head has count; ``point_error_m`` needs one with depth.
+    """
     answer = model.head(states)
     pixels, visible = project(keypoints[:, :HEAD_KEYPOINTS])
     pixel_error = (answer.pixels - pixels).norm(dim=-1)
-    point_error = (answer.points() - keypoints[:, :HEAD_KEYPOINTS]).norm(dim=-1)
     pick = list(WRIST_AND_TIPS)
     close = (pixel_error[:, pick] < PCK_PIXELS) & visible[:, pick]
+    result = {"pck20": float(close.sum() / visible[:, pick].sum().clamp(min=1))}
+    if answer.depth is None:
+        pixel_error, visible = pixel_error[:, list(SEEN)], visible[:, list(SEEN)]
     seen = visible.sum().clamp(min=1)
-    return {
-        "pck20": float(close.sum() / visible[:, pick].sum().clamp(min=1)),
-        "pixel_error": float((pixel_error * visible).sum() / seen),
-        "point_error_m": float((point_error * visible).sum() / seen),
-    }
+    result["pixel_error"] = float((pixel_error * visible).sum() / seen)
+    if answer.depth is not None:
+        point_error = (answer.points() - keypoints[:, :HEAD_KEYPOINTS]).norm(dim=-1)
+        result["point_error_m"] = float((point_error * visible).sum() / seen)
+    return result
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from .config import ACTION_DIM, ModelConfig
 from .encoder import build_encoder
-from .keypoint_head import KeypointHead
+from .keypoint_head import build_head
 from .predictor import Predictor
 
 
@@ -16,7 +16,7 @@ class DexWMModel(nn.Module):
         super().__init__()
         self.config = config or ModelConfig()
         self.encoder = build_encoder(self.config)
-        self.head = KeypointHead(self.config)
+        self.head = build_head(self.config)
         self.predictor = Predictor(self.config)
 
 

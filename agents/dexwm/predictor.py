@@ -2,8 +2,8 @@
 
 Tokens of the frame to predict start as the last state. In every block they attend to one another,
 then to the clean tokens of the history, and all normalisations are modulated by the action
-(AdaLN-zero). Keys and values of the history depend on neither action nor candidate, so a planner
-computes them once and shares them over all its candidates and iterations.
+(AdaLN-zero). Keys and values of the history depend on neither the action to come nor the candidate,
+so a planner computes them once and shares them over all its candidates and iterations.
 """
 
 from typing import cast
@@ -25,23 +25,56 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 class CDiTBlock(nn.Module):
-    """Self-attention in the predicted frame, cross-attention to the history, MLP; AdaLN-zero."""
+    """Self-attention in the predicted frame, cross-attention to the history, MLP; AdaLN-zero.
 
-    def __init__(self, dim: int, heads: int, mlp_ratio: float):
+    Args:
+        dim: Width.
+        heads: Attention heads; must divide ``dim``.
+        mlp_ratio: Hidden width of the MLP over ``dim``.
+        condition_dim: Width of the condition; ``dim`` if left out.
+        conditioned_history: Whether a history frame's normalisation is modulated by the action
+            that led to it, in place of an affine map that is the same for all.
+    """
+
+    def __init__(
+        self, dim: int, heads: int, mlp_ratio: float, condition_dim: int | None = None,
+        conditioned_history: bool = False,
+    ):  # fmt: skip
         super().__init__()
+        condition_dim = condition_dim or dim
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim)
         self.self_out = nn.Linear(dim, dim)
         self.query = nn.Linear(dim, dim)
-        self.norm_history = nn.LayerNorm(dim)
+        self.norm_history = (
+            nn.Linear(condition_dim, 2 * dim) if conditioned_history else nn.LayerNorm(dim)
+        )
         self.key_value = nn.Linear(dim, 2 * dim)
         self.cross_out = nn.Linear(dim, dim)
         self.mlp = MLP(dim, int(dim * mlp_ratio))
-        self.modulation = nn.Linear(dim, 9 * dim)
+        self.modulation = nn.Linear(condition_dim, 9 * dim)
 
-    def history(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values ``(B, heads, N, d)`` of history tokens ``(B, N, dim)``."""
-        key, value = self.key_value(self.norm_history(tokens)).chunk(2, -1)
+    def conditioned(self) -> list[nn.Linear]:
+        """The layers that turn a condition into shifts, scales and gates."""
+        history = self.norm_history
+        return [self.modulation, *([history] if isinstance(history, nn.Linear) else [])]
+
+    def history(self, tokens: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Keys and values of history tokens.
+
+        Args:
+            tokens: ``(B, F, P, dim)`` or, without a condition, any ``(B, ..., dim)``.
+            condition: ``(B or 1, F, condition)`` embedded actions that led to the frames.
+
+        Returns:
+            Keys and values ``(B, heads, N, d)`` of all tokens in order.
+        """
+        if condition is None:
+            normed = self.norm_history(tokens)
+        else:
+            parts = self.norm_history(F.silu(condition)).unsqueeze(2).chunk(2, -1)
+            normed = modulate(tokens, *parts)
+        key, value = self.key_value(normed.flatten(1, -2)).chunk(2, -1)
         return split_heads(key, self.heads), split_heads(value, self.heads)
 
     def forward(self, x: Tensor, condition: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -50,7 +83,7 @@ class CDiTBlock(nn.Module):
         Args:
             x: Tokens ``(B, G, P, dim)``; frame g may see all but the last G - 1 - g frames of the
                 history (G = 1 sees the whole history; G > 1 is teacher-forced training).
-            condition: ``(B, G, dim)`` embedded actions.
+            condition: ``(B, G, condition)`` embedded actions.
             key: ``(B or 1, heads, frames * P, d)``.
             value: ``(B or 1, heads, frames * P, d)``.
 
@@ -74,25 +107,45 @@ class CDiTBlock(nn.Module):
 
 
 class Predictor(nn.Module):
-    """CDiT with absolute output; see the module's docstring."""
+    """CDiT with absolute output; see the module's docstring.
+
+    ``config.cdit`` names the form. "paper" has the paper's parameter counts: the raw action is the
+    condition, the action that led to a history frame modulates that frame, every frame has
+    positions of its own, and latents are projected only where their width differs from the
+    predictor's. "compact" has an MLP on the action, plain history frames and one grid of positions.
+
+    Raises:
+        ValueError: ``config.cdit`` names no form.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.config = config
-        dim = config.predictor_dim
-        self.embed = nn.Linear(config.latent_dim, dim)
-        self.position = nn.Parameter(torch.randn(config.tokens, dim) * 0.02)
-        self.slot = nn.Parameter(torch.randn(config.max_frames, 1, dim) * 0.02)
-        self.action = nn.Sequential(nn.Linear(ACTION_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
+        if config.cdit not in ("compact", "paper"):
+            raise ValueError(f"cdit must be 'compact' or 'paper', got {config.cdit!r}")
+        self.config, self.paper = config, config.cdit == "paper"
+        dim, latent_dim, frames = config.predictor_dim, config.latent_dim, config.max_frames
+        project = not self.paper or dim != latent_dim
+        self.embed = nn.Linear(latent_dim, dim) if project else nn.Identity()
+        if self.paper:
+            self.position = nn.Parameter(torch.randn(frames, config.tokens, dim) * 0.02)
+            self.action: nn.Module = nn.Identity()
+        else:
+            self.position = nn.Parameter(torch.randn(config.tokens, dim) * 0.02)
+            self.slot = nn.Parameter(torch.randn(frames, 1, dim) * 0.02)
+            self.action = nn.Sequential(nn.Linear(ACTION_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
+        condition_dim = ACTION_DIM if self.paper else dim
         blocks = [
-            CDiTBlock(dim, config.predictor_heads, config.mlp_ratio)
+            CDiTBlock(dim, config.predictor_heads, config.mlp_ratio, condition_dim, self.paper)
             for _ in range(config.predictor_blocks)
         ]
         self.blocks = nn.ModuleList(blocks)
-        self.final_modulation = nn.Linear(dim, 2 * dim)
-        self.out = nn.Linear(dim, config.latent_dim)
+        self.final_modulation = nn.Linear(condition_dim, 2 * dim)
+        self.out = nn.Linear(dim, dim if self.paper else latent_dim)
+        self.project = nn.Linear(dim, latent_dim) if self.paper and project else nn.Identity()
         # AdaLN-zero: every block starts as the identity, and the output starts at zero.
-        for layer in (*(block.modulation for block in blocks), self.final_modulation, self.out):
+        last = self.project if isinstance(self.project, nn.Linear) else self.out
+        modulations = [layer for block in blocks for layer in block.conditioned()]
+        for layer in (*modulations, self.final_modulation, last):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -104,21 +157,36 @@ class Predictor(nn.Module):
                 f"the history holds {last} frames, this model was built for at most "
                 f"{self.config.max_frames}; drop the oldest frames"
             )
-        return self.embed(states) + self.position + self.slot[first_slot:last]
+        tokens = self.embed(states)
+        if self.paper:
+            return tokens + self.position[first_slot:last]
+        return tokens + self.position + self.slot[first_slot:last]
 
-    def encode_history(self, states: Tensor, past: KeysValues | None = None) -> KeysValues:
+    def _condition(self, actions: Tensor, like: Tensor) -> Tensor:
+        """Embeds actions ``(B, F, 132)`` in the dtype of ``like``."""
+        return self.action(actions.to(like.dtype) * self.config.action_scale)
+
+    def encode_history(
+        self, states: Tensor, past: KeysValues | None = None, actions: Tensor | None = None
+    ) -> KeysValues:
         """Keys and values of history frames, appended to those of earlier frames.
 
         Args:
             states: Clean states ``(B or 1, F, P, C)``, oldest first.
             past: What an earlier call returned; its batch may be 1 and is then shared.
+            actions: ``(B or 1, F, 132)`` that led to each frame; none (zeros) if left out. Only the
+                "paper" form looks at them.
 
         Returns:
             Keys and values of all frames so far, one pair per block.
         """
         first = 0 if past is None else past[0][0].shape[2] // self.config.tokens
-        tokens = self._tokens(states, first).flatten(1, 2)
-        new = [cast(CDiTBlock, block).history(tokens) for block in self.blocks]
+        tokens, condition = self._tokens(states, first), None
+        if self.paper:
+            if actions is None:
+                actions = states.new_zeros(1, states.shape[1], ACTION_DIM)
+            condition = self._condition(actions, tokens)
+        new = [cast(CDiTBlock, block).history(tokens, condition) for block in self.blocks]
         if past is None:
             return new
         size = len(states)
@@ -143,11 +211,11 @@ class Predictor(nn.Module):
         """
         frames = history[0][0].shape[2] // self.config.tokens
         x = self._tokens(last, frames - last.shape[1])
-        condition = self.action(actions.to(x.dtype) * self.config.action_scale)
+        condition = self._condition(actions, x)
         for block, (key, value) in zip(self.blocks, history, strict=True):
             x = block(x, condition, key, value)
         shift, scale = self.final_modulation(F.silu(condition)).unsqueeze(2).chunk(2, -1)
-        return self.out(modulate(x, shift, scale))
+        return self.project(self.out(modulate(x, shift, scale)))
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         """Teacher-forced prediction of every next state of a clip.
@@ -159,7 +227,8 @@ class Predictor(nn.Module):
         Returns:
             Predictions of s_1 .. s_G, ``(B, G, P, C)``; prediction g has seen s_0 .. s_g.
         """
-        return self.predict(self.encode_history(states), states, actions)
+        led = torch.cat([torch.zeros_like(actions[:, :1]), actions[:, :-1]], 1)
+        return self.predict(self.encode_history(states, actions=led), states, actions)
 
     def rollout(self, history: KeysValues, last: Tensor, actions: Tensor) -> Tensor:
         """Feeds predictions back for as many steps as there are actions (multistep prediction).
@@ -176,8 +245,9 @@ class Predictor(nn.Module):
         state = last.expand(batch, -1, -1).unsqueeze(1)
         predictions = []
         for step in range(steps):
-            state = self.predict(history, state, actions[:, step : step + 1])
+            action = actions[:, step : step + 1]
+            state = self.predict(history, state, action)
             predictions.append(state)
             if step + 1 < steps:
-                history = self.encode_history(state, history)
+                history = self.encode_history(state, history, action)
         return torch.cat(predictions, 1)

@@ -1,6 +1,7 @@
-"""Trains a compact DexWM from an episode store, in three stages (`dexbench train dexwm`).
+"""Trains a DexWM from an episode store, in three stages (`dexbench train dexwm`).
 
-1. The encoder and the keypoint head: pixel reconstruction and keypoints.
+1. The encoder and the keypoint head: pixel reconstruction and keypoints. Left out where the encoder
+   is pretrained.
 2. The predictor on the frozen encoder's latents, teacher-forced, with the hand-consistency loss.
 3. The predictor rolled out over as many steps as a plan has waypoints.
 
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from tqdm import tqdm
 
 from ...envs.errors import UserError
 from ...envs.seeding import rng, seed_for
+from ..tensors import pick_device
 from ..training import RunFolder
 from .augment import augment
 from .checkpoint import save_model
@@ -31,13 +33,18 @@ from .encoder import PixelDecoder
 from .losses import autoencoder_loss, prediction_loss, validate
 from .model import DexWMModel, best_dtype
 from .optim import MasterAdamW, schedule, trainable
+from .pretrained import PretrainedEncoder
+from .sizes import sized
 
 STAGES = ("encoder", "predictor", "rollout")
 STEP_ODDS = (0.2, 0.2, 0.6)
 """How often a batch has 1, 2, 3 transitions; fewer leave room for longer gaps in short clips."""
 FREE = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device",
-        "validate_every", "validation_windows", "checkpoint_every", "progress")  # fmt: skip
-"""Settings that a continued run may change."""
+        "validate_every", "validation_windows", "checkpoint_every", "progress",
+        "size", "encoder", "encoder_weights")  # fmt: skip
+"""Settings that a continued run may change; what size and encoder mean, ``model`` says."""
+HAND_WEIGHT = {"compact": 0.02, "paper": 100.0}
+"""lambda of each keypoint head: one is trained by cross-entropy, the paper's by squared error."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,9 @@ class TrainConfig:
     """Peak learning rate of each stage."""
     keypoint_weight: float = 0.1
     """Weight of the keypoint loss in stage 1."""
-    hand_weight: float = 0.02
-    """Weight lambda of the hand-consistency loss in stages 2 and 3."""
+    hand_weight: float | None = None
+    """Weight lambda of the hand-consistency loss in stages 2 and 3; 0.02, or 100 with the paper's
+    keypoint head, if left out."""
     holdout: float = 0.06
     """Share of scenes held out for validation."""
     validate_every: int = 250
@@ -84,6 +92,13 @@ class TrainConfig:
     """Steps between checkpoints."""
     progress: bool = True
     """Whether to show progress bars."""
+    size: Literal["compact", "S", "B", "L", "XL"] = "compact"
+    """"compact", which --model.* changes, or one of the paper's sizes with a pretrained encoder."""
+    encoder: str | None = None
+    """Pretrained encoder of the paper's sizes: dinov2 (if left out), dinov3, webssl, vjepa2 or
+    siglip2."""
+    encoder_weights: Path | None = None
+    """Folder of the pretrained encoder's weights; the Hugging Face cache if left out."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """Sizes of the model."""
 
@@ -94,29 +109,34 @@ class Trainer:
     def __init__(self, config: TrainConfig, on_step: Callable[[dict], None] | None = None):
         if min(config.shares) <= 0 or config.minutes <= 0 or min(config.images, config.clips) < 1:
             raise UserError("minutes, shares, images and clips must all be above zero")
-        self.config, self.on_step = config, on_step
+        model = sized(config.size, config.encoder, config.model)
+        weight = HAND_WEIGHT[model.head] if config.hand_weight is None else config.hand_weight
+        config = dataclasses.replace(config, model=model, hand_weight=weight)
+        self.config, self.on_step, self.hand_weight = config, on_step, weight
         self.silent = None if config.progress else True  # None shows bars on terminals only
         self.work = config.work or config.out.with_name(config.out.name + ".work")
-        device = config.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
-        self.dtype = best_dtype(device) if config.dtype == "auto" else getattr(torch, config.dtype)
+        self.device = pick_device(config.device)
+        self.dtype = best_dtype(self.device.type) if config.dtype == "auto" else getattr(torch, config.dtype)
         torch.set_num_threads(config.threads)
-        self.episodes = load_episodes(
-            config.data, self.work, config.holdout, config.model.image_size, config.progress
-        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for("dexwm", "weights", config.seed))
-            self.model = DexWMModel(config.model)
-            self.decoder = PixelDecoder(config.model)
+            self.model = DexWMModel(model)
+            self.decoder = PixelDecoder(model)
+        identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
+        identity["model"] = model.settings()
+        self.first_stage = 0
+        if isinstance(self.model.encoder, PretrainedEncoder):
+            identity["encoder_sha256"] = self.model.encoder.load(config.encoder_weights)
+            self.first_stage = 1
         self.model.to(self.device, self.dtype)
         self.decoder.to(self.device, self.dtype)
-        identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
+        self.episodes = load_episodes(
+            config.data, self.work, config.holdout, model.image_size, config.progress
+        )
         identity["digest"] = self.episodes.digest
         modules = {"model": self.model, "decoder": self.decoder}
         self.folder = RunFolder(self.work, modules, identity, "data, seed, model or batches")
-        self.state: dict[str, Any] = {"stage": 0, "step": 0, "seconds": [0.0, 0.0, 0.0]}
+        self.state: dict[str, Any] = {"stage": self.first_stage, "step": 0, "seconds": [0.0] * 3}
         self.optimizer: MasterAdamW | None = None
 
     # --- one batch of each stage -----------------------------------------------------------
@@ -138,7 +158,7 @@ class Trainer:
         images, points = self.pictures(index, draw)
         with torch.no_grad():
             states = self.model.encoder(images.flatten(0, 1)).unflatten(0, index.shape)
-        return prediction_loss(self.model, states, points, config.hand_weight, history)
+        return prediction_loss(self.model, states, points, self.hand_weight, history)
 
     def pictures(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Augmented pictures and keypoints of frames ``(B, F)``; see ``augment``."""
@@ -221,8 +241,8 @@ class Trainer:
         """Share of the stage's budget that is used up."""
         config = self.config
         if config.steps is not None:
-            return self.state["step"] / max(config.steps[stage], 1)
-        share = config.shares[stage] / sum(config.shares)
+            return self.state["step"] / config.steps[stage] if config.steps[stage] else 1.0
+        share = config.shares[stage] / sum(config.shares[self.first_stage :])
         return self.state["seconds"][stage] / (60 * config.minutes * share)
 
     # --- metrics and checkpoints -----------------------------------------------------------
@@ -268,6 +288,6 @@ def train(config: TrainConfig, on_step: Callable[[dict], None] | None = None) ->
 
 
 def main(config: TrainConfig) -> None:
-    """Train a compact DexWM on episode sets; the same command again continues the run."""
+    """Train a DexWM on episode sets; the same command again continues the run."""
     for name, value in train(config).items():
         print(f"{name:18} {value if isinstance(value, str) else format(value, '.4f')}")
