@@ -104,6 +104,8 @@ class PretrainedEncoder(nn.Module):
         UserError: ``config.encoder`` names none of ``PRETRAINED``.
     """
 
+    anchor: Tensor
+
     def __init__(self, config: ModelConfig):
         super().__init__()
         if config.encoder not in PRETRAINED:
