@@ -55,6 +55,12 @@ _SPECS = (
         privileged=True,
     ),
     AgentSpec(
+        "sim-cem",
+        "dexbench.agents.reference.sim_cem:SimCEM",
+        "The same planner with the simulator for a model, 96 rollouts a decision.",
+        privileged=True,
+    ),
+    AgentSpec(
         "expert",
         "dexbench.agents.reference.expert:Expert",
         "Replays the scripted solution that was recorded when the trial was built.",

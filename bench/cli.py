@@ -56,6 +56,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("dexbench.bench.compare:main", "compare agents on the trials that they share"),
     "report": ("dexbench.bench.report.page:main", "write the results as one HTML page"),
     "verify": ("dexbench.bench.verify:main", "simulate recorded actions again and compare"),
+    "diagnose": (
+        "dexbench.bench.diagnose:main",
+        "what a planner expected of every waypoint, and what came of it",
+    ),
     "doctor": ("dexbench.bench.doctor:main", "check this machine and the installation"),
     "list": ("dexbench.bench.listing:main", "list tasks, agents and suites"),
     "view": ("dexbench.bench.view:main", "draw trials: start, goal and the end reached"),

@@ -16,11 +16,8 @@ import inspect
 import io
 import logging
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
-
-import yaml
 
 _DEFERRED = (
     "_load_model",
@@ -120,17 +117,6 @@ def _add_legacy_base_controller() -> None:
     if not getattr(original, "adds_legacy_name", False):
         factory.adds_legacy_name = True  # type: ignore[attr-defined]
         controller_factory.mobile_base_controller_factory = factory
-
-
-def speed_up_yaml() -> None:
-    """Let RoboCasa read its fixture tables with libyaml; they are most of a build's time."""
-    from robocasa.models.scenes import scene_utils
-
-    def safe_load(stream: Any) -> Any:
-        return yaml.CSafeLoader(stream).get_single_data()
-
-    if hasattr(yaml, "CSafeLoader"):
-        scene_utils.yaml = SimpleNamespace(safe_load=safe_load)
 
 
 @contextlib.contextmanager

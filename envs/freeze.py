@@ -12,11 +12,14 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from .assets.robocasa import robocasa_root
 from .embodiment.mjcf import ARM_TORQUE
 from .embodiment.robot import MUJOCO_JOINTS
 
 ASSETS = "@assets"
 """Stands for the asset cache's root in frozen MJCF."""
+ROBOCASA = "@robocasa"
+"""Stands for the root of the user's RoboCasa assets."""
 
 ARM_KP = (600.0, 600.0, 500.0, 500.0, 300.0, 200.0, 150.0)
 ARM_KD = (50.0, 50.0, 40.0, 40.0, 24.0, 12.0, 8.0)
@@ -26,7 +29,7 @@ MOVING = ("robot0_right_", "gripper0_right_")
 KEPT_CAMERAS = ("robot0_head", "robot0_robotview")
 
 
-def freeze(xml: str, qpos: dict[str, float], assets: Path) -> str:
+def freeze(xml: str, qpos: dict[str, float], assets: Path, robocasa: Path | None = None) -> str:
     """Freeze a robosuite scene.
 
     Args:
@@ -34,12 +37,14 @@ def freeze(xml: str, qpos: dict[str, float], assets: Path) -> str:
         qpos: Angles in rad (m for slides) of scalar joints by name; those of the base and the left
             arm say where they are frozen. Joints not named stay at their reference.
         assets: Root of the asset cache.
+        robocasa: Root of the user's RoboCasa assets, if the scene may use them.
 
     Returns:
-        MJCF with `@assets/` paths, 23 actuators in action order and no other actuated joint.
+        MJCF with `@assets/` and `@robocasa/` paths, 23 actuators in action order and no other
+        actuated joint.
 
     Raises:
-        ValueError: An asset file lies outside ``assets``.
+        ValueError: An asset file lies outside ``assets`` and ``robocasa``.
     """
     root = ET.fromstring(xml)
     _weld(root, xml, qpos)
@@ -52,12 +57,18 @@ def freeze(xml: str, qpos: dict[str, float], assets: Path) -> str:
         for camera in parent.findall("camera"):
             if camera.get("name") not in KEPT_CAMERAS:
                 parent.remove(camera)
-    _relative_assets(root, assets)
+    _relative_assets(root, {ASSETS: assets} | ({ROBOCASA: robocasa} if robocasa else {}))
     return ET.tostring(root, encoding="unicode")
 
 
 def load(xml: str, assets: Path) -> mujoco.MjModel:
-    """Compile frozen MJCF against an asset cache."""
+    """Compile frozen MJCF against an asset cache, and RoboCasa's assets if it uses them.
+
+    Raises:
+        UserError: It uses RoboCasa's assets, and there are none.
+    """
+    if ROBOCASA in xml:
+        xml = xml.replace(ROBOCASA, str(robocasa_root()))
     return mujoco.MjModel.from_xml_string(xml.replace(ASSETS, str(assets)))
 
 
@@ -137,17 +148,21 @@ def _option(root: ET.Element) -> None:
         root.remove(keyframe)
 
 
-def _relative_assets(root: ET.Element, assets: Path) -> None:
+def _relative_assets(root: ET.Element, roots: dict[str, Path]) -> None:
     for compiler in root.findall("compiler"):
         for name in ("meshdir", "texturedir", "assetdir"):
             compiler.attrib.pop(name, None)
     for item in root.iter():
         for key, value in item.attrib.items():
             if key.startswith("file") and value:
-                path = Path(value)
-                if not path.is_relative_to(assets):
-                    raise ValueError(
-                        f"asset {value} is outside the asset cache {assets}; "
-                        "scenes may only use files of the cache"
-                    )
-                item.set(key, f"{ASSETS}/{path.relative_to(assets)}")
+                item.set(key, _relative(Path(value), roots))
+
+
+def _relative(path: Path, roots: dict[str, Path]) -> str:
+    for name, folder in roots.items():
+        if path.is_relative_to(folder):
+            return f"{name}/{path.relative_to(folder)}"
+    raise ValueError(
+        f"asset {path} is outside the asset cache {roots[ASSETS]}; "
+        "scenes may only use files of the cache"
+    )

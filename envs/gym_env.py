@@ -4,6 +4,7 @@ Success never ends an episode, so every episode has 60 steps and the whole cours
 known. Nothing in the observation or reward comes from privileged state but the reward itself.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -13,12 +14,16 @@ from gymnasium import spaces
 from .embodiment.camera import HEIGHT, WIDTH
 from .embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
 from .objects import Split
+from .recipe import Recipe, draw_recipe
+from .robocasa_recipe import NoRoom
 from .seeding import rng
 from .simulation import CONTROL_HZ, Simulation
 from .suite import DEFAULT, Suite
 from .tasks import HELD_STEPS, Goal, Outcome, Rejected, find_task
 from .trial import STEPS, Trial
 
+Kitchens = Callable[[np.random.Generator, Split], Recipe]
+"""Draws a recipe of a split from a random stream."""
 DRAWS = 40
 """Scenes tried before a training seed is given up."""
 
@@ -50,6 +55,11 @@ class DexBenchEnv(gym.Env):
 
     An environment of your own task names it: ``class LiftEnv(DexBenchEnv): task_name = "lift"``.
 
+    Args:
+        render_mode: None or "rgb_array".
+        kitchen: Draws the recipes of training seeds; generated kitchens by default, RoboCasa's own
+            with :class:`dexbench.envs.robocasa_recipe.RoboCasa`. Frozen trials have their own.
+
     Raises:
         UserError: No task of that name is registered.
         ValueError: Unknown render mode.
@@ -59,10 +69,11 @@ class DexBenchEnv(gym.Env):
     task_name: ClassVar[str]
     """Name of a registered task (``tasks.register_task``)."""
 
-    def __init__(self, render_mode: str | None = None):
+    def __init__(self, render_mode: str | None = None, kitchen: Kitchens = draw_recipe):
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
         self.render_mode = render_mode
+        self.kitchen = kitchen
         self.task = find_task(self.task_name)
         self.action_space = action_space()
         self.observation_space = observation_space()
@@ -111,7 +122,7 @@ class DexBenchEnv(gym.Env):
         else:
             if seed is None:
                 seed = int(self.np_random.integers(2**31))
-            trial = draw_trial(self.task_name, ("train", seed), "train")
+            trial = draw_trial(self.task_name, ("train", seed), "train", self.kitchen)
         self._begin(trial)
         outcome = self.task.evaluate(self._simulation, trial.target, self._goal)
         return self._observe(), self._info(outcome) | {"trial_hash": trial.hash}
@@ -304,24 +315,31 @@ def make_env(task: str) -> DexBenchEnv:
     return TaskEnv()
 
 
-def draw_trial(task: str, key: tuple[int | str, ...], split: Split) -> Trial:
+def draw_trial(
+    task: str, key: tuple[int | str, ...], split: Split, kitchen: Kitchens = draw_recipe
+) -> Trial:
     """Draw a trial; a pure function of its arguments.
 
     Args:
         task: Name of a registered task.
         key: Names the random stream.
         split: `train` or `suite`: whose layouts, styles and object instances to use.
+        kitchen: Draws the scenes' recipes.
 
     Raises:
         RuntimeError: No trial was found in many scenes.
+        UserError: The kitchens need RoboCasa's own assets, and they are not all there.
     """
-    from .recipe import draw_recipe
     from .scene import build_scene
 
     reasons = []
     for attempt in range(DRAWS):
         stream = rng("trial", task, *key, attempt)
-        scene = build_scene(draw_recipe(stream, split))
+        try:
+            scene = build_scene(kitchen(stream, split))
+        except NoRoom as reason:
+            reasons.append(str(reason))
+            continue
         # A kitchen takes longer to build than a start and goal to draw, so try a few in each.
         for _ in range(4):
             try:

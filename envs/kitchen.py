@@ -1,15 +1,11 @@
 """RoboCasa kitchens, built from a recipe into one MJCF text that MuJoCo runs by itself.
 
-Importing this module imports robosuite and RoboCasa, with the asset root set and the missing
-robosuite features added. Running a built scene needs neither.
+Importing this module imports robosuite and RoboCasa, with the asset root set, the missing robosuite
+features added and the robot registered. Running a built scene needs none of them.
 """
 
-import importlib
-import os
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,18 +13,11 @@ import numpy as np
 
 from . import compat, objects
 from .assets.cache import asset_root
-from .errors import UserError
 from .fixtures import add_fixtures
 from .layouts import layout_config
 from .mjcf_edit import finish
-from .recipe import (
-    BASE_HEIGHT,
-    Recipe,
-    base_position,
-    check_recipe,
-    draw_recipe,
-    object_pose,
-)
+from .recipe import Recipe, base_position, check_recipe, draw_recipe, object_pose
+from .robocasa_import import assets_from, import_robocasa
 from .styles import STYLES
 
 __all__ = [
@@ -39,36 +28,6 @@ __all__ = [
     "draw_recipe",
     "import_robocasa",
 ]
-
-
-def import_robocasa() -> ModuleType:
-    """Import RoboCasa with its assets and the robosuite features it needs; returns the package.
-
-    RoboCasa reads its asset root while it is imported. The user's ``ROBOCASA_ASSETS_PATH`` wins; by
-    default it becomes the ``generated`` pack, which is built if need be.
-
-    Raises:
-        UserError: If RoboCasa was imported before with other assets than it would get here.
-    """
-    compat.apply()
-    chosen = os.environ.get("ROBOCASA_ASSETS_PATH")
-    wanted = chosen or str(asset_root())
-    os.environ["ROBOCASA_ASSETS_PATH"] = wanted
-    try:
-        with compat.quiet():
-            robocasa = importlib.import_module("robocasa")
-    finally:
-        if chosen is None:  # child processes choose for themselves
-            del os.environ["ROBOCASA_ASSETS_PATH"]
-    if Path(robocasa.models.assets_root) != Path(wanted):
-        raise UserError(
-            "robocasa was imported before dexbench.envs.kitchen, with the assets in "
-            f"{robocasa.models.assets_root} instead of {wanted}; import dexbench.envs.kitchen "
-            "first, or set ROBOCASA_ASSETS_PATH before either"
-        )
-    compat.speed_up_yaml()
-    return robocasa
-
 
 import_robocasa()
 
@@ -85,7 +44,8 @@ class SceneObject:
         body: Its body in the MJCF.
         joint: Its free joint in the MJCF.
         category: RoboCasa's category.
-        instance: Key of :data:`dexbench.envs.objects.INSTANCES`.
+        instance: Key of :data:`dexbench.envs.objects.INSTANCES`, or of RoboCasa's assets
+            ``<registry>/<category>/<name>``.
         mass: In kg.
     """
 
@@ -102,7 +62,7 @@ class BuiltScene:
     """A scene as MuJoCo takes it.
 
     Attributes:
-        xml: The MJCF; asset files are absolute paths below the asset root. The robot stands in its
+        xml: The MJCF; asset files are absolute paths below an asset root. The robot stands in its
             place with its base joints at zero, and the objects lie at their recipe's poses.
         base_pos: World position (3,) of the robot's base frame, in m.
         base_quat: World orientation (4,) of the base frame, (w, x, y, z).
@@ -139,8 +99,12 @@ class DexKitchen(Kitchen):
     """
 
     def __init__(self, recipe: Recipe, robots: str = "FrankaTMRAllegro", **kwargs: Any):
-        check_recipe(recipe)
+        self._check(recipe)
         self.recipe = deepcopy(recipe)
+        self.base_pos = base_position()
+        """World position of the base frame, in m."""
+        self.base_yaw = _BASE_YAW
+        """World direction of the base frame's x, in rad."""
         self._settling: tuple[np.ndarray, np.ndarray] | None = None
         self._is_settling = False
         options: dict[str, Any] = {
@@ -153,18 +117,18 @@ class DexKitchen(Kitchen):
             "seed": 0,
         }
         super().__init__(robots=robots, layout_and_style_ids=[[{}, {}]], **(options | kwargs))
-        # A robot position that is given, as here, is not searched for around the counter.
-        self._ep_meta = {
-            "init_robot_base_pos": np.array(base_position()),
-            "init_robot_base_ori": np.array([0.0, 0.0, _BASE_YAW]),
-        }
+
+    @staticmethod
+    def _check(recipe: Recipe) -> None:
+        check_recipe(recipe)
 
     def _setup_model(self) -> None:
         # RoboCasa renames the fixtures inside the dictionaries it is given: fresh ones each time.
         layout, style, surfaces = (self.recipe[key] for key in ("layout", "style", "surfaces"))
         cabinet = {"cabinet": {"default": [*STYLES[style].cabinet]}}
         self.layout_and_style_ids = [[layout_config(layout, style, surfaces), cabinet]]
-        super()._setup_model()
+        with assets_from(asset_root()):
+            super()._setup_model()
         add_fixtures(
             self.model.asset, self.model.worldbody, layout, style, surfaces,
             str(asset_root()),
@@ -190,12 +154,18 @@ class DexKitchen(Kitchen):
 
     def _load_model(self, attempt_num: int = 1) -> None:
         super()._load_model(attempt_num)
-        self.init_robot_base_pos_anchor = np.array(base_position())
-        self.init_robot_base_ori_anchor = np.array([0.0, 0.0, _BASE_YAW])
+        self._stand_robot()
+
+    def _stand_robot(self) -> None:
+        """Tell RoboCasa where the robot stands."""
+        pos, turn = np.array(self.base_pos), np.array([0.0, 0.0, self.base_yaw])
+        self.init_robot_base_pos_anchor, self.init_robot_base_ori_anchor = pos, turn
+        # A robot position that is given, as here, is not searched for around the counter.
+        self._ep_meta |= {"init_robot_base_pos": pos, "init_robot_base_ori": turn}
         robot = self.robots[0].robot_model
         # RoboCasa moves the robot here from (10, 10) by its base joints.
-        robot.set_base_xpos([10.0, 10.0, BASE_HEIGHT])
-        robot.set_base_ori(self.init_robot_base_ori_anchor)
+        robot.set_base_xpos([10.0, 10.0, pos[2]])
+        robot.set_base_ori(turn)
 
     def _robot_indices(self) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the robot's entries in qpos and qvel."""
@@ -233,9 +203,9 @@ class DexKitchen(Kitchen):
         """The MJCF that RoboCasa makes of the recipe, with the robot in its place."""
         self._load_model()
         robot = self.robots[0].robot_model
-        robot.set_base_xpos(base_position())
+        robot.set_base_xpos(self.base_pos)
         xml = self.edit_model_xml(self.model.get_xml())
-        robot.set_base_xpos([10.0, 10.0, BASE_HEIGHT])
+        robot.set_base_xpos([10.0, 10.0, self.base_pos[2]])
         return xml
 
 
@@ -243,14 +213,19 @@ def build_kitchen(recipe: Recipe, robots: str = "FrankaTMRAllegro") -> BuiltScen
     """Build the scene of a recipe; the same recipe gives the same text.
 
     Args:
-        recipe: From :func:`draw_recipe`, or by hand.
+        recipe: From :func:`draw_recipe`, from :class:`dexbench.envs.robocasa_recipe.RoboCasa`, or
+            by hand.
         robots: Name of a registered robot.
 
     Raises:
         ValueError: If the recipe names something that does not exist.
+        UserError: If the recipe needs RoboCasa's own assets, and they are not all there.
+        NoRoom: If no counter of one of RoboCasa's own kitchens has room for robot and objects.
     """
-    if robots == "FrankaTMRAllegro":
-        from .embodiment import register  # noqa: F401
+    if recipe.get("assets") == "robocasa":
+        from .robocasa_kitchen import build
+
+        return build(recipe, robots)
     with compat.quiet():
         kitchen = DexKitchen(recipe, robots)
         root = ElementTree.fromstring(kitchen.scene_xml())

@@ -14,7 +14,8 @@ def finish(root: Element, recipe: dict[str, Any]) -> None:
     """Make the scene of ``recipe`` static but for robot and objects, lit, and free of leftovers."""
     _fix_fixtures(root)
     _light(root, recipe["light"])
-    _scale_textures(root, recipe)
+    if "surfaces" in recipe:  # RoboCasa's own textures have their size
+        _scale_textures(root, recipe)
     _quieten(root)
     _prune_assets(root)
 

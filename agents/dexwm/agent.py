@@ -1,4 +1,4 @@
-"""DexWM as an agent: CEM over joint angles through the latent world model (paper 3.4, App. B)."""
+"""DexWM as an agent: planning over joint angles through the latent world model (paper 3.4)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from ...envs.embodiment import camera
 from ...envs.embodiment.kinematics import HandKinematics
 from ..planning.cem import in_tiles
 from ..planning.dummy_grasp import DUMMY_GRASP
-from ..planning.waypoint_agent import PlannerConfig, WaypointAgent
+from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
 from .checkpoint import load_model
 from .config import HEAD_KEYPOINTS, WRIST_AND_TIPS
 from .encoder import downsample
@@ -74,9 +74,10 @@ class DexWM(WaypointAgent):
     """Plans with the world model.
 
     Args:
-        planner: As ``WaypointAgent``: "compact" (the default budget) or "paper".
+        planner: As ``WaypointAgent``: "compact" (the default budget), "paper", "mppi", "gradient".
         weights: A safetensors file; the packaged one if left out.
-        cost: A name in ``COSTS`` or a configuration; that of the planner if left out.
+        cost: A name in ``COSTS`` or a configuration; "paper" with the planner of that name, else
+            "compact", if left out.
         device: Where the model runs; "auto" takes a GPU if there is one.
         dtype: "bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it.
         overrides: As ``WaypointAgent``.
@@ -92,7 +93,7 @@ class DexWM(WaypointAgent):
         **overrides: Any,
     ):
         super().__init__(planner, **overrides)
-        cost = cost or (planner if isinstance(planner, str) else "compact")
+        cost = cost or ("paper" if planner == "paper" else "compact")
         self.costs = COSTS[cost] if isinstance(cost, str) else cost
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -142,21 +143,37 @@ class DexWM(WaypointAgent):
             factors = terms.new_tensor([1.0, cost.mu, 0.0])
         else:
             if context.scale is None:
-                context.scale = terms.std(0, correction=0).clamp(min=1e-6)
+                context.scale = terms.detach().std(0, correction=0).clamp(min=1e-6)
             shares = terms.new_tensor([cost.latent_share, 1 - cost.latent_share, 0.0])
             factors = shares / context.scale
         if self.task == "grasp":
             factors[ORIENTATION] = cost.orientation
         return (terms * factors).sum(-1).cpu()
 
+    def see(self, picture: np.ndarray) -> Belief:
+        """The keypoints that the head finds in a picture, and its latent state."""
+        with torch.no_grad():
+            latent = self.encode(picture)
+            return Belief(self.model.head(latent).points()[0].cpu(), latent[0].cpu())
+
+    def predict(self, sequences: Tensor, context: Context) -> Belief:
+        """What the world model expects of sequences ``(N, T, 23)`` after each waypoint."""
+        with torch.no_grad():
+            states = self.roll_out(sequences.to(self.device), context)
+            seen = self.model.head(states.flatten(0, 1)).points()
+        return Belief(seen.unflatten(0, states.shape[:2]).cpu(), states.cpu())
+
+    def roll_out(self, sequences: Tensor, context: Context) -> Tensor:
+        """Predicted latent states ``(N, T, P, C)`` after the waypoints ``(N, T, 23)``."""
+        points = camera.base_to_camera(self.kinematics.keypoints(sequences))
+        start = context.keypoints.expand(len(sequences), 1, -1, -1)
+        actions = hand_action(torch.cat([start, points[:, :-1]], 1), points)
+        return self.model.predictor.rollout(context.history, context.last, actions)
+
     def terms(self, sequences: Tensor, context: Context) -> Tensor:
         """Cost terms ``(N, 3)``: latent, keypoint, orientation, weighted over the steps."""
         count, horizon = sequences.shape[:2]
-        wrist = self.kinematics.wrist(sequences)[1]
-        points = camera.base_to_camera(self.kinematics.keypoints(sequences))
-        before = torch.cat([context.keypoints.expand(count, 1, -1, -1), points[:, :-1]], 1)
-        actions = hand_action(before, points)
-        states = self.model.predictor.rollout(context.history, context.last, actions)
+        states = self.roll_out(sequences, context)
         weights = self.weights(horizon).to(self.device)
         # Steps without weight need neither errors nor the keypoint head.
         used = [step for step in range(horizon) if weights[step] > 0]
@@ -164,8 +181,12 @@ class DexWM(WaypointAgent):
         latent = (states - context.goal).float().square().mean((-1, -2))
         seen = self.model.head(states.flatten(0, 1))
         keypoint = self.keypoint_distance(seen, context.goal_keypoints).unflatten(0, (count, -1))
-        cosine = ((wrist[:, used] * self._neutral).sum((-1, -2)) - 1) / 2
-        angle = torch.acos(cosine.clamp(-1, 1))
+        angle = torch.zeros_like(latent)
+        # Only where it counts: at the neutral orientation itself the angle has no gradient.
+        if self.costs.orientation and self.task == "grasp":
+            wrist = self.kinematics.wrist(sequences[:, used])[1]
+            cosine = ((wrist * self._neutral).sum((-1, -2)) - 1) / 2
+            angle = torch.acos(cosine.clamp(-1, 1))
         return torch.stack([latent @ weights, keypoint @ weights, angle @ weights], -1)
 
     def keypoint_distance(self, seen: Keypoints, goal: Keypoints) -> Tensor:

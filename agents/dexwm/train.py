@@ -116,7 +116,8 @@ class Trainer:
         self.silent = None if config.progress else True  # None shows bars on terminals only
         self.work = config.work or config.out.with_name(config.out.name + ".work")
         self.device = pick_device(config.device)
-        self.dtype = best_dtype(self.device.type) if config.dtype == "auto" else getattr(torch, config.dtype)
+        auto = config.dtype == "auto"
+        self.dtype = best_dtype(self.device) if auto else getattr(torch, config.dtype)
         torch.set_num_threads(config.threads)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for("dexwm", "weights", config.seed))

@@ -1,6 +1,7 @@
 """The receding-horizon waypoint planner that every planning agent shares (paper 3.4, App. B)."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,13 +9,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...envs.embodiment import camera
+from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
 from ...envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
-from .cem import CEMConfig, CEMResult, cem
+from .cem import CEMConfig, cem
 from .dummy_grasp import DUMMY_GRASP
+from .gradient import GradientConfig, gradient
+from .mppi import MPPIConfig, mppi
+from .optimiser import Plan, Problem
 from .waypoints import ARM_JOINTS, RampConfig, ramp
 
 HORIZON = 3
 """Waypoints of an episode, T in the paper."""
+
+OPTIMISERS: dict[str, Callable[[Problem, Any], Plan]] = {
+    "cem": cem,
+    "mppi": mppi,
+    "gradient": gradient,
+}
+"""Each takes the field of ``PlannerConfig`` of its own name."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +35,10 @@ class PlannerConfig:
     """All settings of the planner.
 
     Attributes:
-        cem: The optimiser's budget.
+        optimiser: A name in ``OPTIMISERS``.
+        cem: Budget of the cross-entropy method.
+        mppi: That of model predictive path integral control.
+        gradient: That of gradient descent.
         step_weights: Weight of the cost at each waypoint of the horizon; a shorter horizon takes
             the last ones. The paper costs the last step only.
         execute: "mean" plays the mean of the last elites, "best" the cheapest candidate.
@@ -34,7 +50,10 @@ class PlannerConfig:
         ramp: How a waypoint becomes joint targets.
     """
 
+    optimiser: str = "cem"
     cem: CEMConfig = CEMConfig()
+    mppi: MPPIConfig = MPPIConfig()
+    gradient: GradientConfig = GradientConfig()
     step_weights: tuple[float, ...] = (0.184, 0.306, 0.510)
     execute: str = "mean"
     reinflate: bool = True
@@ -45,6 +64,10 @@ class PlannerConfig:
     ramp: RampConfig = field(default_factory=RampConfig)
 
     def __post_init__(self) -> None:
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(
+                f"unknown optimiser {self.optimiser!r}; known: {sorted(OPTIMISERS)}"
+            )
         if len(self.step_weights) != HORIZON or self.step_weights[-1] <= 0:
             raise ValueError(
                 f"step_weights needs {HORIZON} numbers, the last above 0; got {self.step_weights}"
@@ -60,8 +83,25 @@ PLANNERS = {
         step_weights=(0.0, 0.0, 1.0),
         execute="best",
     ),
+    "mppi": PlannerConfig(optimiser="mppi"),
+    # A tile is filled up before it is evaluated, so it is no larger than the restarts are many.
+    "gradient": PlannerConfig(optimiser="gradient", tile=8),
 }
-"""``compact`` suits two CPU cores; ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost."""
+"""``compact`` suits two CPU cores; ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost;
+``mppi`` and ``gradient`` are compact's cost with another optimiser (docs/planners.md)."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What an agent takes states to be; leading axes are the states'.
+
+    Attributes:
+        keypoints: ``(..., 17, 3)`` the hand's distinct keypoints in m, camera frame.
+        latent: ``(..., P, C)`` the world model's state, for agents that have one.
+    """
+
+    keypoints: Tensor
+    latent: Tensor | None = None
 
 
 class WaypointAgent:
@@ -92,14 +132,17 @@ class WaypointAgent:
         self.task, self.seed, self.replan = task, seed, 0
         self._mean: Tensor | None = None
         self._std: Tensor | None = None
-        self.last_plan: CEMResult | None = None
+        self.last_plan: Plan | None = None
+        """What the latest optimisation found; ``last_context`` is what it knew."""
+        self.last_context: Any = None
 
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
         """Plans, and returns the first waypoint's joint targets ``(20, 23)`` in rad."""
         steps_left = int(np.asarray(obs["steps_left"]).reshape(-1)[0])
         horizon = min(max(-(-steps_left // self.config.ramp.steps), 1), HORIZON)
         mean, std = self.initial(obs, horizon)
-        with torch.inference_mode():
+        # Not inference_mode: the gradient planner differentiates through what is encoded here.
+        with torch.no_grad():
             waypoints = self.plan(obs, mean, std)
         self._mean = waypoints[1:].clone()
         self.replan += 1
@@ -131,13 +174,19 @@ class WaypointAgent:
     def plan(self, obs: dict[str, np.ndarray], mean: Tensor, std: Tensor) -> Tensor:
         """Optimises the waypoints; returns them, ``(T, 23)`` in rad."""
         context = self.observe(obs)
-        result = cem(
+        problem = Problem(
             lambda sequences: self.cost(sequences, context),
-            mean, std, self.lower, self.upper, self.seed, self.replan, self.config.cem,
+            mean, std, self.lower, self.upper, self.seed, self.replan,
         )  # fmt: skip
-        self.last_plan = result
-        self._std = result.std[1:].clone()
-        return result.mean if self.config.execute == "mean" else result.best
+        optimise = OPTIMISERS[self.config.optimiser]
+        plan = optimise(problem, getattr(self.config, self.config.optimiser))
+        self.last_plan, self.last_context = plan, context
+        self._std = plan.std[1:].clone()
+        return self.chosen(plan)
+
+    def chosen(self, plan: Plan) -> Tensor:
+        """The waypoints ``(T, 23)`` of a plan that are played."""
+        return plan.mean if self.config.execute == "mean" else plan.best
 
     def weights(self, horizon: int) -> Tensor:
         """Weights ``(T,)`` of the steps' costs."""
@@ -150,3 +199,22 @@ class WaypointAgent:
     def cost(self, sequences: Tensor, context: Any) -> Tensor:
         """Costs ``(N,)`` of candidate sequences ``(N, T, 23)`` in rad."""
         raise NotImplementedError
+
+    def see(self, picture: np.ndarray) -> Belief | None:
+        """What the agent makes of a picture ``(224, 392, 3)`` uint8; None if it does not look."""
+        return None
+
+    def predict(self, sequences: Tensor, context: Any) -> Belief:
+        """What the agent expects after each waypoint of sequences ``(N, T, 23)``.
+
+        Without a model that is the hand at the waypoint itself.
+
+        Args:
+            sequences: Joint targets in rad.
+            context: From ``observe``.
+
+        Returns:
+            The states, ``(N, T, ...)``.
+        """
+        points = HandKinematics().keypoints(sequences)[..., list(DISTINCT), :]
+        return Belief(camera.base_to_camera(points))

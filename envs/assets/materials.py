@@ -184,13 +184,17 @@ _GENERATIVE = {
 _REFERENCE = re.compile(r"(?:generative_)?textures/[\w/-]+\.png")
 
 
-def named_textures(package: Path) -> list[str]:
-    """Sorted texture paths that the RoboCasa package at ``package`` names anywhere."""
+def named_textures(package: Path, assets: Path) -> list[str]:
+    """Sorted texture paths that RoboCasa names anywhere.
+
+    Args:
+        package: RoboCasa's package, for its code.
+        assets: Its own small assets, without what the user may have downloaded beside them.
+    """
     found: set[str] = set()
-    for folder in ("models", "utils"):
-        for path in (package / folder).rglob("*"):
-            if path.suffix in {".yaml", ".py", ".xml"}:
-                found.update(_REFERENCE.findall(path.read_text(errors="ignore")))
+    files = [*(package / "models").rglob("*.py"), *(package / "utils").rglob("*.py")]
+    for path in [*files, *assets.rglob("*.yaml"), *assets.rglob("*.xml")]:
+        found.update(_REFERENCE.findall(path.read_text(errors="ignore")))
     return sorted(found)
 
 

@@ -5,7 +5,6 @@ every texture file they name, the object instances of :mod:`dexbench.envs.object
 meshes with the visible ones decimated.
 """
 
-import importlib.util
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from .. import objects
 from . import materials, meshes
+from .cache import package_folder
 from .object_files import write_object
 
 PANDA_RATIO = 0.13
@@ -34,24 +34,14 @@ _REPEATS = {
 }
 
 
-def package_folder(name: str) -> Path:
-    """The folder of an installed package, found without importing it.
-
-    Raises:
-        ModuleNotFoundError: If it is not installed.
-    """
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(
-            f"{name} is not installed; `pip install dexbench` brings the tested version"
-        )
-    return Path(spec.origin).parent
+_PACKAGED = {"accessories", "cabinets", "counters", "fixture_registry", "handles"}
+"""The folders of fixtures that come with RoboCasa's package, not with its download."""
 
 
 def build(root: Path) -> None:
     """Fill the empty folder ``root``; shows progress when stderr is a terminal."""
     robocasa, robosuite = package_folder("robocasa"), package_folder("robosuite")
-    shutil.copytree(robocasa / "models" / "assets", root, dirs_exist_ok=True)
+    copy_package(robocasa, root)
     _mend_fixtures(root)
 
     pictures = sorted(materials.NAMED)
@@ -59,7 +49,7 @@ def build(root: Path) -> None:
     visuals = sorted((panda / "obj_meshes").rglob("*.obj"))
     steps: list[Callable[[], None]] = [
         *(lambda name=name: _write_texture(root, name) for name in pictures),
-        lambda: _link_textures(root, materials.named_textures(robocasa)),
+        lambda: _link_textures(root, materials.named_textures(robocasa, root)),
         *(
             lambda item=item: write_object(root, robosuite / "models" / "assets", item)
             for item in objects.INSTANCES.values()
@@ -69,6 +59,25 @@ def build(root: Path) -> None:
     ]
     for step in tqdm(steps, "dexbench: making textures, objects and meshes", disable=None):
         step()
+
+
+def copy_package(robocasa: Path, root: Path) -> None:
+    """Copy the assets that come with RoboCasa's package, without what was downloaded into it.
+
+    Otherwise the pack would depend on the download, and hold its 10 GB.
+    """
+    source = robocasa / "models" / "assets"
+    shutil.copytree(source, root, ignore=_downloaded, dirs_exist_ok=True)
+
+
+def _downloaded(folder: str, names: list[str]) -> set[str]:
+    """What of a folder of the RoboCasa package is the user's download, and not to be copied."""
+    if Path(folder).name == "assets":
+        return {"textures", "generative_textures", "objects"}
+    if Path(folder).name == "fixtures":
+        return set(names) - _PACKAGED
+    # The download adds folders such as CabinetHandle003 to the package's, which are lower case.
+    return {name for name in names if name[0].isupper() and "fixtures" in Path(folder).parts}
 
 
 def _mend_fixtures(root: Path) -> None:

@@ -7,6 +7,7 @@ from synthetic_store import KINEMATICS, keypoints_of
 
 from dexbench.agents.planning.cem import CEMConfig, cem, in_tiles, noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
+from dexbench.agents.planning.optimiser import Problem
 from dexbench.agents.planning.waypoint_agent import PLANNERS, WaypointAgent
 from dexbench.agents.planning.waypoints import RampConfig, ramp
 from dexbench.agents.reference.kinematic import KeypointPlanner, Kinematic
@@ -57,10 +58,11 @@ def goal_near(seed):
 
 def test_cem_finds_the_minimum_of_a_quadratic():
     goal = torch.linspace(-1, 1, 6).reshape(2, 3)
-    result = cem(
+    problem = Problem(
         lambda x: (x - goal).square().sum((1, 2)), torch.zeros(2, 3), torch.ones(2, 3),
-        -2 * torch.ones(3), 2 * torch.ones(3), seed=1, config=CEMConfig(128, 10, 15),
+        -2 * torch.ones(3), 2 * torch.ones(3), seed=1,
     )  # fmt: skip
+    result = cem(problem, CEMConfig(128, 10, 15))
     assert (result.mean - goal).abs().max() < 0.05
     assert result.elite_costs[-1] < result.elite_costs[0] / 50
 
@@ -73,8 +75,8 @@ def test_cem_refits_to_elites_with_population_std():
         return x.sum((1, 2))
 
     bound = torch.full((1,), 9.0)
-    result = cem(cost, torch.zeros(1, 1), torch.ones(1, 1), -bound, bound, 3,
-                 config=CEMConfig(20, 4, 1))  # fmt: skip
+    problem = Problem(cost, torch.zeros(1, 1), torch.ones(1, 1), -bound, bound, 3)
+    result = cem(problem, CEMConfig(20, 4, 1))
     elites = seen[0].flatten().sort().values[:4]
     assert torch.equal(seen[0].flatten(), noise((20, 1, 1), 3, 0, 0).flatten())
     assert torch.allclose(result.mean.flatten(), elites.mean())
@@ -90,7 +92,7 @@ def test_cem_clips_to_limits_and_survives_nan_costs():
         return torch.where(torch.arange(len(x)) % 2 == 0, torch.nan, x.sum((1, 2)))
 
     mean, std = torch.zeros(1, 2), torch.ones(1, 2) * 5
-    result = cem(cost, mean, std, -torch.ones(2), torch.ones(2), 0)
+    result = cem(Problem(cost, mean, std, -torch.ones(2), torch.ones(2), 0), CEMConfig())
     assert max(x.abs().max() for x in seen) == 1
     assert result.mean.isfinite().all()
 
@@ -197,3 +199,5 @@ def test_bad_settings_are_named():
         WaypointAgent("huge")
     with pytest.raises(ValueError, match="execute"):
         WaypointAgent(execute="worst")
+    with pytest.raises(ValueError, match=r"unknown optimiser 'sgd'; known: \['cem', "):
+        WaypointAgent(optimiser="sgd")

@@ -22,7 +22,8 @@ def test_hold_repeats_the_target() -> None:
 
 
 def test_only_the_ceilings_are_privileged() -> None:
-    assert {name for name, spec in AGENTS.items() if spec.privileged} == {"kinematic", "expert"}
+    privileged = {name for name, spec in AGENTS.items() if spec.privileged}
+    assert privileged == {"kinematic", "sim-cem", "expert"}
     assert all(name == spec.name and spec.description for name, spec in AGENTS.items())
 
 

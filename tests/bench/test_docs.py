@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (
     "README.md", "docs/protocol.md", "docs/reproduce.md", "docs/data.md",
     "docs/your_own_agent.md", "docs/your_own_task.md", "docs/your_own_hand.md",
+    "docs/models.md", "docs/planners.md", "docs/reliability.md", "docs/robocasa_assets.md",
 )  # fmt: skip
 
 

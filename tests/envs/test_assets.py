@@ -81,7 +81,7 @@ def test_noise_is_integer_and_wraps_around():
 
 
 def test_a_texture_stands_at_every_path_robocasa_names():
-    paths = materials.named_textures(tree.package_folder("robocasa"))
+    paths = materials.named_textures(tree.package_folder("robocasa"), asset_root())
     assert len(paths) > 400
     missing = [path for path in paths if not (asset_root() / path).exists()]
     assert missing == []

@@ -1,0 +1,69 @@
+"""What every optimiser of waypoints is given, and what it gives back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Cost = Callable[[Tensor], Tensor]
+"""Maps candidate sequences (N, T, 23) in rad to costs (N,)."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One optimisation over joint sequences.
+
+    Attributes:
+        cost: What to minimise; it is given many candidates at once.
+        mean: ``(T, 23)`` initial mean in rad.
+        std: ``(T, 23)`` initial standard deviation in rad.
+        lower: ``(23,)`` lower joint limits in rad.
+        upper: ``(23,)`` upper joint limits in rad.
+        seed: The trial's seed.
+        replan: Which planning step of the trial this is; each has its own noise.
+    """
+
+    cost: Cost
+    mean: Tensor
+    std: Tensor
+    lower: Tensor
+    upper: Tensor
+    seed: int
+    replan: int = 0
+
+    def evaluate(self, candidates: Tensor) -> Tensor:
+        """Costs ``(N,)`` of candidates ``(N, T, 23)``; one that is not a number is infinite."""
+        costs = self.cost(candidates).to(self.mean)
+        return torch.where(costs.isnan(), torch.inf, costs)
+
+    def clip(self, candidates: Tensor) -> Tensor:
+        """The candidates ``(..., 23)`` within the joint limits."""
+        return candidates.clamp(self.lower, self.upper)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an optimisation found; all sequences are within the joint limits.
+
+    Attributes:
+        mean: ``(T, 23)`` mean of the last elites.
+        std: ``(T, 23)`` their population standard deviation.
+        best: ``(T, 23)`` the cheapest candidate of all iterations.
+        best_cost: Its cost.
+        elite_costs: Mean cost of the elites in each iteration.
+    """
+
+    mean: Tensor
+    std: Tensor
+    best: Tensor
+    best_cost: float
+    elite_costs: tuple[float, ...]
+
+
+def cheapest(costs: Tensor, count: int) -> Tensor:
+    """Indices of the ``count`` lowest of ``(N,)`` costs, cheapest first.
+
+    The sort is stable: among equal costs the earlier candidate wins, on every device.
+    """
+    return costs.argsort(stable=True)[:count]

@@ -1,0 +1,97 @@
+"""``sim-cem``: the waypoint planner with the simulator itself for a world model.
+
+What it fails at, a perfect model would not have solved with this budget; where it succeeds and
+``dexwm`` fails, the model or the picture of the goal is to blame.
+"""
+
+import copy
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...envs.embodiment import camera
+from ...envs.embodiment.kinematics import DISTINCT
+from ...envs.embodiment.robot import HIGHEST, LOWEST
+from ...envs.simulation import Simulation
+from ..planning.cem import CEMConfig
+from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
+from ..planning.waypoints import ramp
+
+BUDGET = PlannerConfig(cem=CEMConfig(samples=16, elites=4, iterations=6))
+"""96 rollouts a plan: a rollout of 3 waypoints takes as long as the trial's 60 control steps."""
+
+
+class SimCEM(WaypointAgent):
+    """Privileged: rolls candidates out in a copy of the simulation.
+
+    The cost of a waypoint is how far hand and object are from the goal's after it has been
+    played: the mean distance of the 17 distinct keypoints plus that of the object's centre, in m.
+
+    Args:
+        planner: As ``WaypointAgent``; 16 candidates and 6 iterations of CEM if left out.
+        overrides: As ``WaypointAgent``.
+    """
+
+    privileged = True
+
+    def __init__(self, planner: str | PlannerConfig = BUDGET, **overrides: Any):
+        super().__init__(planner, **overrides)
+
+    def bind(self, env: Any) -> None:
+        """Takes simulation and goal from the environment.
+
+        Args:
+            env: The unwrapped environment, after its reset.
+
+        Raises:
+            ValueError: The environment has no goal yet.
+        """
+        if env.goal is None:
+            raise ValueError("the environment has no goal yet: call its reset before bind")
+        self._simulation: Simulation = env.simulation
+        self._target: str = env.trial.target
+        self._goal_keypoints = env.goal.keypoints[list(DISTINCT)]
+        self._goal_object = env.goal.object_position
+        # The model is shared; what a rollout changes is in data, and that is the copy's own.
+        self._rehearsal = copy.copy(env.simulation)
+        self._rehearsal.data = mujoco.MjData(env.simulation.model)
+
+    def observe(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        """The simulation's full state (n,) float64."""
+        return self._simulation.get_state()
+
+    def cost(self, sequences: Tensor, context: np.ndarray) -> Tensor:
+        """Weighted distances ``(N,)`` in m of candidates ``(N, T, 23)`` to the goal."""
+        distances = np.array(
+            [[self._distance(sim) for sim in self._play(row, context)] for row in sequences]
+        )
+        return torch.from_numpy(distances).float() @ self.weights(sequences.shape[1])
+
+    def predict(self, sequences: Tensor, context: np.ndarray) -> Belief:
+        """What comes of sequences ``(N, T, 23)``, after each waypoint."""
+        points = [
+            [sim.keypoints[list(DISTINCT)] for sim in self._play(row, context)]
+            for row in sequences
+        ]
+        return Belief(camera.base_to_camera(torch.tensor(np.array(points))).float())
+
+    def _play(self, waypoints: Tensor, state: np.ndarray) -> Any:
+        """Plays waypoints ``(T, 23)`` from a state and yields the simulation after each."""
+        sim = self._rehearsal
+        sim.set_state(state)
+        start = np.clip(sim.joint_targets.astype(np.float32), LOWEST, HIGHEST)
+        for waypoint in waypoints.double().numpy():
+            # As ``act`` and the environment make targets of it.
+            targets = np.clip(ramp(start, waypoint, self.config.ramp), LOWEST, HIGHEST)
+            for target in targets:
+                sim.step(target)
+            start = targets[-1]
+            yield sim
+
+    def _distance(self, sim: Simulation) -> float:
+        hand = np.linalg.norm(sim.keypoints[list(DISTINCT)] - self._goal_keypoints, axis=-1).mean()
+        thing = np.linalg.norm(sim.object_position(self._target) - self._goal_object)
+        return float(hand + thing)

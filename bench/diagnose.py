@@ -1,0 +1,279 @@
+"""``dexbench diagnose``: what a planner expected of every waypoint, and what came of it.
+
+It plays trials as ``dexbench run`` does, without a ledger, and writes a line for each decision.
+Its columns (`COLUMNS`) split a failure by its cause.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from tqdm import tqdm
+
+from ..agents.registry import make_agent
+from ..envs.errors import UserError
+from ..envs.suite import DEFAULT
+from .runner import RunConfig, check
+from .summary import text_table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..agents.planning.waypoint_agent import Belief, WaypointAgent
+
+Row = dict[str, Any]
+
+COLUMNS = {
+    "goal_cm": "the agent's reading of the goal picture against the goal's true hand",
+    "seen_cm": "its reading of the picture after the waypoint against the true hand",
+    "planned_cm": "the hand that the plan expects at its end against the goal it believes in",
+    "predicted_cm": "the hand expected after the waypoint against the true one",
+    "predicted_px": "the same in the picture",
+    "still_cm": "the hand before the waypoint against that after it: predicting no change",
+    "control_cm": "the hand that the waypoint's joints make against the true one after it",
+    "left_cm": "the true hand after the waypoint against the goal's",
+    "latent": "mean square of the expected latent state less that of the picture after it",
+    "still_latent": "the same for the latent state before the waypoint: predicting no change",
+    "left_latent": "the same for that of the goal picture",
+    "cost": "of the waypoints that were played",
+    "best_cost": "of the cheapest candidate",
+    "elite_costs": "mean over the elites, an iteration after the other",
+}
+"""What is measured for each decision: mean distances over the hand's 17 keypoints in cm or px,
+empty where the agent has no such thing."""
+
+
+@dataclass(frozen=True)
+class DiagnoseConfig:
+    """Plays trials and compares what the agent's planner expected with what happened."""
+
+    agent: str
+    """A waypoint planner: dexwm, keypoint-fk, kinematic, sim-cem, or your own as
+    package.module:Class."""
+    task: str
+    """Which task: reach, grasp, place, all three (all), or your own as module:name."""
+    trials: int = 5
+    """Play the first so many trials of the suite."""
+    suite: str = DEFAULT
+    """Name of the frozen suite, or the path of its folder."""
+    planner: str | None = None
+    """As for dexbench run."""
+    agent_args: tuple[str, ...] = ()
+    """Arguments of the agent's class as KEY=VALUE, as for dexbench run."""
+    threads: int = 1
+    """Threads of the model; the order of sums depends on it, as for dexbench run."""
+    out: Path = Path("diagnosis.csv")
+    """The table, a line for each decision."""
+
+
+class Recorder:
+    """The agent and its environment's last observation, decision by decision.
+
+    Args:
+        agent: Plays.
+    """
+
+    def __init__(self, agent: "WaypointAgent"):
+        self.agent = agent
+        self.looks: list[dict[str, np.ndarray]] = []
+        """Observations at the decisions."""
+        self.plans: list[tuple[Any, Any]] = []
+        """The plan of each decision and what it was based on."""
+
+    def bind(self, env: Any) -> None:
+        """Hands a privileged agent the environment."""
+        self.agent.bind(env)  # type: ignore[attr-defined]
+
+    def reset(self, task: str, seed: int) -> None:
+        """Starts a trial."""
+        self.agent.reset(task, seed)
+        self.looks, self.plans = [], []
+
+    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        """Decides, and keeps what the decision was made of."""
+        chunk = self.agent.act(obs)
+        self.looks.append(obs)
+        self.plans.append((self.agent.last_plan, self.agent.last_context))
+        return chunk
+
+
+class LastLook(gymnasium.Wrapper):
+    """Keeps the latest observation, which at a trial's end no agent is shown."""
+
+    def step(self, action: np.ndarray) -> Any:
+        """As the environment's."""
+        answer = self.env.step(action)
+        self.last = answer[0]
+        return answer
+
+
+def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
+    """Plays the trials.
+
+    Args:
+        config: What to play.
+
+    Yields:
+        A row for each decision: ``agent``, ``task``, ``trial``, ``decision``, ``success`` of the
+        trial and `COLUMNS`.
+
+    Raises:
+        UserError: The configuration is wrong, the agent plans no waypoints, or a trial failed.
+    """
+    import torch
+
+    from ..agents.planning.waypoint_agent import WaypointAgent
+    from ..envs.gym_env import make_env
+    from .trial import play
+    from .worker import seed_global_generators
+
+    run = check(
+        RunConfig(
+            config.agent, config.task, config.trials, config.suite, planner=config.planner,
+            agent_args=config.agent_args, threads=config.threads,
+        )
+    )  # fmt: skip
+    torch.set_num_threads(config.threads)
+    agent, spec = make_agent(config.agent, **run.agent_args)
+    if not isinstance(agent, WaypointAgent):
+        raise UserError(
+            f"agent {config.agent!r} plans no waypoints, so there is nothing to compare; choose "
+            "dexwm, keypoint-fk, kinematic or sim-cem, or derive yours from WaypointAgent"
+        )
+    recorder = Recorder(agent)
+    jobs = [(task, trial) for task in run.tasks for trial in range(config.trials)]
+    for task, trial in tqdm(jobs, desc=f"{config.agent} {config.task}", disable=None):
+        env = LastLook(make_env(task))
+        try:
+            seed_global_generators(trial)
+            played = play(
+                env, recorder, suite=config.suite, task=task, trial=trial,
+                privileged=spec.privileged,
+            )  # fmt: skip
+            if played.row["error"] is not None:
+                raise UserError(f"{task} trial {trial} failed: {played.row['error']}")
+            goal = torch.from_numpy(env.unwrapped.goal.keypoints).float()  # type: ignore[attr-defined]
+            if recorder.plans[0][0] is None:
+                raise UserError(f"agent {config.agent!r} does not optimise: it has no plan to show")
+            looks = [*recorder.looks, env.last]
+            for index, (plan, context) in enumerate(recorder.plans):
+                found = measure(agent, plan, context, looks[index], looks[index + 1], goal)
+                head = {"agent": config.agent, "task": task, "trial": trial, "decision": index}
+                yield {**head, "success": played.row["success"], **found}
+        finally:
+            env.close()
+
+
+def measure(
+    agent: "WaypointAgent",
+    plan: Any,
+    context: Any,
+    before: dict[str, np.ndarray],
+    after: dict[str, np.ndarray],
+    goal: "Tensor",
+) -> Row:
+    """Compares what a decision expected with what came of it.
+
+    Args:
+        agent: Whose decision it was.
+        plan: What its optimiser found.
+        context: What its optimiser knew.
+        before: The observation that it decided on.
+        after: The observation when the waypoint had been played.
+        goal: True keypoints (21, 3) of the goal in the base frame, in m.
+
+    Returns:
+        `COLUMNS`; None where the agent has no such thing.
+    """
+    import torch
+
+    from ..agents.planning.waypoint_agent import WaypointAgent
+    from ..envs.embodiment import camera
+
+    with torch.no_grad():
+        waypoints = agent.chosen(plan)[None]
+        cost = float(agent.cost(waypoints, context)[0])
+        expected = agent.predict(waypoints, context)
+        # Without its own model: where the commanded joints put the hand.
+        commanded = WaypointAgent.predict(agent, waypoints, context).keypoints[0, 0]
+    seen = agent.see(after["pixels"])
+    was = agent.see(before["pixels"])
+    wanted = agent.see(before["goal"])
+    truth = torch.from_numpy(after["keypoints"])[:17].float()
+    start = torch.from_numpy(before["keypoints"])[:17].float()
+    true_goal = camera.base_to_camera(goal)[:17]
+    believed = true_goal if wanted is None else wanted.keypoints
+    first = expected.keypoints[0, 0]
+    row: Row = dict.fromkeys(COLUMNS)
+    row |= {
+        "goal_cm": None if wanted is None else _cm(believed, true_goal),
+        "seen_cm": None if seen is None else _cm(seen.keypoints, truth),
+        "planned_cm": _cm(expected.keypoints[0, -1], believed),
+        "predicted_cm": _cm(first, truth),
+        "predicted_px": float((camera.project(first) - camera.project(truth)).norm(dim=-1).mean()),
+        "still_cm": _cm(start, truth),
+        "control_cm": _cm(commanded, truth),
+        "left_cm": _cm(truth, true_goal),
+        "cost": cost,
+        "best_cost": plan.best_cost,
+        "elite_costs": " ".join(f"{value:.6g}" for value in plan.elite_costs),
+    }
+    if expected.latent is not None:
+        row |= {
+            "latent": _square(expected.latent[0, 0], seen),
+            "still_latent": _square(was.latent if was else None, seen),
+            "left_latent": _square(wanted.latent if wanted else None, seen),
+        }
+    return row
+
+
+def main(config: DiagnoseConfig) -> None:
+    """Writes the table and prints its means, by task and decision.
+
+    Raises:
+        UserError: As `diagnose`, or the file cannot be written.
+    """
+    import pandas
+
+    if config.out.is_dir():
+        raise UserError(f"--out {config.out} is a folder, expected a file")
+    table = pandas.DataFrame(list(diagnose(config)))
+    try:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(config.out, index=False, float_format="%.6g")
+    except OSError as error:
+        raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
+    print(summary(table))
+    print(f"wrote {config.out}")
+
+
+def summary(table: Any) -> str:
+    """Means of the distances over the trials, for people.
+
+    Args:
+        table: The rows as a `pandas.DataFrame`.
+
+    Returns:
+        Aligned lines, one for each task and decision.
+    """
+    shown = [name for name in COLUMNS if table[name].notna().any() and name != "elite_costs"]
+    lines: list[Sequence[str]] = []
+    for (task, decision), group in table.groupby(["task", "decision"], sort=False):
+        means = [f"{group[name].astype(float).mean():.3g}" for name in shown]
+        lines.append([str(task), str(decision), *means])
+    return text_table(["task", "decision", *shown], lines)
+
+
+def _cm(one: "Tensor", other: "Tensor") -> float:
+    """Mean distance of keypoints (17, 3) in m, in cm."""
+    return 100 * float((one - other).norm(dim=-1).mean())
+
+
+def _square(latent: "Tensor | None", seen: "Belief | None") -> float | None:
+    """Mean square error of a latent state."""
+    if latent is None or seen is None or seen.latent is None:
+        return None
+    return float((latent.float() - seen.latent.float()).square().mean())

@@ -1,0 +1,121 @@
+"""The table of what a planner expected and what came of it."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dexbench.agents.planning.optimiser import Plan
+from dexbench.agents.planning.waypoint_agent import Belief, WaypointAgent
+from dexbench.bench.diagnose import COLUMNS, DiagnoseConfig, diagnose, main, measure, summary
+from dexbench.envs.embodiment import camera
+from dexbench.envs.errors import UserError
+
+GOAL = torch.from_numpy(np.random.default_rng(0).uniform(0.4, 0.6, (21, 3))).float()
+IN_CAMERA = camera.base_to_camera(GOAL)
+
+
+class Told(WaypointAgent):
+    """Expects the hand 3 cm right of the goal and latents of 2; reads pictures by their level."""
+
+    def cost(self, sequences: torch.Tensor, context: Any) -> torch.Tensor:
+        return sequences.sum((1, 2)) * 0 + 7
+
+    def predict(self, sequences: torch.Tensor, context: Any) -> Belief:
+        shift = torch.tensor([0.03, 0.0, 0.0])
+        return Belief((IN_CAMERA[:17] + shift).expand(1, 3, 17, 3), torch.full((1, 3, 4, 2), 2.0))
+
+    def see(self, picture: np.ndarray) -> Belief:
+        level = float(picture.mean())
+        shift = torch.tensor([0.0, level / 100, 0.0])
+        return Belief(IN_CAMERA[:17] + shift, torch.full((4, 2), level))
+
+
+def look(level: int, shift: float) -> dict[str, np.ndarray]:
+    points = IN_CAMERA.numpy() + np.array([shift, 0, 0], np.float32)
+    return {
+        "pixels": np.full((2, 2, 3), level, np.uint8),
+        "goal": np.full((2, 2, 3), 5, np.uint8),
+        "keypoints": points,
+    }
+
+
+def plan() -> Plan:
+    zeros = torch.zeros(3, 23)
+    return Plan(zeros, zeros, zeros, 6.5, (9.0, 8.0))
+
+
+def test_every_column_measures_what_it_says() -> None:
+    row = measure(Told(), plan(), None, look(1, 0.10), look(3, 0.01), GOAL)
+    assert list(row) == list(COLUMNS)
+    expected = {
+        "goal_cm": 5, "seen_cm": np.hypot(1, 3), "planned_cm": np.hypot(3, 5), "predicted_cm": 2,
+        "still_cm": 9, "left_cm": 1, "latent": 1, "still_latent": 4, "left_latent": 4,
+        "cost": 7, "best_cost": 6.5,
+    }  # fmt: skip
+    assert {key: row[key] for key in expected} == pytest.approx(expected, rel=1e-3)
+    assert row["elite_costs"] == "9 8" and row["control_cm"] > 5
+    depth = IN_CAMERA[:17, 2]
+    pixels = float((camera.FOCAL * 0.02 / depth).mean())
+    assert row["predicted_px"] == pytest.approx(pixels, rel=1e-3)
+
+
+def test_an_agent_that_sees_nothing_leaves_columns_empty() -> None:
+    class Blind(Told):
+        predict = WaypointAgent.predict
+
+        def see(self, picture: np.ndarray) -> None:
+            return None
+
+    row = measure(Blind(), plan(), None, look(1, 0.1), look(3, 0.0), GOAL)
+    empty = {"goal_cm", "seen_cm", "latent", "still_latent", "left_latent"}
+    assert {key for key, value in row.items() if value is None} == empty
+    assert row["control_cm"] == row["predicted_cm"]
+
+
+def test_a_trial_end_to_end(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "new" / "table.csv"
+    main(DiagnoseConfig("kinematic", "reach", trials=1, suite="mini", out=out))
+    with open(out, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["decision"] for row in rows] == ["0", "1", "2"]
+    assert {row["success"] for row in rows} == {"True"} and list(rows[0])[5:] == list(COLUMNS)
+    left = [float(row["left_cm"]) for row in rows]
+    # The keypoint planner comes nearer to the goal, which needs each row's own observations.
+    assert left[-1] < 12 and float(rows[0]["still_cm"]) > 10
+    assert all(float(row["control_cm"]) < float(row["still_cm"]) for row in rows[:1])
+    assert len(rows[0]["elite_costs"].split()) == 6
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split()[:3] == ["task", "decision", "planned_cm"] and len(printed) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"agent": "hold"}, "plans no waypoints"),
+        ({"agent": "kinematic", "trials": 0}, "--trials is 0"),
+        ({"agent": "kinematic", "planner": "huge"}, "unknown planner 'huge'"),
+        ({"agent": "prior"}, "no plan to show"),
+    ],
+)
+def test_bad_input_is_named(words: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        list(diagnose(DiagnoseConfig(**{"task": "reach", "trials": 1, "suite": "mini", **words})))
+
+
+def test_a_folder_is_refused_before_anything_is_played(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder"):
+        main(DiagnoseConfig("kinematic", "reach", out=tmp_path))
+
+
+def test_the_summary_is_a_mean_over_trials() -> None:
+    import pandas
+
+    rows = [
+        {**dict.fromkeys(COLUMNS), "task": "reach", "decision": 0, "left_cm": value}
+        for value in (1.0, 4.0)
+    ]
+    assert summary(pandas.DataFrame(rows)).splitlines()[1].split() == ["reach", "0", "2.5"]
