@@ -53,8 +53,10 @@ def mppi(problem: Problem, config: MPPIConfig) -> Plan:
         costs = problem.evaluate(candidates)
         order = cheapest(costs, config.elites)
         elites, lowest = candidates[order], costs[order]
-        spread = lowest[lowest.isfinite()].std(correction=0)
-        scale = config.temperature * spread.nan_to_num(1.0).clamp(min=1e-9)
+        finite = lowest[lowest.isfinite()]
+        # Costs that are all equal, or infinite, have no spread; any will do.
+        spread = float(finite.std(correction=0)) if len(finite) else 0.0
+        scale = config.temperature * (spread or 1.0)
         # Where no cost is finite their difference is no number, and all weigh the same.
         excess = (lowest - lowest[0]).nan_to_num(0.0, posinf=float("inf"))
         weights = (-excess / scale).softmax(0)[:, None, None]

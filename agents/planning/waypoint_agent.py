@@ -65,9 +65,7 @@ class PlannerConfig:
 
     def __post_init__(self) -> None:
         if self.optimiser not in OPTIMISERS:
-            raise ValueError(
-                f"unknown optimiser {self.optimiser!r}; known: {sorted(OPTIMISERS)}"
-            )
+            raise ValueError(f"unknown optimiser {self.optimiser!r}; known: {sorted(OPTIMISERS)}")
         if len(self.step_weights) != HORIZON or self.step_weights[-1] <= 0:
             raise ValueError(
                 f"step_weights needs {HORIZON} numbers, the last above 0; got {self.step_weights}"
