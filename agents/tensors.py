@@ -141,6 +141,8 @@ def load_weights(
     try:
         model = build(metadata)
         model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    except UserError:
+        raise  # it names its own cure
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         raise UserError(f"{path} does not fit its own configuration: {error}") from error
     if bad := [key for key, value in tensors.items() if not value.isfinite().all()]:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import HandKinematics
+from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
 from ..planning.cem import in_tiles
 from ..planning.dummy_grasp import DUMMY_GRASP
 from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
+from ..tensors import pick_device
 from .checkpoint import load_model
 from .config import HEAD_KEYPOINTS, WRIST_AND_TIPS
 from .encoder import downsample
@@ -35,6 +36,9 @@ class CostConfig:
         mu: Weight of the keypoint term in "paper".
         depth: Whether keypoints are compared as 3-D points of all 17 keypoints (metres) instead of
             as pixels of wrist and tips; six pixel positions leave the hand's depth open.
+        consistency: Weight of the distance in metres between the hand that the model predicts and
+            the hand that the candidate's joints make, beside that to the goal; needs ``depth``. At
+            1 the keypoint term is at least the joints' own distance to the goal.
         orientation: Weight of the angle in rad to the neutral wrist orientation, grasp only.
     """
 
@@ -42,6 +46,7 @@ class CostConfig:
     latent_share: float = 0.3
     mu: float = 0.001
     depth: bool = True
+    consistency: float = 0.0
     orientation: float = 0.0
 
     def __post_init__(self) -> None:
@@ -50,10 +55,16 @@ class CostConfig:
                 "mix must be 'paper' or 'scaled' and latent_share within 0..1, got "
                 f"{self.mix!r} and {self.latent_share}"
             )
+        if self.consistency < 0 or (self.consistency and not self.depth):
+            raise ValueError(
+                "consistency must be 0 or above, and compares 3-D points (depth=True); got "
+                f"{self.consistency} with depth={self.depth}"
+            )
 
 
 COSTS = {
     "compact": CostConfig(),
+    "consistent": CostConfig(consistency=1.0),
     "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
 }
 
@@ -80,6 +91,8 @@ class DexWM(WaypointAgent):
             "compact", if left out.
         device: Where the model runs; "auto" takes a GPU if there is one.
         dtype: "bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it.
+        encoder_weights: Folder of the pretrained encoder that the model was trained with, if it
+            was; the Hugging Face cache if left out.
         overrides: As ``WaypointAgent``.
     """
 
@@ -90,18 +103,22 @@ class DexWM(WaypointAgent):
         cost: str | CostConfig | None = None,
         device: str = "cpu",
         dtype: str = "auto",
+        encoder_weights: str | Path | None = None,
         **overrides: Any,
     ):
         super().__init__(planner, **overrides)
         cost = cost or ("paper" if planner == "paper" else "compact")
+        if isinstance(cost, str) and cost not in COSTS:
+            raise ValueError(f"unknown cost {cost!r}; known: {sorted(COSTS)}")
         self.costs = COSTS[cost] if isinstance(cost, str) else cost
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
-        self.dtype = best_dtype(device) if dtype == "auto" else getattr(torch, dtype)
-        self.model, self.weights_hash = load_model(weights, self.device, self.dtype)
+        self.device = pick_device(device)
+        self.dtype = best_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
+        self.model, self.weights_hash = load_model(
+            weights, self.device, self.dtype, Path(encoder_weights) if encoder_weights else None
+        )
+        encoder = self.model.config.encoder
         self.metadata = {
-            "pretraining": "none",
+            "pretraining": "none" if encoder == "compact" else f"{encoder} encoder",
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
         }
@@ -163,9 +180,13 @@ class DexWM(WaypointAgent):
             seen = self.model.head(states.flatten(0, 1)).points()
         return Belief(seen.unflatten(0, states.shape[:2]).cpu(), states.cpu())
 
+    def hand(self, sequences: Tensor) -> Tensor:
+        """Keypoints ``(..., 21, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""
+        return camera.base_to_camera(self.kinematics.keypoints(sequences))
+
     def roll_out(self, sequences: Tensor, context: Context) -> Tensor:
         """Predicted latent states ``(N, T, P, C)`` after the waypoints ``(N, T, 23)``."""
-        points = camera.base_to_camera(self.kinematics.keypoints(sequences))
+        points = self.hand(sequences)
         start = context.keypoints.expand(len(sequences), 1, -1, -1)
         actions = hand_action(torch.cat([start, points[:, :-1]], 1), points)
         return self.model.predictor.rollout(context.history, context.last, actions)
@@ -181,6 +202,10 @@ class DexWM(WaypointAgent):
         latent = (states - context.goal).float().square().mean((-1, -2))
         seen = self.model.head(states.flatten(0, 1))
         keypoint = self.keypoint_distance(seen, context.goal_keypoints).unflatten(0, (count, -1))
+        if self.costs.consistency:
+            made = self.hand(sequences[:, used])[..., list(DISTINCT), :].flatten(0, 1)
+            apart = (seen.points() - made).norm(dim=-1).mean(-1).unflatten(0, (count, -1))
+            keypoint = keypoint + self.costs.consistency * apart
         angle = torch.zeros_like(latent)
         # Only where it counts: at the neutral orientation itself the angle has no gradient.
         if self.costs.orientation and self.task == "grasp":

@@ -22,14 +22,12 @@ DEPTH_CENTRE = 0.85
 DEPTH_SPREAD = 0.15
 SIGMA = 1.2
 """Standard deviation of the target heat-maps in heat-map cells."""
-
-
+PAPER_SIGMA = 2.0
+"""The same in the paper's, in pixels of the 224x392 image."""
 RIGHT = slice(PAPER_KEYPOINTS // 2, PAPER_KEYPOINTS)
 """The right hand among the paper's heat-maps, in the order of ``WRIST_AND_TIPS``."""
 SEEN = WRIST_AND_TIPS[:-1]
 """The keypoints of the 17 that the paper's head has."""
-PAPER_SIGMA = 2.0
-"""The same in the paper's, in pixels of the 224x392 image."""
 
 
 class Keypoints(NamedTuple):

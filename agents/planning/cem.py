@@ -1,5 +1,6 @@
 """The cross-entropy method over joint sequences (paper App. B)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,9 @@ from torch import Tensor
 
 from ...envs.seeding import rng
 from .optimiser import Cost, Plan, Problem, cheapest
+
+Refit = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Elites and their costs to the next mean and standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class CEMConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.elites <= self.samples or self.iterations < 1:
             raise ValueError(
-                f"CEM needs 1 <= elites <= samples and at least one iteration, got elites "
+                "the planner needs 1 <= elites <= samples and at least one iteration, got elites "
                 f"{self.elites}, samples {self.samples}, iterations {self.iterations}"
             )
 
@@ -51,18 +55,33 @@ def cem(problem: Problem, config: CEMConfig) -> Plan:
     Returns:
         The plan; ``mean`` is that of the last elites.
     """
+    return refine(problem, config, lambda elites, _: (elites.mean(0), elites.std(0, correction=0)))
+
+
+def refine(problem: Problem, budget: CEMConfig, refit: Refit) -> Plan:
+    """Samples, evaluates and refits, again and again.
+
+    Args:
+        problem: Cost, initial distribution and limits.
+        budget: Samples, elites and iterations.
+        refit: Makes mean and standard deviation of the elites ``(K, T, 23)``, cheapest first, and
+            their costs ``(K,)``.
+
+    Returns:
+        The plan; ``mean`` and ``std`` are those of the last refit.
+    """
     mean, std = problem.mean, problem.std
     best, best_cost, elite_costs = mean, float("inf"), []
-    for iteration in range(config.iterations):
-        draws = noise((config.samples, *mean.shape), problem.seed, problem.replan, iteration)
+    for iteration in range(budget.iterations):
+        draws = noise((budget.samples, *mean.shape), problem.seed, problem.replan, iteration)
         candidates = problem.clip(mean + std * draws.to(mean))
         costs = problem.evaluate(candidates)
-        order = cheapest(costs, config.elites)
-        elites = candidates[order]
-        mean, std = elites.mean(0), elites.std(0, correction=0)
-        if float(costs[order[0]]) < best_cost:
-            best, best_cost = elites[0], float(costs[order[0]])
-        elite_costs.append(float(costs[order].mean()))
+        order = cheapest(costs, budget.elites)
+        elites, lowest = candidates[order], costs[order]
+        mean, std = refit(elites, lowest)
+        if float(lowest[0]) < best_cost:
+            best, best_cost = elites[0], float(lowest[0])
+        elite_costs.append(float(lowest.mean()))
     return Plan(mean, std, best, best_cost, tuple(elite_costs))
 
 

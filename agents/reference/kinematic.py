@@ -14,6 +14,7 @@ from ...envs.embodiment import camera
 from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
 from ..planning.cem import in_tiles
 from ..planning.waypoint_agent import PlannerConfig, WaypointAgent
+from .goal import goal_of
 
 
 class KeypointPlanner(WaypointAgent):
@@ -58,11 +59,9 @@ class Kinematic(KeypointPlanner):
             env: The unwrapped environment, after its reset.
 
         Raises:
-            ValueError: The environment has no goal yet.
+            ValueError: As ``goal_of``.
         """
-        if env.goal is None:
-            raise ValueError("the environment has no goal yet: call its reset before bind")
-        points = camera.base_to_camera(np.asarray(env.goal.keypoints, np.float32))
+        points = camera.base_to_camera(np.asarray(goal_of(env).keypoints, np.float32))
         self._goal = torch.from_numpy(points[list(DISTINCT)])
 
     def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:

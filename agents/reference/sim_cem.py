@@ -20,6 +20,7 @@ from ...envs.simulation import Simulation
 from ..planning.cem import CEMConfig
 from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
 from ..planning.waypoints import ramp
+from .goal import goal_of
 
 BUDGET = PlannerConfig(cem=CEMConfig(samples=16, elites=4, iterations=6))
 """96 rollouts a plan: a rollout of 3 waypoints takes as long as the trial's 60 control steps."""
@@ -48,14 +49,13 @@ class SimCEM(WaypointAgent):
             env: The unwrapped environment, after its reset.
 
         Raises:
-            ValueError: The environment has no goal yet.
+            ValueError: As ``goal_of``.
         """
-        if env.goal is None:
-            raise ValueError("the environment has no goal yet: call its reset before bind")
+        goal = goal_of(env)
         self._simulation: Simulation = env.simulation
         self._target: str = env.trial.target
-        self._goal_keypoints = env.goal.keypoints[list(DISTINCT)]
-        self._goal_object = env.goal.object_position
+        self._goal_keypoints = goal.keypoints[list(DISTINCT)]
+        self._goal_object = goal.object_position
         # The model is shared; what a rollout changes is in data, and that is the copy's own.
         self._rehearsal = copy.copy(env.simulation)
         self._rehearsal.data = mujoco.MjData(env.simulation.model)

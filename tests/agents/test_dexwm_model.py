@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from stand_ins import busy_predictor
 from synthetic_store import keypoints_of
 
 from dexbench.agents.dexwm.checkpoint import load_model, save_model
@@ -18,15 +19,6 @@ from dexbench.envs.errors import UserError
 SMALL = ModelConfig(predictor_dim=48, predictor_blocks=2, predictor_heads=3, encoder_blocks=1)
 
 
-def busy_predictor(config=SMALL):
-    """A predictor whose zero-initialised layers are not zero."""
-    torch.manual_seed(0)
-    predictor = Predictor(config)
-    for param in predictor.parameters():
-        torch.nn.init.normal_(param, std=0.1)
-    return predictor
-
-
 def states(*shape):
     return torch.randn(*shape, SMALL.tokens, SMALL.latent_dim)
 
@@ -42,7 +34,7 @@ def test_predictor_starts_at_zero_with_identity_blocks():
 
 @torch.no_grad()
 def test_shared_history_equals_plain_repeated_computation():
-    predictor = busy_predictor()
+    predictor = busy_predictor(SMALL)
     history, actions = states(1, 2), torch.randn(5, 3, 132)
     shared = predictor.rollout(predictor.encode_history(history), history[:, -1], actions)
     for candidate in range(5):
@@ -56,7 +48,7 @@ def test_shared_history_equals_plain_repeated_computation():
 
 @torch.no_grad()
 def test_teacher_forcing_equals_one_step_at_a_time_and_sees_no_future():
-    predictor = busy_predictor()
+    predictor = busy_predictor(SMALL)
     clip, actions = states(2, 3), torch.randn(2, 3, 132)
     together = predictor(clip, actions)
     for g in range(3):
@@ -70,7 +62,7 @@ def test_teacher_forcing_equals_one_step_at_a_time_and_sees_no_future():
 
 @torch.no_grad()
 def test_predictions_depend_on_action_and_on_the_first_frame():
-    predictor = busy_predictor()
+    predictor = busy_predictor(SMALL)
     clip, actions = states(1, 2), torch.randn(1, 2, 132)
     base = predictor(clip, actions)[:, 1]
     assert not torch.allclose(predictor(clip, actions * 2)[:, 1], base, atol=1e-3)

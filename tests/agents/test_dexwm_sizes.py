@@ -3,6 +3,7 @@ import json
 
 import pytest
 import torch
+from stand_ins import busy_predictor
 from synthetic_store import keypoints_of
 
 from dexbench.agents.dexwm.checkpoint import load_model, save_model
@@ -103,14 +104,6 @@ def test_the_paper_form_starts_at_zero_with_identity_blocks():
     condition, tokens = torch.randn(2, 1, 132), torch.randn(2, 1, 112, 48)
     key, value = predictor.blocks[0].history(tokens, condition)
     assert torch.equal(predictor.blocks[0](tokens, condition, key, value), tokens)
-
-
-def busy_predictor(config=PAPER):
-    torch.manual_seed(0)
-    predictor = Predictor(config)
-    for param in predictor.parameters():
-        torch.nn.init.normal_(param, std=0.1)
-    return predictor
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from stand_ins import watched_problem
 from synthetic_store import keypoints_of, picture
 from test_planning import HIGH, LOW, ToGoal, goal_near, observation, play
 
@@ -73,14 +74,7 @@ def test_every_optimiser_beats_chance_and_repeats_itself(name):
 
 
 def test_mppi_weighs_elites_by_their_cost():
-    seen = []
-
-    def cost(x):
-        seen.append(x)
-        return x.sum((1, 2))
-
-    bound = torch.full((1,), 9.0)
-    problem = Problem(cost, torch.zeros(1, 1), torch.ones(1, 1), -bound, bound, 3)
+    problem, seen = watched_problem()
     plan = mppi(problem, MPPIConfig(20, 4, 1, 0.5))
     elites = seen[0].flatten().sort().values[:4]
     weights = (-elites / (0.5 * elites.std(correction=0))).softmax(0)
@@ -153,7 +147,7 @@ def test_gradient_config_refuses_nonsense(bad):
 
 @pytest.mark.parametrize("bad", [{"elites": 0}, {"elites": 65}, {"temperature": 0.0}])
 def test_mppi_config_refuses_nonsense(bad):
-    with pytest.raises(ValueError, match="temperature"):
+    with pytest.raises(ValueError, match=next(iter(bad))):
         MPPIConfig(**bad)
 
 

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from stand_ins import watched_problem
 from synthetic_store import KINEMATICS, keypoints_of
 
 from dexbench.agents.planning.cem import CEMConfig, cem, in_tiles, noise
@@ -68,14 +69,7 @@ def test_cem_finds_the_minimum_of_a_quadratic():
 
 
 def test_cem_refits_to_elites_with_population_std():
-    seen = []
-
-    def cost(x):
-        seen.append(x)
-        return x.sum((1, 2))
-
-    bound = torch.full((1,), 9.0)
-    problem = Problem(cost, torch.zeros(1, 1), torch.ones(1, 1), -bound, bound, 3)
+    problem, seen = watched_problem()
     result = cem(problem, CEMConfig(20, 4, 1))
     elites = seen[0].flatten().sort().values[:4]
     assert torch.equal(seen[0].flatten(), noise((20, 1, 1), 3, 0, 0).flatten())
