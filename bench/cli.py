@@ -63,7 +63,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("dexbench.bench.doctor:main", "check this machine and the installation"),
     "list": ("dexbench.bench.listing:main", "list tasks, agents and suites"),
     "view": ("dexbench.bench.view:main", "draw trials: start, goal and the end reached"),
-    "speed": ("dexbench.bench.speed:main", "time control steps against robosuite's own"),
+    "speed control": (
+        "dexbench.bench.control_speed:main",
+        "time control steps against robosuite's own",
+    ),
+    "speed planner": (
+        "dexbench.bench.planner_speed:main",
+        "time plans against plain computation and the machine's limits",
+    ),
 }
 
 

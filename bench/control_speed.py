@@ -1,4 +1,4 @@
-"""``dexbench speed``: control steps a second against robosuite's own step, and rendering time.
+"""``dexbench speed control``: control steps a second against robosuite's own, and rendering time.
 
 Both step the same recipe's kitchen at 10 Hz with 50 physics steps of 2 ms, no camera. robosuite
 steps it as RoboCasa built it (doors, base and both arms move) and through its stock controllers;

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from dexbench.bench import speed
-from dexbench.bench.speed import Speed, SpeedConfig, measure, rate
+from dexbench.bench import control_speed as speed
+from dexbench.bench.control_speed import Speed, SpeedConfig, measure, rate
 from dexbench.envs.errors import UserError
 
 
