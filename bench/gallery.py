@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import numpy as np
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from ..envs.suite import Suite
+    from ..envs.trial import Trial
 
 CELL = (168, 294)
 """Rows and columns in px of a kitchen's picture: three quarters of an observation."""
@@ -13,6 +18,10 @@ LINE = 16
 """Height of a line of text [px]."""
 ACROSS = 4
 """Kitchens in a row."""
+HAND, HELD = 64, 192
+"""Side in px of the hand's surroundings in an observation, and of their enlarged picture."""
+HELD_ACROSS = 7
+"""Objects in hand in a row."""
 PITCH = 0.17
 """Distance in m between the objects of a row."""
 
@@ -63,6 +72,52 @@ def kitchens(styles_each: int = 2) -> np.ndarray:
         left, top = index % ACROSS * (CELL[1] + 4) + 2, index // ACROSS * (CELL[0] + LINE + 4)
         draw.text((left, top + 2), title, fill="black")
         page.paste(picture.resize((CELL[1], CELL[0]), Image.Resampling.BOX), (left, top + LINE))
+    return np.asarray(page)
+
+
+def held(suite: "Suite") -> np.ndarray:
+    """A suite's objects in the hand, one a category, at the start of its place trials.
+
+    Args:
+        suite: The suite.
+
+    Returns:
+        (height, width, 3) uint8 RGB: the surroundings of the hand, enlarged; a star marks
+        categories that only suites show.
+    """
+    from PIL import Image, ImageDraw
+
+    from ..envs.embodiment.camera import HEIGHT, WIDTH, base_to_camera, project
+    from ..envs.objects import CATEGORIES, INSTANCES
+    from ..envs.rendering import HeadCamera
+    from ..envs.simulation import Simulation
+
+    trials = (suite.trial("place", index) for index in range(suite.trials("place")))
+    first: dict[str, Trial] = {}
+    for trial in trials:
+        first.setdefault(INSTANCES[trial.instances[0]].category, trial)
+    rows, across, zoom = -(-len(first) // HELD_ACROSS), HELD_ACROSS, HELD // HAND
+    page = Image.new("RGB", (across * (HELD + 4), rows * (HELD + LINE + 4)), "white")
+    draw = ImageDraw.Draw(page)
+    for index, name in enumerate(tqdm(sorted(first), "objects in hand", disable=None)):
+        trial, category = first[name], CATEGORIES[name]
+        simulation = Simulation(trial.xml, trial.objects)
+        simulation.set_state(trial.start_state)
+        camera = HeadCamera(simulation.model, zoom * HEIGHT, zoom * WIDTH)
+        picture = Image.fromarray(camera.render(simulation.data))
+        camera.close()
+        grip = (simulation.keypoints.mean(0) + simulation.object_position(trial.target)) / 2
+        u, v = zoom * project(base_to_camera(grip))
+        left, top = index % across * (HELD + 4) + 2, index // across * (HELD + LINE + 4)
+        title = category.title + ("*" if category.held_out else "")
+        draw.text((left, top + 2), title, fill="black")
+        corner = [
+            int(np.clip(middle - HELD / 2, 0, size - HELD))
+            for middle, size in ((u, zoom * WIDTH), (v, zoom * HEIGHT))
+        ]
+        box = (*corner, corner[0] + HELD, corner[1] + HELD)
+        page.paste(picture.crop(box), (left, top + LINE))
+        simulation.close()
     return np.asarray(page)
 
 

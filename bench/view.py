@@ -38,8 +38,9 @@ class ViewConfig:
     """Whose actions lead to the end. The expert's are in the suite; others need a ledger."""
     ledgers: Path = Path("results")
     """Folder of ledgers: LEDGERS/SUITE/AGENT/TASK/trials.jsonl with the actions beside it."""
-    scenes: Literal["kitchens", "objects"] | None = None
-    """Draw no trials but what scenes are made of: every layout in some styles, or all objects."""
+    scenes: Literal["kitchens", "objects", "held"] | None = None
+    """Draw no trials but what scenes are made of: every layout in some styles, all objects, or the
+    suite's objects in the hand."""
     out: Path = Path("trials.png")
     """The picture."""
 
@@ -146,7 +147,7 @@ def main(config: ViewConfig) -> None:
     from PIL import Image
 
     if config.scenes is not None:
-        _draw_scenes(config.scenes, config.out)
+        _draw_scenes(config)
         return
     suite = Suite.load(config.suite)
     tasks = resolve(config.task)
@@ -173,13 +174,16 @@ def main(config: ViewConfig) -> None:
     print(f"wrote {config.out}")
 
 
-def _draw_scenes(subject: str, out: Path) -> None:
+def _draw_scenes(config: ViewConfig) -> None:
     """Writes the page of kitchens or objects."""
     from . import gallery
 
-    page = gallery.kitchens() if subject == "kitchens" else gallery.objects()
+    if config.scenes == "held":
+        page = gallery.held(Suite.load(config.suite))
+    else:
+        page = gallery.kitchens() if config.scenes == "kitchens" else gallery.objects()
     try:
-        gallery.save(page, out)
+        gallery.save(page, config.out)
     except OSError as error:
-        raise UserError(f"cannot write {out} ({error}); choose another --out") from error
-    print(f"wrote {out}")
+        raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
+    print(f"wrote {config.out}")

@@ -9,7 +9,9 @@ from dexbench.bench import gallery, view
 from dexbench.bench.view import ViewConfig
 from dexbench.envs.errors import UserError
 from dexbench.envs.layouts import LAYOUTS
+from dexbench.envs.objects import INSTANCES
 from dexbench.envs.styles import STYLES
+from dexbench.envs.suite import Suite
 
 
 def test_every_layout_and_style_has_a_picture_and_stars_mark_what_suites_keep() -> None:
@@ -29,6 +31,24 @@ def test_a_saved_page_keeps_the_colours_of_small_things(tmp_path: Path) -> None:
     saved = imageio.imread(tmp_path / "deep" / "page.png")[..., :3].astype(int)
     assert np.abs(saved[103, 203] - (230, 20, 20)).max() < 30
     assert np.abs(saved - page).mean() < 12
+
+
+@pytest.mark.slow
+def test_held_objects_are_beneath_the_hand() -> None:
+    """Every category of the mini suite's place trials has a cell, and the hand is in it."""
+    suite = Suite.load("mini")
+    page = gallery.held(suite)
+    categories = {
+        INSTANCES[suite.trial("place", index).instances[0]].category
+        for index in range(suite.trials("place"))
+    }
+    cells = -(-len(categories) // gallery.HELD_ACROSS)
+    assert page.shape[0] == cells * (gallery.HELD + gallery.LINE + 4)
+    for index in range(len(categories)):
+        left = index % gallery.HELD_ACROSS * (gallery.HELD + 4) + 2
+        top = index // gallery.HELD_ACROSS * (gallery.HELD + gallery.LINE + 4) + gallery.LINE
+        cell = page[top : top + gallery.HELD, left : left + gallery.HELD]
+        assert (cell.max(-1) < 70).mean() > 0.1, "the Allegro hand is black"
 
 
 def test_the_command_draws_scenes_and_names_a_bad_path(
