@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..envs.errors import UserError
 from ..envs.simulation import CONTROL_HZ
+from ..envs.video import parse_size
 from .ray_executor import THREADS, RayExecutor
 from .store import EpisodeStore
 from .verify import damaged
@@ -38,6 +39,9 @@ class CollectConfig:
     """Processes; 0 means one a core. The data do not depend on it."""
     seed: int = 0
     """Names the random streams; another seed gives another set."""
+    size: str = "224x392"
+    """Height and width of the pictures in px; the suite's, and what models here are trained on, are
+    224x392. Another size or camera can also be rendered afterwards: dexbench data rerender."""
     executor: Literal["local", "ray"] = "local"
     """Where the workers are: on this machine, or on those of a Ray cluster. dexbench must be on all
     of them, and --out an absolute path to a folder that they share."""
@@ -51,7 +55,8 @@ def main(config: CollectConfig) -> None:
     What is there already is checked against its checksums; damaged scenes are made again.
 
     Raises:
-        UserError: Not exactly one of --episodes and --hours was given, or too little.
+        UserError: Not exactly one of --episodes and --hours was given, or too little; or --size
+            makes no pictures.
     """
     if (config.episodes is None) == (config.hours is None):
         raise UserError("give either --episodes or --hours")
@@ -63,7 +68,8 @@ def main(config: CollectConfig) -> None:
         raise UserError("--ray-address is of use with --executor ray only; give both or neither")
     if config.executor == "ray" and not config.out.is_absolute():
         raise UserError(f"with --executor ray, --out must be absolute; got {config.out}")
-    store = EpisodeStore(config.out, {"strategy": config.strategy, "seed": config.seed})
+    facts = {"strategy": config.strategy, "seed": config.seed}
+    store = EpisodeStore(config.out, facts | {"image_size": list(parse_size(config.size))})
     done = _complete_scenes(store)
     known = max(done, default=-1) + 1  # damaged scenes before the last whole one are made again
 
@@ -162,7 +168,7 @@ def _record(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     for attempt in range(SCENE_DRAWS):
         stream = rng("collect", config.strategy, config.seed, index, attempt)
         scene = build_scene(draw_recipe(stream, "train"))
-        simulation = Simulation(scene.xml, scene.objects)
+        simulation = Simulation(scene.xml, scene.objects, parse_size(config.size))
         try:
             clips = STRATEGIES[config.strategy](simulation, scene, stream)
         except Rejected:

@@ -24,7 +24,7 @@ from ..envs.embodiment.camera import HEIGHT, WIDTH
 from ..envs.errors import UserError
 from ..envs.rendering import CAMERA, HeadCamera
 from ..envs.simulation import STATE
-from ..envs.video import write_video
+from ..envs.video import parse_size, write_video
 from .states import States, open_states
 
 
@@ -82,21 +82,6 @@ def main(config: RerenderConfig) -> None:
     finally:
         source.close()
     print(f"wrote {config.out}: {len(rows)} episodes, {config.camera}, {height}x{width} px")
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Height and width in px of text such as 224x392.
-
-    Raises:
-        UserError: It is no such text, or a side is odd, which H.264 does not take.
-    """
-    try:
-        height, width = map(int, text.lower().split("x"))
-    except ValueError:
-        height = width = 0
-    if min(height, width) < 2 or height % 2 or width % 2 or max(height, width) > 4096:
-        raise UserError(f"--size {text} must be height x width, both even, such as 224x392")
-    return height, width
 
 
 def play_states(model: mujoco.MjModel, states: np.ndarray) -> Iterator[mujoco.MjData]:

@@ -47,7 +47,7 @@ class Episode:
     """A recorded clip of T frames; row t of every array belongs to frame t."""
 
     frames: np.ndarray
-    """Images (T, 224, 392, 3) uint8."""
+    """Images (T, H, W, 3) uint8; 224x392 unless the set was made with another --size."""
     agent_pos: np.ndarray
     """Achieved joint angles (T, 23) float32 in rad."""
     action: np.ndarray

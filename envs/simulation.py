@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 
 from .assets.cache import asset_root
-from .embodiment.camera import base_to_camera
+from .embodiment.camera import HEIGHT, WIDTH, base_to_camera
 from .embodiment.robot import FINGERS, HAND, LOWER, MUJOCO_JOINTS, N_JOINTS, UPPER
 from .freeze import load
 from .rendering import HeadCamera
@@ -30,11 +30,15 @@ class Simulation:
     Args:
         xml: Frozen MJCF (``freeze.freeze``).
         objects: Body names of the movable objects.
+        size: Height and width in px of the pictures.
     """
 
-    def __init__(self, xml: str, objects: Sequence[str]):
+    def __init__(
+        self, xml: str, objects: Sequence[str], size: tuple[int, int] = (HEIGHT, WIDTH)
+    ):  # fmt: skip
         self.xml = xml
         self.objects = tuple(objects)
+        self.size = size
         self.model = load(xml, asset_root())
         self.data = mujoco.MjData(self.model)
         self._camera: HeadCamera | None = None
@@ -61,15 +65,15 @@ class Simulation:
         mujoco.mj_kinematics(self.model, self.data)
 
     def render(self) -> np.ndarray:
-        """The head camera's view of the current state, (224, 392, 3) uint8 RGB, upright."""
+        """The head camera's view of the current state, (*size, 3) uint8 RGB, upright."""
         if self._camera is None:
-            self._camera = HeadCamera(self.model)
+            self._camera = HeadCamera(self.model, *self.size)
         return self._camera.render(self.data)
 
     def segment(self) -> dict[str, int]:
         """Visible pixels in the head camera's view of ``"hand"`` and of each object."""
         if self._camera is None:
-            self._camera = HeadCamera(self.model)
+            self._camera = HeadCamera(self.model, *self.size)
         geoms = self._camera.segment(self.data)
         geoms = geoms[geoms >= 0]
         counts = {"hand": int(self.hand_geoms[geoms].sum())}
@@ -81,7 +85,7 @@ class Simulation:
     def gl_renderer(self) -> str:
         """What OpenGL calls the renderer, such as ``llvmpipe (LLVM 15.0.6, 256 bits)``."""
         if self._camera is None:
-            self._camera = HeadCamera(self.model)
+            self._camera = HeadCamera(self.model, *self.size)
         return self._camera.gl_renderer
 
     @property

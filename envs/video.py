@@ -7,6 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from .errors import UserError
+
 
 def write_video(path: Path, frames: Sequence[np.ndarray], fps: int = 10, crf: int = 20) -> None:
     """Write an mp4, complete or not at all; the same frames give the same bytes.
@@ -37,3 +39,18 @@ def read_video(path: Path) -> np.ndarray:
     """All frames (n, height, width, 3) uint8 RGB of a video."""
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Height and width in px of text such as 224x392.
+
+    Raises:
+        UserError: It is no such text, or a side is odd, which H.264 does not take.
+    """
+    try:
+        height, width = map(int, text.lower().split("x"))
+    except ValueError:
+        height = width = 0
+    if min(height, width) < 2 or height % 2 or width % 2 or max(height, width) > 4096:
+        raise UserError(f"--size {text} must be height x width, both even, such as 224x392")
+    return height, width

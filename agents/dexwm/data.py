@@ -154,7 +154,10 @@ def load_episodes(
         for index in tqdm(range(len(rows)), "decoding", unit="ep", disable=silent):
             folder, row = rows[index]
             video = folder / "videos" / f"{_name(row)}.mp4"
-            frames = decode_video(video, size)
+            try:
+                frames = decode_video(video, size)
+            except ValueError as error:  # pictures of another --size
+                raise UserError(f"{video}: {error}") from error
             if len(frames) != length[index]:
                 raise UserError(f"{video} has {len(frames)} frames, its manifest says "
                                 f"{length[index]}; collect the set again")  # fmt: skip

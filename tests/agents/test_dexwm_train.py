@@ -82,6 +82,11 @@ def test_bad_stores_are_named(store, tmp_path):
         load_episodes([tmp_path], tmp_path / "cache", progress=False)
 
 
+def test_pictures_of_another_size_are_refused(store, tmp_path):
+    with pytest.raises(UserError, match="000000.mp4: pictures must be a whole multiple of 100x100"):
+        load_episodes([store], tmp_path / "cache", size=(100, 100), progress=False)
+
+
 def test_training_lowers_the_loss(store, tmp_path):
     out = tmp_path / "w.safetensors"
     train(config(store, out, steps=(25, 25, 1), rates=(3e-3, 3e-3, 1e-3)))

@@ -9,12 +9,12 @@ import pytest
 
 from dexbench.data_collection.pack import PackConfig
 from dexbench.data_collection.pack import main as pack
-from dexbench.data_collection.rerender import RerenderConfig, main, parse_size
+from dexbench.data_collection.rerender import RerenderConfig, main
 from dexbench.data_collection.states import open_states
 from dexbench.data_collection.store import EpisodeStore
 from dexbench.envs.embodiment.camera import project
 from dexbench.envs.errors import UserError
-from dexbench.envs.video import read_video
+from dexbench.envs.video import parse_size, read_video
 
 
 @pytest.fixture(scope="module")
