@@ -15,6 +15,8 @@ class Agent(Protocol):
         ``weights_hash`` (str): sha256 of the weights it plays with; the ledger records it and
             refuses to mix rows of different weights.
         ``metadata`` (dict): ``pretraining`` (str) and ``dtype`` (str), recorded with every trial.
+        ``imagine()``: the picture (224, 392, 3) uint8 that it expects when the chunk it chose last
+            is used up, or always None; ``dexbench run --video`` shows it. It must change nothing.
         ``privileged`` (bool): it needs the simulation; see `PrivilegedAgent`.
     """
 

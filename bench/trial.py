@@ -57,7 +57,7 @@ def play(
         trial: Number of the trial in the suite.
         repeat: 0 gives the agent the trial's own seed, any other number one derived from it.
         privileged: Bind the agent to the unwrapped environment.
-        frames: Collects (224, 784, 3) uint8 pictures, one for each observation.
+        frames: Collects pictures as of ``video.beside_goal``, one for each observation.
         notify: Called with ``"started"`` and the row as it would be if nothing more came, then
             with ``"deciding"`` before and ``"decided"`` after each call of the agent, and with
             ``"stepped"`` after each control step.
@@ -105,12 +105,12 @@ def play(
         gates.append(bool(info["gate"]))
         held.append(bool(info["success"]))
         if frames is not None:
-            frames.append(beside_goal(obs))
+            frames.append(beside_goal(obs, expected))
         notify("stepped", None)
         return terminated or truncated
 
-    if frames is not None:
-        frames.append(beside_goal(obs))
+    imagine = getattr(agent, "imagine", None) if frames is not None else None
+    expected: np.ndarray | None = None
     error: str | None = None
     trace: str | None = None
     try:
@@ -121,6 +121,10 @@ def play(
         while not finished:
             chunk = check_chunk(ask(agent.act, obs))
             clock.decisions += 1
+            if imagine is not None:
+                expected = imagine()
+            if frames is not None and clock.decisions == 1:
+                frames.append(beside_goal(obs, expected))  # the start
             # any() stops at the step that ends the episode: the rest of the chunk is not played.
             last = len(chunk) - 1
             finished = any(step(action, index == last) for index, action in enumerate(chunk))

@@ -7,6 +7,15 @@ from ..envs.video import write_video
 __all__ = ["beside_goal", "write_video"]
 
 
-def beside_goal(obs: dict[str, np.ndarray]) -> np.ndarray:
-    """(224, 784, 3) uint8: what the robot sees, left, and the goal, right."""
-    return np.concatenate([obs["pixels"], obs["goal"]], axis=1)
+def beside_goal(obs: dict[str, np.ndarray], expected: np.ndarray | None = None) -> np.ndarray:
+    """What the robot sees, the goal, and what the agent expects to see when its chunk is used up.
+
+    Args:
+        obs: The observation.
+        expected: From the agent's ``imagine``, (224, 392, 3) uint8; left out if None.
+
+    Returns:
+        (224, 784 or 1176, 3) uint8, side by side.
+    """
+    shown = [obs["pixels"], obs["goal"], *([] if expected is None else [expected])]
+    return np.concatenate(shown, axis=1)

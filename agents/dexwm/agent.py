@@ -14,8 +14,9 @@ from ..planning.cem import in_tiles
 from ..planning.dummy_grasp import DUMMY_GRASP
 from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
 from ..tensors import pick_device
-from .checkpoint import load_model
+from .checkpoint import PACKAGED, load_model
 from .config import HEAD_KEYPOINTS, WRIST_AND_TIPS
+from .decoder import load_decoder, pictures
 from .encoder import downsample
 from .keypoint_head import Keypoints
 from .model import best_dtype, hand_action
@@ -117,6 +118,7 @@ class DexWM(WaypointAgent):
             weights, self.device, self.dtype, Path(encoder_weights) if encoder_weights else None
         )
         encoder = self.model.config.encoder
+        self._decoder = load_decoder(Path(weights or PACKAGED))
         self.metadata = {
             "pretraining": "none" if encoder == "compact" else f"{encoder} encoder",
             "dtype": str(self.dtype).removeprefix("torch."),
@@ -179,6 +181,16 @@ class DexWM(WaypointAgent):
             states = self.roll_out(sequences.to(self.device), context)
             seen = self.model.head(states.flatten(0, 1)).points()
         return Belief(seen.unflatten(0, states.shape[:2]).cpu(), states.cpu())
+
+    def imagine(self) -> np.ndarray | None:
+        """The picture ``(224, 392, 3)`` uint8 that it expects after the waypoint it plays now.
+
+        None if no decoder lies beside the weights, as ``dexbench train dexwm`` puts one there.
+        """
+        if self._decoder is None or self.last_plan is None:
+            return None
+        states = self.predict(self.chosen(self.last_plan)[None], self.last_context).latent
+        return None if states is None else pictures(self._decoder, states[0, :1])[0]
 
     def hand(self, sequences: Tensor) -> Tensor:
         """Keypoints ``(..., 21, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""

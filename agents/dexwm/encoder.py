@@ -101,7 +101,7 @@ class CompactEncoder(nn.Module):
 
 
 class PixelDecoder(nn.Module):
-    """Turns latent states back into pictures; used only to train the encoder."""
+    """Turns latent states back into pictures: trains the encoder, and shows predictions."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -118,7 +118,7 @@ class PixelDecoder(nn.Module):
         return x.transpose(2, 3).reshape(len(images), rows * columns, -1)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Maps latents ``(B, P, C)`` to patches ``(B, P, side * side * 3)`` on the 0..1 scale."""
+        """Maps latents ``(B, P, C)`` to ``patches`` of pictures / 64 - 2."""
         return self.out(self.block(latent + self.position)) + 0.5
 
 

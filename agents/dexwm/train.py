@@ -29,6 +29,7 @@ from .augment import augment
 from .checkpoint import save_model
 from .config import ModelConfig
 from .data import load_episodes
+from .decoder import save_decoder
 from .encoder import PixelDecoder
 from .losses import autoencoder_loss, prediction_loss, validate
 from .model import DexWMModel, best_dtype
@@ -188,6 +189,8 @@ class Trainer:
             "compute_dtype": str(self.dtype),
         }
         result["weights_hash"] = save_model(self.config.out, self.model, notes)
+        if self.first_stage == 0:
+            save_decoder(self.config.out, self.decoder)
         return result
 
     def modules(self, stage: int) -> dict[str, torch.nn.Module]:
