@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..envs.assets import cache
+from ..envs.assets import cache, robocasa
 from ..envs.errors import UserError
 from . import opengl
 from .trial import describe
@@ -141,6 +141,19 @@ def check_assets(config: DoctorConfig) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def check_robocasa(config: DoctorConfig) -> Iterator[Finding]:
+    """Whether RoboCasa's own assets are there; no suite needs them."""
+    name, optional = "robocasa", "no suite needs them"
+    try:
+        yield Finding("ok", name, f"its own assets are in {robocasa.robocasa_root()}")
+    except UserError as error:
+        if robocasa.task_root() is None:
+            yield Finding("ok", name, f"without its own assets; {optional}")
+        else:
+            text, _, mend = str(error).partition("; ")
+            yield Finding("note", name, f"{text}; {optional}", mend)
+
+
 def check_disk(config: DoctorConfig) -> Iterator[Finding]:
     """Free space where the cache is."""
     folder = _existing(cache.cache_folder())
@@ -220,6 +233,7 @@ CHECKS: tuple[Callable[[DoctorConfig], Iterator[Finding]], ...] = (
     check_cores,
     check_disk,
     check_assets,
+    check_robocasa,
     check_opengl,
     check_gpu,
     check_weights,

@@ -157,6 +157,19 @@ def test_the_asset_pack_is_there_or_built_later_or_cannot_be(
     assert finding.status == "fail" and "DEXBENCH_CACHE" in finding.mend
 
 
+def test_robocasas_own_assets_are_there_or_not_needed(monkeypatch: Any, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor.robocasa, "package_folder", lambda name: tmp_path / "package")
+    monkeypatch.delenv(doctor.robocasa.VARIABLE, raising=False)
+    finding = only(doctor.check_robocasa(CONFIG))
+    assert finding.status == "ok" and "without" in finding.text and not finding.mend
+    monkeypatch.setenv(doctor.robocasa.VARIABLE, str(tmp_path))
+    finding = only(doctor.check_robocasa(CONFIG))
+    assert finding.status == "note" and "textures" in finding.text and "--type" in finding.mend
+    (tmp_path / "textures").mkdir()
+    finding = only(doctor.check_robocasa(CONFIG))
+    assert finding.status == "ok" and finding.text.endswith(f"in {tmp_path}")
+
+
 @pytest.mark.parametrize(("free", "status"), [(5e9, "ok"), (5e8, "note"), (5e7, "fail")])
 def test_a_full_disk_fails(monkeypatch: Any, free: float, status: str) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
