@@ -1,5 +1,6 @@
 """The clips that exploration is made of: noisy replay, wandering, opening and closing the hand."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,10 @@ HAND_STEPS = 36
 """Control steps of a clip in which only the hand moves."""
 WANDER_STEPS = 64
 """Control steps of a clip that wanders between random targets."""
+ARM_STRAY, HAND_STRAY = 0.3, 0.1
+"""Standard deviation in rad of a stray posture's joints: that of the planners' candidates."""
+POSTURE_DRAWS = 20
+"""Draws of a posture before a scene is given up."""
 KEEP_AWAY = 0.08
 """After permuting, no object is nearer than this to the grasp point, in m."""
 REGION = np.array([[0.55, -0.55], [0.85, 0.22]])
@@ -89,7 +94,7 @@ def replay(
     """Replay targets (n, 23) with noise that starts at a random offset and drifts.
 
     Raises:
-        Rejected: The noise would start the hand inside the counter or an object.
+        Rejected: The noise would start the robot inside itself, the counter or an object.
     """
     scale = np.concatenate([np.full(7, ARM_NOISE), np.full(16, HAND_NOISE)])
     spare = max(0, REPLAY_STEPS - len(targets))
@@ -97,23 +102,57 @@ def replay(
     for _ in range(NOISE_DRAWS):
         noisy = targets + ornstein_uhlenbeck(rng, len(targets), scale, NOISE_SECONDS)
         simulation.set_joints(np.clip(noisy[0], LOWER, UPPER))
-        if not _stuck(simulation):
+        if not stuck(simulation):
             return _play(simulation, scene, noisy, meta)
-    raise Rejected("the noise starts the hand inside something")
+    raise Rejected("the noise starts the robot inside something")
 
 
-def _stuck(simulation: Simulation) -> bool:
-    """Whether the hand, put where it is, is more than 5 mm inside something else."""
+def stuck(simulation: Simulation) -> bool:
+    """Whether the robot, put where it is, is more than 5 mm inside itself or something else."""
     contact = simulation.data.contact
-    of_hand = simulation.hand_geoms[contact.geom].sum(axis=1) == 1
-    return bool((of_hand & (contact.dist < -0.005)).any())
+    of_robot = simulation.robot_geoms[contact.geom].any(axis=1)
+    return bool((of_robot & (contact.dist < -0.005)).any())
+
+
+def clear_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
+    """A posture (23,) in rad with the palm above the counter, and nothing inside anything.
+
+    Raises:
+        Rejected: None was found.
+    """
+    return _clear(simulation, lambda: draw_posture(simulation, rng))
+
+
+def stray(simulation: Simulation, here: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A posture (23,) in rad around another, joint by joint, and nothing inside anything.
+
+    Raises:
+        Rejected: None was found.
+    """
+    scale = np.concatenate([np.full(7, ARM_STRAY), np.full(16, HAND_STRAY)])
+    return _clear(simulation, lambda: np.clip(here + scale * rng.standard_normal(23), LOWER, UPPER))
+
+
+def _clear(simulation: Simulation, draw: Callable[[], np.ndarray]) -> np.ndarray:
+    """The first of some postures that is clear; the simulation stays as it was."""
+    state = simulation.get_state()
+    try:
+        for _ in range(POSTURE_DRAWS):
+            posture = draw()
+            simulation.set_joints(posture)
+            if not stuck(simulation):
+                return posture
+            simulation.set_state(state)
+    finally:
+        simulation.set_state(state)
+    raise Rejected("every posture drawn has the robot inside something")
 
 
 def open_close(
     simulation: Simulation, scene: Scene, rng: np.random.Generator, meta: dict[str, Any]
 ) -> Episode:
     """Hold the arm somewhere and open and close the hand at a random pace."""
-    start = draw_posture(simulation, rng)
+    start = clear_posture(simulation, rng)
     simulation.set_joints(start)
     corners = [start[7:]]
     while len(corners) < 6:
@@ -133,13 +172,19 @@ def open_close(
 def wander(
     simulation: Simulation, scene: Scene, rng: np.random.Generator, meta: dict[str, Any]
 ) -> Episode:
-    """Go from one random posture to the next, half of them just above an object."""
-    here = draw_posture(simulation, rng)
+    """Go from one random posture to the next.
+
+    A third are palms above the counter, a third just above an object, and a third stray from the
+    last one joint by joint, as a planner's candidates do: the hand turns away or leaves the
+    picture, and a world model must have seen that.
+    """
+    here = clear_posture(simulation, rng)
     simulation.set_joints(here)
     rows = [here]
     while len(rows) < WANDER_STEPS:
-        there = draw_posture(simulation, rng)
-        if rng.random() < 0.5:
+        way = rng.integers(3)
+        there = stray(simulation, here, rng) if way == 0 else clear_posture(simulation, rng)
+        if way == 1:
             name = simulation.objects[int(rng.integers(len(simulation.objects)))]
             plan = next(grasps(simulation, name, rng), None)
             if plan is not None:

@@ -12,8 +12,7 @@ from ..envs.embodiment.robot import OPEN_HAND, READY_ARM
 from ..envs.motion.expert import Expert
 from ..envs.scene import Scene
 from ..envs.simulation import Simulation
-from ..envs.tasks.reach import draw_posture
-from .clips import lift_targets, open_close, permute_objects, replay, settle, wander
+from .clips import clear_posture, lift_targets, open_close, permute_objects, replay, settle, wander
 from .recorder import Recorder
 from .store import Episode
 
@@ -29,7 +28,7 @@ def lift(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list
     rest = simulation.get_state()
     for clip in range(CLIPS):
         simulation.set_state(rest)
-        start = draw_posture(simulation, rng)
+        start = clear_posture(simulation, rng)
         simulation.set_joints(np.concatenate([start[:7], OPEN_HAND]))
         quiet = simulation.get_state()
         targets, _ = lift_targets(simulation, rng)
@@ -59,7 +58,7 @@ def lift_noise(simulation: Simulation, scene: Scene, rng: np.random.Generator) -
             settle(simulation)
             clips.append(open_close(simulation, scene, rng, meta))
             continue
-        start = draw_posture(simulation, rng)
+        start = clear_posture(simulation, rng)
         simulation.set_joints(np.concatenate([start[:7], OPEN_HAND]))
         targets, grasp_point = lift_targets(simulation, rng)
         simulation.set_state(rest)
@@ -70,7 +69,7 @@ def lift_noise(simulation: Simulation, scene: Scene, rng: np.random.Generator) -
 
 
 def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
-    """Random 3-D targets, half of them near objects, reached by the controller; no Lift data."""
+    """Random targets, a third near objects and a third astray; no Lift data."""
     clips = []
     for clip in range(CLIPS):
         simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))

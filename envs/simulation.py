@@ -21,6 +21,7 @@ PHYSICS_STEPS = 50
 
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 HAND_PREFIX = "gripper0_right_"
+ROBOT_PREFIXES = ("robot0_", "gripper0_")
 WRIST = "robot0_right_hand"
 
 
@@ -55,6 +56,9 @@ class Simulation:
         hand = [i for i, name in enumerate(bodies) if name.startswith(HAND_PREFIX)]
         self.hand_geoms = np.isin(self.model.geom_bodyid, hand)
         """Mask (ngeom,) of the right hand's geoms."""
+        robot = [i for i, name in enumerate(bodies) if name.startswith(ROBOT_PREFIXES)]
+        self.robot_geoms = np.isin(self.model.geom_bodyid, robot)
+        """Mask (ngeom,) of the whole robot's geoms, both hands among them."""
         mujoco.mj_forward(self.model, self.data)
 
     def step(self, target: np.ndarray) -> None:

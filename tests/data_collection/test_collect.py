@@ -338,11 +338,11 @@ def test_noise_that_starts_inside_the_counter_is_drawn_again(monkeypatch):
     simulation = Simulation(scene.xml, scene.objects)
     ready = np.concatenate([READY_ARM, OPEN_HAND])
     simulation.set_joints(ready)
-    assert not clips._stuck(simulation)
+    assert not clips.stuck(simulation)
     low = ready.copy()
     low[[1, 3]] += [1.2, -0.6]  # the arm leans forward, into the counter
     simulation.set_joints(np.clip(low, LOWEST, HIGHEST))
-    assert clips._stuck(simulation)
+    assert clips.stuck(simulation)
     drawn = iter([low - ready, low - ready, np.zeros(23)])
     monkeypatch.setattr(
         clips, "ornstein_uhlenbeck", lambda r, n, *_: np.tile(next(drawn), (n, 1))
@@ -353,5 +353,42 @@ def test_noise_that_starts_inside_the_counter_is_drawn_again(monkeypatch):
     monkeypatch.setattr(
         clips, "ornstein_uhlenbeck", lambda r, n, *_: np.tile(low - ready, (n, 1))
     )
-    with pytest.raises(Rejected, match="starts the hand inside something"):
+    with pytest.raises(Rejected, match="starts the robot inside something"):
         clips.replay(simulation, scene, np.tile(ready, (5, 1)), rng("noise"), {})
+
+
+def test_postures_are_clear_and_strays_turn_the_hand_away():
+    scene = build_scene(draw_recipe(rng("test", "astray"), "train"))
+    simulation = Simulation(scene.xml, scene.objects)
+    simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
+    stream, state = rng("test", "postures"), simulation.get_state()
+    turns = {"clear": [], "stray": []}
+    for _ in range(12):
+        here = clips.clear_posture(simulation, stream)
+        for name, posture in (("clear", here), ("stray", clips.stray(simulation, here, stream))):
+            assert np.array_equal(simulation.get_state(), state), "drawing moves nothing"
+            simulation.set_joints(posture)
+            assert not clips.stuck(simulation)
+            palm = simulation.keypoints
+            across = np.cross(palm[5] - palm[0], palm[13] - palm[0])
+            turns[name].append(across / np.linalg.norm(across))
+            simulation.set_state(state)
+    # How far palms point from their common direction: 1 - length of the mean.
+    spread = {name: 1 - np.linalg.norm(np.mean(each, 0)) for name, each in turns.items()}
+    assert spread["stray"] > 1.2 * spread["clear"]
+    assert np.array_equal(
+        clips.stray(simulation, here, rng("again")), clips.stray(simulation, here, rng("again"))
+    )
+
+
+def test_a_robot_that_reaches_into_itself_is_stuck():
+    scene = build_scene(draw_recipe(rng("test", "stuck"), "train"))
+    simulation = Simulation(scene.xml, scene.objects)
+    stream, met = rng("test", "fingers"), 0
+    for _ in range(40):
+        simulation.set_joints(np.concatenate([READY_ARM, stream.uniform(LOWEST[7:], HIGHEST[7:])]))
+        contact = simulation.data.contact
+        fingers = simulation.hand_geoms[contact.geom].all(axis=1) & (contact.dist < -0.005)
+        met += fingers.any()
+        assert clips.stuck(simulation) or not fingers.any()
+    assert met > 5, "fingers bent at random run into each other"
