@@ -28,8 +28,8 @@ def lift(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list
     rest = simulation.get_state()
     for clip in range(CLIPS):
         simulation.set_state(rest)
-        start = clear_posture(simulation, rng)
-        simulation.set_joints(np.concatenate([start[:7], OPEN_HAND]))
+        # With the fingers anyhow: were they always open, they alone would tell a policy the time.
+        simulation.set_joints(clear_posture(simulation, rng))
         quiet = simulation.get_state()
         targets, _ = lift_targets(simulation, rng)
         simulation.set_state(quiet)

@@ -22,7 +22,7 @@ def save_policy(path: Path, model: DiffusionPolicyModel, notes: dict[str, Any]) 
         "encoder": model.encoder_config.to_json(),
     }
     # Ranges of joints in float16 would put targets off by up to a milliradian.
-    return save_weights(path, model, metadata, notes, exact=("low", "high"))
+    return save_weights(path, model, metadata, notes, exact=("low", "high", "middle", "spread"))
 
 
 def load_policy(

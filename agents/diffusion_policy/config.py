@@ -1,7 +1,7 @@
 """The sizes of a Diffusion Policy; they travel with its weights as JSON."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..tensors import WeightsConfig
 
@@ -22,6 +22,8 @@ class PolicyConfig(WeightsConfig):
         proprioception: Whether an observation holds the achieved joint angles beside the picture.
             The paper names pictures alone, but its pooled features leave open where joints stand.
         noise_levels: Steps of the diffusion in training.
+        prediction: What the network predicts, in diffusers' words: "epsilon" (the noise), "sample"
+            (the clean chunk) or "v_prediction" (a mixture that is well scaled at every level).
     """
 
     kind: ClassVar[str] = "policy"
@@ -35,3 +37,4 @@ class PolicyConfig(WeightsConfig):
     joints: int = 23
     proprioception: bool = True
     noise_levels: int = 100
+    prediction: Literal["epsilon", "sample", "v_prediction"] = "sample"

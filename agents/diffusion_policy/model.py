@@ -45,15 +45,15 @@ class Denoiser(nn.Module):
     def forward(
         self, noisy: Tensor, level: Tensor, pictures: Tensor, joints: Tensor, goal: Tensor
     ) -> Tensor:
-        """Predicts the noise.
+        """Predicts what ``config.prediction`` names.
 
         Args:
             noisy: Scaled joint targets with noise ``(B, chunk, 23)``.
             level: Noise level of each, ``(B,)`` int64.
-            pictures: Pooled features of the observations ``(B, context, feature_dim)``, oldest
-                first.
+            pictures: Standardised pooled features of the observations, oldest first,
+                ``(B, context, feature_dim)``.
             joints: Scaled achieved joint angles ``(B, context, 23)``.
-            goal: Pooled features of the goal picture ``(B, feature_dim)``.
+            goal: Those of the goal picture ``(B, feature_dim)``.
 
         Returns:
             ``(B, chunk, 23)``.
@@ -70,7 +70,10 @@ class Denoiser(nn.Module):
 
 
 class DiffusionPolicyModel(nn.Module):
-    """A frozen picture encoder, the denoiser, and the ranges that joints are scaled by.
+    """A frozen picture encoder, the denoiser, and what inputs and targets are scaled by.
+
+    Targets are learned as offsets from the present joints, each over its own range at each step of
+    the chunk, so that staying put is nothing to learn and near targets count as much as far ones.
 
     Args:
         config: Sizes of the policy.
@@ -78,33 +81,51 @@ class DiffusionPolicyModel(nn.Module):
     """
 
     low: Tensor
+    """``(1 + chunk, 23)`` least joint angle, and least offset at each step, in rad."""
     high: Tensor
+    """The largest, likewise."""
+    middle: Tensor
+    """``(feature_dim,)`` mean of the pooled features."""
+    spread: Tensor
+    """``(feature_dim,)`` their standard deviation: small, and what tells pictures apart."""
 
     def __init__(self, config: PolicyConfig, encoder: ModelConfig):
         super().__init__()
         self.config, self.encoder_config = config, encoder
         self.encoder = build_encoder(encoder)
         self.denoiser = Denoiser(config)
-        self.register_buffer("low", torch.full((config.joints,), -1.0))
-        self.register_buffer("high", torch.full((config.joints,), 1.0))
+        shape = (1 + config.chunk, config.joints)
+        self.register_buffer("low", torch.full(shape, -1.0))
+        self.register_buffer("high", torch.full(shape, 1.0))
+        self.register_buffer("middle", torch.zeros(config.feature_dim))
+        self.register_buffer("spread", torch.ones(config.feature_dim))
 
     def pool(self, images: Tensor) -> Tensor:
         """Average-pooled patch features ``(B, feature_dim)`` of pictures ``(B, H, W, 3)``."""
-        return self.encoder(images).mean(1)
+        return self.encoder(images).float().mean(1)
+
+    def standardise(self, pooled: Tensor) -> Tensor:
+        """Pooled features ``(..., feature_dim)`` to zero mean, unit deviation over the data."""
+        return (pooled - self.middle) / self.spread
 
     def scale(self, joints: Tensor) -> Tensor:
-        """Joint angles in rad to -1..1 over the training data's range."""
-        return 2 * (joints - self.low) / (self.high - self.low) - 1
+        """Joint angles ``(..., 23)`` in rad to -1..1 over the training data's range."""
+        return 2 * (joints - self.low[0]) / (self.high[0] - self.low[0]) - 1
 
-    def unscale(self, scaled: Tensor) -> Tensor:
-        """The inverse of ``scale``."""
-        return self.low + (scaled + 1) / 2 * (self.high - self.low)
+    def scale_chunk(self, targets: Tensor, now: Tensor) -> Tensor:
+        """Targets ``(B, chunk, 23)`` in rad, seen from joints ``(B, 23)``, to -1..1."""
+        offset = targets - now[:, None]
+        return 2 * (offset - self.low[1:]) / (self.high[1:] - self.low[1:]) - 1
+
+    def unscale_chunk(self, scaled: Tensor, now: Tensor) -> Tensor:
+        """The inverse of ``scale_chunk``."""
+        return now[:, None] + self.low[1:] + (scaled + 1) / 2 * (self.high[1:] - self.low[1:])
 
 
 def scheduler(
     config: PolicyConfig, name: SchedulerName, steps: int | None = None
 ) -> DDPMScheduler | DDIMScheduler:
-    """The noise schedule: squared cosine, predicting the noise, samples clipped to -1..1.
+    """The noise schedule: squared cosine, samples clipped to -1..1.
 
     Args:
         config: Sets the number of noise levels.
@@ -121,7 +142,7 @@ def scheduler(
         num_train_timesteps=config.noise_levels,
         beta_schedule="squaredcos_cap_v2",
         clip_sample=True,
-        prediction_type="epsilon",
+        prediction_type=config.prediction,
     )
     made.set_timesteps(steps or config.noise_levels)
     return made
@@ -141,9 +162,9 @@ def sample(
 
     Args:
         model: The policy.
-        pictures: ``(B, context, feature_dim)``.
+        pictures: Pooled features ``(B, context, feature_dim)``.
         joints: Achieved joint angles in rad ``(B, context, 23)``.
-        goal: ``(B, feature_dim)``.
+        goal: Those of the goal picture ``(B, feature_dim)``.
         seed: The only source of randomness.
         name: "ddpm" or "ddim".
         steps: Denoising steps.
@@ -156,9 +177,10 @@ def sample(
     shape = (len(goal), model.config.chunk, model.config.joints)
     x = torch.randn(shape, generator=generator).to(goal)
     scaled = model.scale(joints).to(goal.dtype)
+    pictures, goal = model.standardise(pictures), model.standardise(goal)
     schedule = scheduler(model.config, name, steps)
     for level in schedule.timesteps:
         levels = torch.full((len(x),), int(level), device=x.device)
-        noise = model.denoiser(x, levels, pictures, scaled, goal)
-        (x, *_) = schedule.step(noise, int(level), x, generator=generator, return_dict=False)
-    return model.unscale(x)
+        guess = model.denoiser(x, levels, pictures, scaled, goal)
+        (x, *_) = schedule.step(guess, int(level), x, generator=generator, return_dict=False)
+    return model.unscale_chunk(x, joints[:, -1])

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from ...envs.errors import UserError
@@ -104,11 +104,17 @@ class PolicyTrainer:
         self.held_out = self._choose(validation=True)
         self._set_ranges()
         self.model.to(self.device)
-        self.features = self._encode_all()
+        pooled = self._encode_all()
+        seen = pooled[self.frames]
+        self.model.middle.copy_(seen.mean(0))
+        self.model.spread.copy_(seen.std(0) + 1e-4)
+        self.features = self.model.standardise(pooled.to(self.device))
         self.model.encoder.requires_grad_(False)
         self.average = AveragedModel(
-            self.model.denoiser, multi_avg_fn=get_ema_multi_avg_fn(config.ema)
-        )
+            self.model.denoiser, avg_fn=lambda kept, new, count: kept + (new - kept) * max(
+                1 - config.ema, 9 / (10 + float(count))  # a short run forgets its start
+            )
+        )  # fmt: skip
         self.optimizer = MasterAdamW({"denoiser": self.model.denoiser}, config.rate)
         self.alphas = scheduler(config.model, "ddpm").alphas_cumprod.to(self.device)
         identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
@@ -133,18 +139,22 @@ class PolicyTrainer:
         return np.flatnonzero(wanted)
 
     def _set_ranges(self) -> None:
-        """Scales joints by the training data's range, a little widened where a joint rests."""
-        index = np.concatenate([
-            np.arange(self.episodes.first[e], self.episodes.first[e] + self.episodes.length[e])
-            for e in self.training
-        ])  # fmt: skip
-        rows = np.concatenate([self.episodes.targets[index], self.episodes.joints[index]])
+        """Scales joints and offsets by their range, a little widened where a joint rests."""
+        episodes, chunk = self.episodes, np.arange(self.config.model.chunk)
+        first, length = episodes.first[self.training], episodes.length[self.training]
+        now = np.concatenate([f + np.arange(n) for f, n in zip(first, length, strict=True)])
+        last = np.repeat(first + length - 1, length)
+        acted = np.minimum(now[:, None] + chunk, last[:, None])
+        joints = episodes.joints[now]
+        rows = np.concatenate([joints[:, None], episodes.targets[acted] - joints[:, None]], 1)
         self.model.low.copy_(torch.from_numpy(rows.min(0) - 0.01))
         self.model.high.copy_(torch.from_numpy(rows.max(0) + 0.01))
+        self.frames = torch.from_numpy(now)
+        """Frames of the training episodes."""
 
     @torch.no_grad()
     def _encode_all(self) -> Tensor:
-        """Pooled features of all frames ``(N, feature_dim)`` float32, on the CPU."""
+        """Pooled features of all frames ``(N, feature_dim)`` float32."""
         frames, parts = self.episodes.frames, []
         silent = None if self.config.progress else True  # None shows bars on terminals only
         for start in tqdm(range(0, len(frames), 128), "encoding", disable=silent):
@@ -155,18 +165,19 @@ class PolicyTrainer:
     def batch(self, generator: np.random.Generator, count: int, chosen: np.ndarray) -> Batch:
         """Draws chunks from some episodes."""
         seen, acted, goal = draw_indices(self.episodes, chosen, generator, count, self.config.model)
-        scale = self.model.scale
+        targets = torch.from_numpy(self.episodes.targets[acted]).to(self.device)
+        joints = torch.from_numpy(self.episodes.joints[seen]).to(self.device)
         return Batch(
-            scale(torch.from_numpy(self.episodes.targets[acted]).to(self.device)),
-            self.features[seen].to(self.device),
-            scale(torch.from_numpy(self.episodes.joints[seen]).to(self.device)),
-            self.features[goal].to(self.device),
+            self.model.scale_chunk(targets, joints[:, -1]),
+            self.features[torch.from_numpy(seen).to(self.device)],
+            self.model.scale(joints),
+            self.features[torch.from_numpy(goal).to(self.device)],
         )
 
     def loss(
         self, denoiser: torch.nn.Module, batch: Batch, generator: np.random.Generator
     ) -> Tensor:
-        """Mean squared error of the predicted noise at random levels (Ho et al., 2020)."""
+        """Mean squared error of the prediction at random levels (Ho et al., 2020)."""
         count = len(batch.chunk)
         levels = generator.integers(0, self.config.model.noise_levels, count)
         level = torch.from_numpy(levels).to(self.device)
@@ -175,7 +186,12 @@ class PolicyTrainer:
         ).to(self.device)
         share = self.alphas[level][:, None, None]
         noisy = share.sqrt() * batch.chunk + (1 - share).sqrt() * noise
-        return F.mse_loss(denoiser(noisy, level, batch.pictures, batch.joints, batch.goal), noise)
+        wanted = {
+            "epsilon": noise,
+            "sample": batch.chunk,
+            "v_prediction": share.sqrt() * noise - (1 - share).sqrt() * batch.chunk,
+        }[self.config.model.prediction]
+        return F.mse_loss(denoiser(noisy, level, batch.pictures, batch.joints, batch.goal), wanted)
 
     def progress(self) -> float:
         """Share of the budget that is used up."""
