@@ -28,8 +28,8 @@ class PolicyConfig(WeightsConfig):
 
     kind: ClassVar[str] = "policy"
     feature_dim: int = 128
-    dim: int = 192
-    blocks: int = 5
+    dim: int = 128
+    blocks: int = 4
     heads: int = 4
     mlp_ratio: float = 4.0
     context: int = 2

@@ -55,9 +55,9 @@ class PolicyTrainConfig:
     """Time budget, decoding and encoding of the pictures aside."""
     steps: int | None = None
     """Steps instead of the time budget."""
-    batch: int = 128
+    batch: int = 64
     """Chunks of a batch."""
-    rate: float = 3e-4
+    rate: float = 1e-3
     """Peak learning rate."""
     ema: float = 0.998
     """Decay of the moving average of the weights, which is what is kept."""

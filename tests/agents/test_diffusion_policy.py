@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -13,7 +14,7 @@ from dexbench.agents.diffusion_policy.checkpoint import load_policy, save_policy
 from dexbench.agents.diffusion_policy.chunks import draw_indices
 from dexbench.agents.diffusion_policy.config import PolicyConfig
 from dexbench.agents.diffusion_policy.model import DiffusionPolicyModel, sample, scheduler
-from dexbench.agents.diffusion_policy.train import PolicyTrainConfig, train
+from dexbench.agents.diffusion_policy.train import PolicyTrainConfig, PolicyTrainer, train
 from dexbench.agents.tensors import read_tensors
 from dexbench.envs.embodiment.robot import HIGHEST, INIT_JOINTS, LOWEST
 from dexbench.envs.errors import UserError
@@ -102,25 +103,61 @@ def test_every_input_matters(index):
         assert not torch.allclose(before, model.denoiser(*inputs), atol=1e-4)
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
 @pytest.mark.parametrize(("name", "steps"), [("ddpm", 100), ("ddim", 16)])
-def test_a_perfect_denoiser_is_sampled_back_to_the_data(name, steps):
-    """The noise that leads to a known chunk is known in closed form; sampling must find it."""
+def test_a_perfect_denoiser_is_sampled_back_to_the_data(name, steps, prediction):
+    """What leads to a known chunk is known in closed form; sampling must find it."""
     chunk = torch.from_numpy(rng("chunk").uniform(-0.9, 0.9, (1, 9, 23)).astype(np.float32))
-    model = DiffusionPolicyModel(TINY, ModelConfig())
+    config = dataclasses.replace(TINY, prediction=prediction)
+    model = DiffusionPolicyModel(config, ModelConfig())
     model.low.fill_(-2.0)
     model.high.fill_(3.0)
-    alphas = scheduler(TINY, name).alphas_cumprod
+    alphas = scheduler(config, name).alphas_cumprod
 
     class Perfect(torch.nn.Module):
         def forward(self, noisy, level, *_):
             share = alphas[level][:, None, None]
-            return (noisy - share.sqrt() * chunk) / (1 - share).sqrt()
+            noise = (noisy - share.sqrt() * chunk) / (1 - share).sqrt()
+            mixture = share.sqrt() * noise - (1 - share).sqrt() * chunk
+            return {"epsilon": noise, "sample": chunk, "v_prediction": mixture}[prediction]
 
     model.denoiser = Perfect()
-    found = sample(
-        model, torch.zeros(1, 2, 128), torch.zeros(1, 2, 23), torch.zeros(1, 128), 0, name, steps
+    joints = torch.linspace(-1, 1, 46).reshape(1, 2, 23)
+    found = sample(model, torch.zeros(1, 2, 128), joints, torch.zeros(1, 128), 0, name, steps)
+    assert (found - model.unscale_chunk(chunk, joints[:, 1])).abs().max() < 0.02
+
+
+def test_targets_are_offsets_from_the_present_joints_over_the_datas_range(trained, store, tmp_path):
+    path, *_ = trained
+    model, _ = load_policy(path)
+    episodes = load_episodes([store], tmp_path, progress=False)
+    training = np.flatnonzero(~episodes.validation)
+    seen, acted, _ = draw_indices(episodes, training, rng("scale"), 500, TINY)
+    now = torch.from_numpy(episodes.joints[seen[:, -1]])
+    targets = torch.from_numpy(episodes.targets[acted])
+    scaled = model.scale_chunk(targets, now)
+    assert scaled.abs().max() <= 1 and scaled.abs().amax((0, 2))[1:].min() > 0.7, "at every step"
+    assert torch.allclose(model.unscale_chunk(scaled, now), targets, atol=1e-5)
+    joints = model.scale(torch.from_numpy(episodes.joints[seen]))
+    assert joints.abs().max() <= 1
+    frames = np.concatenate([episodes.first[e] + np.arange(30) for e in training])
+    pooled = model.pool(torch.from_numpy(np.array(episodes.frames[frames])))
+    features = model.standardise(pooled)
+    assert features.mean(0).abs().max() < 0.05 and (features.std(0) - 1).abs().max() < 0.1
+
+
+def test_a_short_runs_average_forgets_where_it_began(store, tmp_path):
+    """At the first steps the moving average is nearly the weights themselves."""
+    config = settings(store, tmp_path / "p.safetensors", steps=30, ema=0.9999)
+    trainer = PolicyTrainer(config)
+    began = trainer.model.denoiser.out.weight.detach().clone()
+    trained_to = []
+    trainer.on_step = lambda row: trained_to.append(
+        trainer.model.denoiser.out.weight.detach().clone()
     )
-    assert (found - model.unscale(chunk)).abs().max() < 0.02
+    trainer.run()
+    kept = trainer.average.module.out.weight
+    assert (kept - trained_to[-1]).norm() < 0.5 * (began - trained_to[-1]).norm()
 
 
 def test_an_unknown_scheduler_is_refused():
@@ -185,7 +222,8 @@ def test_weights_come_back_as_they_were_written(trained, tmp_path):
     assert metadata["format"] == "dexbench-diffusion-policy-1"
     for name, value in model.state_dict().items():
         assert torch.equal(value, tensors[name].float())
-    assert tensors["low"].dtype == torch.float32
+    for name in ("low", "high", "middle", "spread"):
+        assert tensors[name].dtype == torch.float32
     assert save_policy(tmp_path / "again", model, json.loads(metadata["notes"])) == digest
 
 
