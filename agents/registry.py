@@ -71,6 +71,17 @@ _SPECS = (
         "dexbench.agents.dexwm.agent:DexWM",
         "The latent world model with cross-entropy planning over joint angles.",
     ),
+    AgentSpec(
+        "diffusion-policy",
+        "dexbench.agents.diffusion_policy.agent:DiffusionPolicy",
+        "Behaviour cloned from the exploratory data that dexwm learns from, given the goal.",
+    ),
+    AgentSpec(
+        "diffusion-policy-lift",
+        "dexbench.agents.diffusion_policy.agent:DiffusionPolicy",
+        "The same, cloned from the scripted expert's successful lifts instead.",
+        kwargs={"weights": "lift"},
+    ),
 )
 
 AGENTS: dict[str, AgentSpec] = {spec.name: spec for spec in _SPECS}

@@ -109,14 +109,16 @@ def save_weights(
         path: Where to.
         model: What to write.
         metadata: Its format and configurations.
-        notes: How the weights came about (data, seed, times); any JSON, and paths.
+        notes: How the weights came about (data, seed, times); any JSON, and paths, of which the
+            last part is kept.
         exact: Tensors that keep their own precision.
     """
     tensors = {
         key: value if key in exact else value.to(torch.float16)
         for key, value in model.state_dict().items()
     }
-    text = json.dumps(notes, sort_keys=True, default=os.fspath)
+    # Of a path the name says what data it was; where it lay is nobody's business.
+    text = json.dumps(notes, sort_keys=True, default=lambda path: Path(path).name)
     save_tensors(path, tensors, {**metadata, "notes": text})
     return weights_hash(path)
 

@@ -169,13 +169,17 @@ def check_disk(config: DoctorConfig) -> Iterator[Finding]:
 def check_weights(config: DoctorConfig) -> Iterator[Finding]:
     """Whether the packaged weights load."""
     from ..agents.dexwm.checkpoint import PACKAGED, load_model
+    from ..agents.diffusion_policy.checkpoint import PACKAGED as POLICIES
+    from ..agents.diffusion_policy.checkpoint import load_policy
 
-    try:
-        _, digest = load_model()
-    except UserError as error:
-        yield Finding("fail", "weights", str(error).rpartition("; ")[0], REINSTALL)
-    else:
-        yield Finding("ok", "weights", f"{PACKAGED.name}, sha256 {digest[:16]}")
+    for path in (PACKAGED, *POLICIES.values()):
+        try:
+            _, digest = load_model(path) if path == PACKAGED else load_policy(path)
+        except UserError as error:
+            yield Finding("fail", "weights", str(error).rpartition("; ")[0], REINSTALL)
+        else:
+            name = f"{path.parent.parent.name} {path.name}"
+            yield Finding("ok", "weights", f"{name}, sha256 {digest[:16]}")
 
 
 def check_suites(config: DoctorConfig) -> Iterator[Finding]:

@@ -18,8 +18,8 @@ class DiffusionPolicy:
     """Plays chunks of 9 targets; it plans nothing and asks no world model.
 
     Args:
-        weights: A safetensors file of `dexbench train diffusion-policy`; the packaged one if left
-            out.
+        weights: A safetensors file of `dexbench train diffusion-policy`, or the name of packaged
+            ones: "exploration" (as in the paper) or "lift" (the expert's successful lifts).
         scheduler: "ddim" or "ddpm".
         steps: Denoising steps of a decision; ddpm was trained with 100.
         device: Where the model runs; "auto" takes a GPU if there is one.
@@ -27,7 +27,7 @@ class DiffusionPolicy:
 
     def __init__(
         self,
-        weights: str | Path | None = None,
+        weights: str | Path = "exploration",
         scheduler: SchedulerName = "ddim",
         steps: int = 16,
         device: str = "cpu",

@@ -11,7 +11,9 @@ from .config import PolicyConfig
 from .model import DiffusionPolicyModel
 
 FORMAT = "dexbench-diffusion-policy-1"
-PACKAGED = Path(__file__).parent / "weights" / "compact.safetensors"
+WEIGHTS = Path(__file__).parent / "weights"
+PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("exploration", "lift")}
+"""The packaged weights, by what they were trained on."""
 
 
 def save_policy(path: Path, model: DiffusionPolicyModel, notes: dict[str, Any]) -> str:
@@ -26,19 +28,19 @@ def save_policy(path: Path, model: DiffusionPolicyModel, notes: dict[str, Any]) 
 
 
 def load_policy(
-    path: str | Path | None = None, device: torch.device | str = "cpu"
+    path: str | Path = "exploration", device: torch.device | str = "cpu"
 ) -> tuple[DiffusionPolicyModel, str]:
     """Loads a policy, frozen and in float32, and its file's sha256.
 
     Args:
-        path: A file of ``save_policy``; the packaged weights if None.
+        path: A file of ``save_policy``, or a name in ``PACKAGED``.
         device: Where the model goes.
 
     Raises:
         UserError: As ``tensors.load_weights``.
     """
     model, digest = load_weights(
-        Path(path or PACKAGED),
+        Path(PACKAGED.get(str(path), path)),
         lambda metadata: DiffusionPolicyModel(
             PolicyConfig.from_json(metadata["config"]), ModelConfig.from_json(metadata["encoder"])
         ),

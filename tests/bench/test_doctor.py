@@ -178,13 +178,20 @@ def test_a_full_disk_fails(monkeypatch: Any, free: float, status: str) -> None:
 
 
 def test_missing_or_damaged_weights_fail(monkeypatch: Any, tmp_path: Path) -> None:
-    assert only(doctor.check_weights(CONFIG)).status == "ok"
+    found = list(doctor.check_weights(CONFIG))
+    assert [finding.status for finding in found] == ["ok"] * 3
+    assert [finding.text.split(",")[0] for finding in found] == [
+        "dexwm compact.safetensors",
+        "diffusion_policy exploration.safetensors",
+        "diffusion_policy lift.safetensors",
+    ]
     path = tmp_path / "compact.safetensors"
     monkeypatch.setattr(checkpoint, "PACKAGED", path)
-    finding = only(doctor.check_weights(CONFIG))
+    finding, *others = doctor.check_weights(CONFIG)
     assert finding.status == "fail" and finding.text == f"no weights at {path}"
+    assert all(other.status == "ok" for other in others)
     path.write_bytes(b"torn")
-    finding = only(doctor.check_weights(CONFIG))
+    finding, *_ = doctor.check_weights(CONFIG)
     assert finding.status == "fail" and "is damaged" in finding.text
     assert finding.mend.startswith("reinstall")
 

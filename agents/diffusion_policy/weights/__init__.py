@@ -1,0 +1,1 @@
+"""Packaged weights; README.md is their model card."""
