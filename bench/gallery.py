@@ -111,12 +111,9 @@ def held(suite: "Suite") -> np.ndarray:
         left, top = index % across * (HELD + 4) + 2, index // across * (HELD + LINE + 4)
         title = category.title + ("*" if category.held_out else "")
         draw.text((left, top + 2), title, fill="black")
-        corner = [
-            int(np.clip(middle - HELD / 2, 0, size - HELD))
-            for middle, size in ((u, zoom * WIDTH), (v, zoom * HEIGHT))
-        ]
-        box = (*corner, corner[0] + HELD, corner[1] + HELD)
-        page.paste(picture.crop(box), (left, top + LINE))
+        x = int(np.clip(u - HELD / 2, 0, zoom * WIDTH - HELD))
+        y = int(np.clip(v - HELD / 2, 0, zoom * HEIGHT - HELD))
+        page.paste(picture.crop((x, y, x + HELD, y + HELD)), (left, top + LINE))
         simulation.close()
     return np.asarray(page)
 

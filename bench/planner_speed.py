@@ -125,8 +125,9 @@ def random_model(config: "ModelConfig", device: "torch.device", dtype: "torch.dt
                 hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, patch_size=14,
                 image_size=518,
             )  # fmt: skip
-            backbone = transformers.Dinov2Model(large).to(device, dtype).eval()
-            model.encoder.backbone = Backbone(backbone.requires_grad_(False), "random")
+            backbone: torch.nn.Module = transformers.Dinov2Model(large)
+            backbone = backbone.to(device, dtype).eval().requires_grad_(False)
+            model.encoder.backbone = Backbone(backbone, "random")
     return model.to(device, dtype).eval().requires_grad_(False)
 
 
