@@ -111,7 +111,6 @@ def random_model(config: "ModelConfig", device: "torch.device", dtype: "torch.dt
     from ..agents.dexwm.pretrained import Backbone, PretrainedEncoder
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
         model = DexWMModel(config)
         if isinstance(model.encoder, PretrainedEncoder):
             try:
