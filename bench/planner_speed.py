@@ -87,11 +87,11 @@ def configuration(size: str) -> "ModelConfig":
     from ..agents.dexwm.config import ModelConfig
     from ..agents.dexwm.sizes import SIZES
 
-    # 448 tokens as released, a quarter as wide and deep; an encoder that needs no fetching.
+    # 448 tokens as released, an eighth as wide and deep; an encoder that needs no fetching.
     scaled = ModelConfig(
-        image_size=(224, 392), grid=(16, 28), latent_dim=256, encoder_blocks=6, head="paper",
-        head_dim=64, head_heads=4, cdit="paper", predictor_dim=256, predictor_blocks=8,
-        predictor_heads=4, mlp_ratio=4.0, max_frames=9, action_scale=1.0,
+        image_size=(224, 392), grid=(16, 28), latent_dim=128, encoder_blocks=3, head="paper",
+        head_dim=32, head_heads=2, head_blocks=1, cdit="paper", predictor_dim=128,
+        predictor_blocks=4, predictor_heads=2, mlp_ratio=4.0, max_frames=9, action_scale=1.0,
     )  # fmt: skip
     sizes = {"compact": SIZES["compact"], "scaled": scaled, **SIZES}
     if size not in sizes:

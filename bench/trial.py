@@ -15,7 +15,7 @@ from ..envs.embodiment.robot import N_JOINTS
 from ..envs.seeding import seed_for
 from ..envs.trial import HELD_STEPS
 from .ledger import Row, actions_hash
-from .video import beside_goal
+from .video import beside_goal, imagined
 
 Notify = Callable[[str, Row | None], None]
 
@@ -109,7 +109,6 @@ def play(
         notify("stepped", None)
         return terminated or truncated
 
-    imagine = getattr(agent, "imagine", None) if frames is not None else None
     expected: np.ndarray | None = None
     error: str | None = None
     trace: str | None = None
@@ -121,10 +120,12 @@ def play(
         while not finished:
             chunk = check_chunk(ask(agent.act, obs))
             clock.decisions += 1
-            if imagine is not None:
-                expected = imagine()
             if frames is not None and clock.decisions == 1:
+                expected = imagined(agent, obs["pixels"])
                 frames.append(beside_goal(obs, expected))  # the start
+            elif expected is not None:
+                # All pictures of a video have one size: the last one stands where none comes.
+                expected = now if (now := imagined(agent, obs["pixels"])) is not None else expected
             # any() stops at the step that ends the episode: the rest of the chunk is not played.
             last = len(chunk) - 1
             finished = any(step(action, index == last) for index, action in enumerate(chunk))

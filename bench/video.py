@@ -1,10 +1,12 @@
 """Videos of trials."""
 
+from typing import Any
+
 import numpy as np
 
 from ..envs.video import write_video
 
-__all__ = ["beside_goal", "write_video"]
+__all__ = ["beside_goal", "imagined", "write_video"]
 
 
 def beside_goal(obs: dict[str, np.ndarray], expected: np.ndarray | None = None) -> np.ndarray:
@@ -19,3 +21,15 @@ def beside_goal(obs: dict[str, np.ndarray], expected: np.ndarray | None = None) 
     """
     shown = [obs["pixels"], obs["goal"], *([] if expected is None else [expected])]
     return np.concatenate(shown, axis=1)
+
+
+def imagined(agent: Any, like: np.ndarray) -> np.ndarray | None:
+    """What an agent expects to see, shaped as ``like``; None if it does not say or fails to.
+
+    A video decides no trial, so that a failure here is none of the trial's.
+    """
+    try:
+        picture = np.asarray(agent.imagine(), np.uint8)
+    except Exception:
+        return None
+    return picture if picture.shape == like.shape else None

@@ -29,7 +29,7 @@ from .augment import augment
 from .checkpoint import save_model
 from .config import ModelConfig
 from .data import load_episodes
-from .decoder import save_decoder
+from .decoder import decoder_path, save_decoder
 from .encoder import PixelDecoder
 from .losses import autoencoder_loss, prediction_loss, validate
 from .model import DexWMModel, best_dtype
@@ -191,6 +191,8 @@ class Trainer:
         result["weights_hash"] = save_model(self.config.out, self.model, notes)
         if self.first_stage == 0:
             save_decoder(self.config.out, self.decoder)
+        else:  # an earlier run's is another encoder's
+            decoder_path(self.config.out).unlink(missing_ok=True)
         return result
 
     def modules(self, stage: int) -> dict[str, torch.nn.Module]:

@@ -102,10 +102,10 @@ class PolicyTrainer:
         self.model.encoder.load_state_dict(world.encoder.state_dict())
         self.training = self._choose(validation=False)
         self.held_out = self._choose(validation=True)
-        self._set_ranges()
+        frames = self._set_ranges()
         self.model.to(self.device)
         pooled = self._encode_all()
-        seen = pooled[self.frames]
+        seen = pooled[frames]
         self.model.middle.copy_(seen.mean(0))
         self.model.spread.copy_(seen.std(0) + 1e-4)
         self.features = self.model.standardise(pooled.to(self.device))
@@ -138,8 +138,12 @@ class PolicyTrainer:
             )
         return np.flatnonzero(wanted)
 
-    def _set_ranges(self) -> None:
-        """Scales joints and offsets by their range, a little widened where a joint rests."""
+    def _set_ranges(self) -> np.ndarray:
+        """Scales joints and offsets by their range, a little widened where a joint rests.
+
+        Returns:
+            The frames ``(N,)`` of the training episodes, which tell the ranges.
+        """
         episodes, chunk = self.episodes, np.arange(self.config.model.chunk)
         first, length = episodes.first[self.training], episodes.length[self.training]
         now = np.concatenate([f + np.arange(n) for f, n in zip(first, length, strict=True)])
@@ -149,8 +153,7 @@ class PolicyTrainer:
         rows = np.concatenate([joints[:, None], episodes.targets[acted] - joints[:, None]], 1)
         self.model.low.copy_(torch.from_numpy(rows.min(0) - 0.01))
         self.model.high.copy_(torch.from_numpy(rows.max(0) + 0.01))
-        self.frames = torch.from_numpy(now)
-        """Frames of the training episodes."""
+        return now
 
     @torch.no_grad()
     def _encode_all(self) -> Tensor:

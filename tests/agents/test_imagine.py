@@ -103,6 +103,29 @@ class Dreamer:
         )
 
 
+class Vague(Dreamer):
+    """Imagines once, then fails, then something of another size."""
+
+    def imagine(self):
+        if self.colour == 1:
+            raise RuntimeError("no idea")
+        return super().imagine() if self.colour == 0 else np.zeros((2, 2, 3))
+
+
+def test_what_is_imagined_decides_no_trial():
+    from dexbench.envs.gym_env import make_env
+
+    env, rows, shown = make_env("reach"), [], []
+    for frames in (None, []):
+        played = play(env, Vague(), suite="mini", task="reach", trial=0, frames=frames)
+        rows.append({key: value for key, value in played.row.items() if key != "timing"})
+        shown = frames
+    env.close()
+    assert rows[0] == rows[1] and rows[0]["error"] is None
+    assert {frame.shape for frame in shown} == {(224, 1176, 3)}
+    assert {int(frame[100, 1000].argmax()) for frame in shown} == {0}, "the last that came stays"
+
+
 def test_videos_show_what_is_expected_beside_what_comes():
     from dexbench.envs.gym_env import make_env
 
