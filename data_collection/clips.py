@@ -7,7 +7,7 @@ import numpy as np
 
 from ..envs.embodiment.robot import LOWER, OPEN_HAND, READY_ARM, UPPER
 from ..envs.motion.expert import Expert
-from ..envs.motion.grasp import grasps, object_points
+from ..envs.motion.grasp import Grasp, grasps, object_points
 from ..envs.motion.hand import REST
 from ..envs.scene import Scene
 from ..envs.simulation import Simulation
@@ -41,18 +41,27 @@ ROOM = 0.02
 """Least distance, in m, between the bounding circles of permuted objects."""
 
 
-def lift_targets(simulation: Simulation, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Let the expert lift the target object from a random posture.
+def lift_plan(simulation: Simulation, rng: np.random.Generator, rise: float = 0.12) -> Grasp:
+    """A grasp of the target object with a straight approach of ``rise`` m.
+
+    Raises:
+        Rejected: The object cannot be reached.
+    """
+    plan = next(grasps(simulation, simulation.objects[0], rng, rise), None)
+    if plan is None:
+        raise Rejected("no reachable grasp")
+    return plan
+
+
+def lift_targets(simulation: Simulation, plan: Grasp) -> tuple[np.ndarray, np.ndarray]:
+    """Let the expert lift the target object from wherever the hand is.
 
     Returns:
         The targets (n, 23) in rad it commanded, and the point (3,) in m where it grasped.
 
     Raises:
-        Rejected: The object cannot be reached.
+        Rejected: The arm cannot rise.
     """
-    plan = next(grasps(simulation, simulation.objects[0], rng), None)
-    if plan is None:
-        raise Rejected("no reachable grasp")
     place = simulation.object_position(simulation.objects[0])
     expert = Expert(simulation)
     expert.grasp(plan)

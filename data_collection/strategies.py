@@ -12,7 +12,17 @@ from ..envs.embodiment.robot import OPEN_HAND, READY_ARM
 from ..envs.motion.expert import Expert
 from ..envs.scene import Scene
 from ..envs.simulation import Simulation
-from .clips import clear_posture, lift_targets, open_close, permute_objects, replay, settle, wander
+from ..envs.tasks.grasp import RISE, stand_near
+from .clips import (
+    clear_posture,
+    lift_plan,
+    lift_targets,
+    open_close,
+    permute_objects,
+    replay,
+    settle,
+    wander,
+)
 from .recorder import Recorder
 from .store import Episode
 
@@ -22,16 +32,25 @@ CLIPS = 4
 
 
 def lift(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
-    """The expert lifts the scene's first object from random postures; failures are kept."""
+    """The expert lifts the scene's first object; failures are kept.
+
+    Half the clips begin in random postures, half near the object with the hand opened for it, as
+    trials of the grasp task do.
+    """
     clips = []
     settle(simulation)
     rest = simulation.get_state()
     for clip in range(CLIPS):
         simulation.set_state(rest)
-        # With the fingers anyhow: were they always open, they alone would tell a policy the time.
-        simulation.set_joints(clear_posture(simulation, rng))
+        if clip % 2:
+            plan = lift_plan(simulation, rng, rng.uniform(*RISE))
+            stand_near(simulation, plan, rng)
+        else:
+            # Fingers anyhow: were they always open, they alone would tell a policy the time.
+            simulation.set_joints(clear_posture(simulation, rng))
+            plan = lift_plan(simulation, rng)
         quiet = simulation.get_state()
-        targets, _ = lift_targets(simulation, rng)
+        targets, _ = lift_targets(simulation, plan)
         simulation.set_state(quiet)
         recorder = Recorder(simulation)
         recorder.observe()
@@ -60,7 +79,7 @@ def lift_noise(simulation: Simulation, scene: Scene, rng: np.random.Generator) -
             continue
         start = clear_posture(simulation, rng)
         simulation.set_joints(np.concatenate([start[:7], OPEN_HAND]))
-        targets, grasp_point = lift_targets(simulation, rng)
+        targets, grasp_point = lift_targets(simulation, lift_plan(simulation, rng))
         simulation.set_state(rest)
         permute_objects(simulation, rng, grasp_point)
         settle(simulation)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from ...envs.embodiment import camera
+from .keypoint_head import project
 
 ABOVE, LEFT = 0.5, 0.3
 """Share of pictures whose part above the hand, and left of it, comes from another kitchen."""
@@ -51,7 +52,7 @@ def mix_kitchens(images: Tensor, keypoints: Tensor, generator: np.random.Generat
         Pictures of the same shape and type.
     """
     count, _, height, width = images.shape[:4]
-    points = camera.project(keypoints).to(images.device)
+    points, _ = project(keypoints.to(images.device))
     edge = points.amin((1, 2)) / points.new_tensor([camera.WIDTH, camera.HEIGHT]) - MARGIN
     edge = torch.minimum(edge, edge.roll(-1, 0))
     above = torch.from_numpy(generator.random((count, 1)) < ABOVE).to(images.device)

@@ -185,21 +185,24 @@ def build_head(config: ModelConfig) -> KeypointHead | PaperKeypointHead:
 def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.0) -> Tensor:
     """Hand-consistency loss: heat-map cross-entropy plus absolute depth error.
 
+    A keypoint outside the image is asked for at the nearest edge: a head that says nothing of such
+    states lets a planner take a hand that has left the picture for one that is at the goal.
+
     Of the paper's head it is Eq. 5: the mean squared error of its heat-maps. Those of the left hand
     and of keypoints outside the image have no target and count as right.
 
     Args:
         predicted: The head's answer for B states.
-        target: True keypoints ``(B, 17, 3)`` in metres, camera frame. Those outside the image
-            are left out.
+        target: True keypoints ``(B, 17, 3)`` in metres, camera frame.
         depth_weight: Weight of the depth error (in units of ``DEPTH_SPREAD``).
 
     Returns:
-        The mean over visible keypoints, a scalar; zero when none is visible.
+        The mean over keypoints, a scalar.
     """
     if predicted.log_total is None or predicted.depth is None:
         return _paper_loss(predicted, target)
-    pixels, visible = project(target)
+    pixels, _ = project(target)
+    pixels = pixels.clamp(pixels.new_zeros(2), pixels.new_tensor([camera.WIDTH, camera.HEIGHT]))
     rows, columns, side = *predicted.logits.shape[1:3], predicted.logits.shape[4]
     along_u = _gaussian(pixels[..., 0], columns * side, camera.WIDTH).unflatten(-1, (columns, side))
     along_v = _gaussian(pixels[..., 1], rows * side, camera.HEIGHT).unflatten(-1, (rows, side))
@@ -208,9 +211,7 @@ def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.
     expected = (predicted.logits * target_map).sum((1, 2, 4, 5))
     cross_entropy = predicted.log_total - expected
     depth_error = (predicted.depth - target[..., 2]).abs() / DEPTH_SPREAD
-    weight = visible.float()
-    loss = (cross_entropy + depth_weight * depth_error) * weight
-    return loss.sum() / weight.sum().clamp(min=1)
+    return (cross_entropy + depth_weight * depth_error).mean()
 
 
 def _paper_loss(predicted: Keypoints, target: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ class DiffusionPolicy:
         self._joints: list[Tensor] = []
 
     def pool(self, pixels: np.ndarray) -> Tensor:
-        """Pooled features ``(1, feature_dim)`` of a picture ``(224, 392, 3)`` uint8."""
+        """Pooled features ``(1, features)`` of a picture ``(224, 392, 3)`` uint8."""
         small = downsample(pixels, self.model.encoder_config.image_size)
         return self.model.pool(torch.from_numpy(small)[None].to(self.device))
 

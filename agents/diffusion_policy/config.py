@@ -11,7 +11,9 @@ class PolicyConfig(WeightsConfig):
     """Sizes of the policy's transformer and of its diffusion.
 
     Attributes:
-        feature_dim: Channels of the encoder's tokens, and so of a pooled picture.
+        feature_dim: Channels of the encoder's tokens.
+        pool: Rows and columns of the cells that tokens are averaged in; they divide the encoder's
+            grid. The paper averages over all, one cell; more keep where things are.
         dim: Width of the transformer.
         blocks: Decoder blocks.
         heads: Attention heads.
@@ -28,6 +30,7 @@ class PolicyConfig(WeightsConfig):
 
     kind: ClassVar[str] = "policy"
     feature_dim: int = 128
+    pool: tuple[int, int] = (1, 1)
     dim: int = 128
     blocks: int = 4
     heads: int = 4
@@ -38,3 +41,8 @@ class PolicyConfig(WeightsConfig):
     proprioception: bool = True
     noise_levels: int = 100
     prediction: Literal["epsilon", "sample", "v_prediction"] = "sample"
+
+    @property
+    def features(self) -> int:
+        """Numbers that a pooled picture comes down to."""
+        return self.feature_dim * self.pool[0] * self.pool[1]

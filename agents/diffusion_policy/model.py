@@ -7,6 +7,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor, nn
 
+from ...envs.errors import UserError
 from ..dexwm.config import ModelConfig
 from ..dexwm.encoder import build_encoder
 from .config import PolicyConfig
@@ -25,10 +26,10 @@ class Denoiser(nn.Module):
         super().__init__()
         self.config = config
         dim = config.dim
-        seen = config.feature_dim + (config.joints if config.proprioception else 0)
+        seen = config.features + (config.joints if config.proprioception else 0)
         self.level = nn.Embedding(config.noise_levels, dim)
         self.observation = nn.Linear(seen, dim)
-        self.goal = nn.Linear(config.feature_dim, dim)
+        self.goal = nn.Linear(config.features, dim)
         self.condition_position = nn.Parameter(torch.randn(config.context + 2, dim) * 0.02)
         self.condition_mlp = nn.Sequential(
             nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.Mish(), nn.Linear(4 * dim, dim)
@@ -51,9 +52,9 @@ class Denoiser(nn.Module):
             noisy: Scaled joint targets with noise ``(B, chunk, 23)``.
             level: Noise level of each, ``(B,)`` int64.
             pictures: Standardised pooled features of the observations, oldest first,
-                ``(B, context, feature_dim)``.
+                ``(B, context, features)``.
             joints: Scaled achieved joint angles ``(B, context, 23)``.
-            goal: Those of the goal picture ``(B, feature_dim)``.
+            goal: Those of the goal picture ``(B, features)``.
 
         Returns:
             ``(B, chunk, 23)``.
@@ -78,6 +79,9 @@ class DiffusionPolicyModel(nn.Module):
     Args:
         config: Sizes of the policy.
         encoder: Sizes of the encoder, which is DexWM's.
+
+    Raises:
+        UserError: The pooling does not fit the encoder.
     """
 
     low: Tensor
@@ -85,27 +89,36 @@ class DiffusionPolicyModel(nn.Module):
     high: Tensor
     """The largest, likewise."""
     middle: Tensor
-    """``(feature_dim,)`` mean of the pooled features."""
+    """``(features,)`` mean of the pooled features."""
     spread: Tensor
-    """``(feature_dim,)`` their standard deviation: small, and what tells pictures apart."""
+    """``(features,)`` their standard deviation: small, and what tells pictures apart."""
 
     def __init__(self, config: PolicyConfig, encoder: ModelConfig):
         super().__init__()
+        sides = zip(encoder.grid, config.pool, strict=True)
+        if any(cells < 1 or tokens % cells for tokens, cells in sides):
+            raise UserError(
+                f"pool {config.pool} must divide the encoder's {encoder.grid[0]} rows and "
+                f"{encoder.grid[1]} columns of tokens"
+            )
         self.config, self.encoder_config = config, encoder
         self.encoder = build_encoder(encoder)
         self.denoiser = Denoiser(config)
         shape = (1 + config.chunk, config.joints)
         self.register_buffer("low", torch.full(shape, -1.0))
         self.register_buffer("high", torch.full(shape, 1.0))
-        self.register_buffer("middle", torch.zeros(config.feature_dim))
-        self.register_buffer("spread", torch.ones(config.feature_dim))
+        self.register_buffer("middle", torch.zeros(config.features))
+        self.register_buffer("spread", torch.ones(config.features))
 
     def pool(self, images: Tensor) -> Tensor:
-        """Average-pooled patch features ``(B, feature_dim)`` of pictures ``(B, H, W, 3)``."""
-        return self.encoder(images).float().mean(1)
+        """Average-pooled patch features ``(B, features)`` of pictures ``(B, H, W, 3)``."""
+        (rows, columns), cells = self.encoder_config.grid, self.config.pool
+        tokens = self.encoder(images).float()
+        shape = (cells[0], rows // cells[0], cells[1], columns // cells[1])
+        return tokens.unflatten(1, shape).mean((2, 4)).flatten(1)
 
     def standardise(self, pooled: Tensor) -> Tensor:
-        """Pooled features ``(..., feature_dim)`` to zero mean, unit deviation over the data."""
+        """Pooled features ``(..., features)`` to zero mean, unit deviation over the data."""
         return (pooled - self.middle) / self.spread
 
     def scale(self, joints: Tensor) -> Tensor:
@@ -162,9 +175,9 @@ def sample(
 
     Args:
         model: The policy.
-        pictures: Pooled features ``(B, context, feature_dim)``.
+        pictures: Pooled features ``(B, context, features)``.
         joints: Achieved joint angles in rad ``(B, context, 23)``.
-        goal: Those of the goal picture ``(B, feature_dim)``.
+        goal: Those of the goal picture ``(B, features)``.
         seed: The only source of randomness.
         name: "ddpm" or "ddim".
         steps: Denoising steps.

@@ -157,7 +157,7 @@ class PolicyTrainer:
 
     @torch.no_grad()
     def _encode_all(self) -> Tensor:
-        """Pooled features of all frames ``(N, feature_dim)`` float32."""
+        """Pooled features of all frames ``(N, features)`` float32."""
         frames, parts = self.episodes.frames, []
         silent = None if self.config.progress else True  # None shows bars on terminals only
         for start in tqdm(range(0, len(frames), 128), "encoding", disable=silent):

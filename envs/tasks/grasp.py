@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..motion.expert import Expert, find_grasp
+from ..motion.grasp import Grasp as GraspPlan
 from ..motion.ik import ArmIK
 from ..simulation import Simulation
 from ..trial import Trial
@@ -13,8 +14,26 @@ from .playback import Goal, Outcome
 
 NEAREST, FARTHEST = 0.21, 0.35
 """Range of the distance between wrist and object at the start, in m."""
+RISE = (0.10, 0.16)
+"""Range of the length of the straight approach, in m."""
 GOAL_DISTANCE = 0.185
 """Largest distance between wrist and object in the goal, in m: clear of the threshold."""
+
+
+def stand_near(simulation: Simulation, plan: GraspPlan, rng: np.random.Generator) -> None:
+    """Put the hand, open for a grasp, near its standoff.
+
+    Near and not there, so that no fixed motion makes every grasp.
+
+    Raises:
+        Rejected: The arm cannot go there.
+    """
+    simulation.set_joints(np.concatenate([plan.standoff, plan.open_hand]))
+    wrist = simulation.keypoints[0] + rng.uniform([-0.04, -0.04, -0.01], [0.04, 0.04, 0.04])
+    arm = ArmIK(simulation).solve(wrist, plan.turn, plan.standoff)
+    if arm is None:
+        raise Rejected("no reachable start")
+    simulation.set_joints(np.concatenate([arm, plan.open_hand]))
 
 
 class Grasp(Task):
@@ -34,18 +53,10 @@ class Grasp(Task):
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
         """Stand with open hand near the standoff of a grasp; the expert grasps."""
-        rise = rng.uniform(0.10, 0.16)
-        plan = find_grasp(simulation, target, rng, rise)
+        plan = find_grasp(simulation, target, rng, rng.uniform(*RISE))
         if plan is None:
             raise Rejected("no grasp lifts the object")
-        # The start is near the standoff, not on it, so that no fixed motion solves every trial.
-        ik = ArmIK(simulation)
-        simulation.set_joints(np.concatenate([plan.standoff, plan.open_hand]))
-        wrist = simulation.keypoints[0] + rng.uniform([-0.04, -0.04, -0.01], [0.04, 0.04, 0.04])
-        arm = ik.solve(wrist, plan.turn, plan.standoff)
-        if arm is None:
-            raise Rejected("no reachable start")
-        simulation.set_joints(np.concatenate([arm, plan.open_hand]))
+        stand_near(simulation, plan, rng)
         Expert(simulation).hold(5)
 
         def solve(expert: Expert) -> None:

@@ -126,11 +126,24 @@ def test_soft_argmax_decodes_a_rendered_heat_map():
     assert maps.shape == (1, 17, 56, 98) and torch.allclose(maps.sum((2, 3)), torch.ones(1, 17))
     peak = maps[0, 0].argmax()
     assert (int(peak % 98), int(peak // 98)) == tuple(int(x / 4) for x in pixels[0, 0])
-    # The loss is lowest where target and answer agree, and ignores what is out of view.
+    # The loss is lowest where target and answer agree.
     wrong = points + torch.tensor([0.05, 0, 0])
-    hidden = points + torch.tensor([5.0, 0, 0])
     assert keypoint_loss(answer, points) < keypoint_loss(answer, wrong)
-    assert keypoint_loss(answer, hidden) == 0
+
+
+@pytest.mark.parametrize("away", [[5.0, 0, 0], [-5.0, 0, 0], [0, 5.0, 0], [5.0, 0, -1.5]])
+def test_keypoints_out_of_view_are_asked_for_at_the_nearest_edge(away):
+    gone = torch.from_numpy(keypoints_of(INIT_JOINTS)[None, :17]) + torch.tensor(away)
+    pixels, visible = project(gone)
+    assert not visible.any()
+    logits = torch.zeros(1, 8, 14, 17, 7, 7, requires_grad=True)
+    depths = gone[..., 2][:, None, None].expand(1, 8, 14, 17)
+    keypoint_loss(soft_argmax(logits, depths), gone).backward()
+    wanted = (-logits.grad).permute(0, 3, 1, 4, 2, 5).reshape(17, 56, 98).flatten(1).argmax(1)
+    row, column = wanted // 98, wanted % 98
+    at = (pixels[0] / 4).floor()
+    assert torch.equal(column, at[:, 0].clamp(0, 97).long())
+    assert torch.equal(row, at[:, 1].clamp(0, 55).long())
 
 
 def test_hand_action_layout():

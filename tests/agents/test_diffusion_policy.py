@@ -212,6 +212,9 @@ def test_bad_settings_are_refused(store, tmp_path):
     other = PolicyConfig(dim=32, blocks=1, heads=2, feature_dim=64)
     with pytest.raises(UserError, match="128 channels"):
         train(settings(store, tmp_path / "p.safetensors", model=other))
+    for pool in ((3, 1), (0, 1)):
+        with pytest.raises(UserError, match="must divide the encoder's 8 rows and 14 columns"):
+            DiffusionPolicyModel(dataclasses.replace(TINY, pool=pool), ModelConfig())
 
 
 def test_weights_come_back_as_they_were_written(trained, tmp_path):
@@ -278,3 +281,14 @@ def test_features_are_the_encoders_averaged(trained):
     pixels = observation()["pixels"]
     tokens = agent.model.encoder(torch.from_numpy(downsample(pixels))[None])
     assert torch.allclose(agent.pool(pixels), tokens.mean(1))
+
+
+def test_a_cells_features_are_those_of_its_tokens():
+    model = DiffusionPolicyModel(dataclasses.replace(TINY, pool=(4, 7)), ModelConfig())
+    pixels = torch.from_numpy(downsample(observation()["pixels"]))[None]
+    with torch.no_grad():
+        tokens = model.encoder(pixels)[0].unflatten(0, (8, 14))
+        pooled = model.pool(pixels)[0].unflatten(0, (4, 7, 128))
+    assert torch.allclose(pooled[1, 2], tokens[2:4, 4:6].mean((0, 1)), atol=1e-6)
+    assert torch.allclose(pooled[3, 6], tokens[6:8, 12:14].mean((0, 1)), atol=1e-6)
+    assert model.denoiser.goal.in_features == pooled.numel()

@@ -18,6 +18,7 @@ from dexbench.data_collection.collect import CollectConfig
 from dexbench.data_collection.noise import ornstein_uhlenbeck
 from dexbench.data_collection.recorder import LIFT
 from dexbench.data_collection.store import EpisodeStore
+from dexbench.envs.embodiment.camera import camera_to_base
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST, OPEN_HAND, READY_ARM
 from dexbench.envs.errors import UserError
 from dexbench.envs.objects import INSTANCES
@@ -392,3 +393,28 @@ def test_a_robot_that_reaches_into_itself_is_stuck():
         met += fingers.any()
         assert clips.stuck(simulation) or not fingers.any()
     assert met > 5, "fingers bent at random run into each other"
+
+
+def test_half_the_lifts_begin_as_grasp_trials_do():
+    for draw in range(9):
+        stream = rng("test", "lifts", draw)
+        scene = build_scene(draw_recipe(stream, "train"))
+        simulation = Simulation(scene.xml, scene.objects)
+        try:
+            episodes = strategies.lift(simulation, scene, stream)
+            break
+        except Rejected:
+            continue
+    suite = Suite.load("v1")
+    hands = np.array([  # of grasp trials, opened for the object
+        suite.trial("grasp", index).expert_actions[0, 7:] for index in range(10)
+    ])  # fmt: skip
+    for clip, made in enumerate(episodes):
+        wrist = camera_to_base(made.keypoints[0, 0])
+        away = np.linalg.norm(wrist - made.object_pos[0, 0])
+        if clip % 2:
+            assert 0.18 < away < 0.38 and not made.contact[0]
+            assert np.abs(hands - made.agent_pos[0, 7:]).max(axis=1).min() < 0.6
+        else:
+            assert np.abs(made.agent_pos[0, 7:] - OPEN_HAND).max() > 0.2, "fingers anyhow"
+    assert np.mean([made.meta["lifted"] for made in episodes]) >= 0.5
