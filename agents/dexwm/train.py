@@ -31,6 +31,7 @@ from .config import ModelConfig
 from .data import load_episodes
 from .decoder import decoder_path, save_decoder
 from .encoder import PixelDecoder
+from .features import cached_features
 from .losses import autoencoder_loss, prediction_loss, validate
 from .model import DexWMModel, best_dtype
 from .optim import MasterAdamW, schedule, trainable
@@ -41,7 +42,7 @@ STAGES = ("encoder", "predictor", "rollout")
 STEP_ODDS = (0.2, 0.2, 0.6)
 """How often a batch has 1, 2, 3 transitions; fewer leave room for longer gaps in short clips."""
 FREE = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device",
-        "validate_every", "validation_windows", "checkpoint_every", "progress",
+        "validate_every", "validation_windows", "checkpoint_every", "progress", "features",
         "size", "encoder", "encoder_weights")  # fmt: skip
 """Settings that a continued run may change; what size and encoder mean, ``model`` says."""
 HAND_WEIGHT = {"compact": 0.02, "paper": 100.0}
@@ -93,6 +94,9 @@ class TrainConfig:
     """Steps between checkpoints."""
     progress: bool = True
     """Whether to show progress bars."""
+    features: Path | None = None
+    """Folder of the frozen encoder's features, computed once and shared by runs, which then see no
+    augmented pictures in stages 2 and 3; if left out, every batch is encoded."""
     size: Literal["compact", "S", "B", "L", "XL"] = "compact"
     """"compact", which --model.* changes, or one of the paper's sizes with a pretrained encoder."""
     encoder: str | None = None
@@ -136,6 +140,9 @@ class Trainer:
             config.data, self.work, config.holdout, model.image_size, config.progress
         )
         identity["digest"] = self.episodes.digest
+        if config.features is not None:
+            identity["features"] = True
+        self.features: np.ndarray | None = None
         modules = {"model": self.model, "decoder": self.decoder}
         self.folder = RunFolder(self.work, modules, identity, "data, seed, model or batches")
         self.state: dict[str, Any] = {"stage": self.first_stage, "step": 0, "seconds": [0.0] * 3}
@@ -157,9 +164,7 @@ class Trainer:
         index = episodes.windows(draw, max(config.clips * 3 // steps, 1), steps)
         # Most roll-outs start from one true frame, some from as many as a later plan has seen.
         history = None if stage == 1 else int(draw.integers(1, steps + 1) ** draw.integers(0, 2))
-        images, points = self.pictures(index, draw)
-        with torch.no_grad():
-            states = self.model.encoder(images.flatten(0, 1)).unflatten(0, index.shape)
+        states, points = self.states(index, draw)
         return prediction_loss(self.model, states, points, self.hand_weight, history)
 
     def pictures(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -167,6 +172,15 @@ class Trainer:
         images = torch.from_numpy(self.episodes.frames[index]).to(self.device)
         points = torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
         return augment(images, points, draw), points
+
+    def states(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """The frozen encoder's latents and keypoints of frames ``(B, F)``."""
+        if self.features is not None:
+            latents = torch.from_numpy(self.features[index]).to(self.device, self.dtype)
+            return latents, torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
+        images, points = self.pictures(index, draw)
+        with torch.no_grad():
+            return self.model.encoder(images.flatten(0, 1)).unflatten(0, index.shape), points
 
     # --- stages ----------------------------------------------------------------------------
 
@@ -213,6 +227,13 @@ class Trainer:
         before, began = state["seconds"][stage], time.monotonic()
         if self.optimizer is None:
             self.optimizer = self.begin_stage(stage)
+        if stage > 0 and config.features is not None:
+            encoder = self.model.encoder
+            self.features = cached_features(
+                self.episodes, encoder, encoder, config.features, f"tokens {self.dtype}",
+                self.device, config.progress,
+            )  # fmt: skip
+            began = time.monotonic()  # encoding is outside of the budget, as decoding is
         # A bar in thousandths of the stage serves a time budget as well as one in steps.
         bar = tqdm(total=1000, desc=STAGES[stage], disable=self.silent, unit="‰")
         while (done := self.progress(stage)) < 1:

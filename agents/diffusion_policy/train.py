@@ -22,6 +22,7 @@ from ...envs.errors import UserError
 from ...envs.seeding import rng, seed_for
 from ..dexwm.checkpoint import load_model
 from ..dexwm.data import load_episodes
+from ..dexwm.features import cached_features
 from ..dexwm.optim import MasterAdamW, schedule
 from ..tensors import pick_device
 from ..training import RunFolder
@@ -32,7 +33,7 @@ from .model import DiffusionPolicyModel, scheduler
 
 VALIDATION_SAMPLES = 512
 """Held-out chunks whose noise is predicted in a validation."""
-FREE = ("data", "out", "work", "encoder", "minutes", "steps", "threads", "device",
+FREE = ("data", "out", "work", "encoder", "features", "minutes", "steps", "threads", "device",
         "validate_every", "progress")  # fmt: skip
 """Settings that a continued run may change."""
 
@@ -51,6 +52,8 @@ class PolicyTrainConfig:
     """DexWM weights whose encoder sees for the policy; the packaged ones if left out."""
     lifted_only: bool = False
     """Learn from episodes alone in which an object was lifted, as from demonstrations."""
+    features: Path | None = None
+    """Folder of the pooled features, computed once for data and encoder; OUT.work if left out."""
     minutes: float = 10.0
     """Time budget, decoding and encoding of the pictures aside."""
     steps: int | None = None
@@ -104,7 +107,10 @@ class PolicyTrainer:
         self.held_out = self._choose(validation=True)
         frames = self._set_ranges()
         self.model.to(self.device)
-        pooled = self._encode_all()
+        pooled = torch.from_numpy(cached_features(
+            self.episodes, self.model.encoder, self.model.pool, config.features or self.work,
+            f"pooled {config.model.pool}", self.device, config.progress,
+        ).astype(np.float32))  # fmt: skip
         seen = pooled[frames]
         self.model.middle.copy_(seen.mean(0))
         self.model.spread.copy_(seen.std(0) + 1e-4)
@@ -154,16 +160,6 @@ class PolicyTrainer:
         self.model.low.copy_(torch.from_numpy(rows.min(0) - 0.01))
         self.model.high.copy_(torch.from_numpy(rows.max(0) + 0.01))
         return now
-
-    @torch.no_grad()
-    def _encode_all(self) -> Tensor:
-        """Pooled features of all frames ``(N, features)`` float32."""
-        frames, parts = self.episodes.frames, []
-        silent = None if self.config.progress else True  # None shows bars on terminals only
-        for start in tqdm(range(0, len(frames), 128), "encoding", disable=silent):
-            images = torch.from_numpy(np.array(frames[start : start + 128])).to(self.device)
-            parts.append(self.model.pool(images).float().cpu())
-        return torch.cat(parts)
 
     def batch(self, generator: np.random.Generator, count: int, chosen: np.ndarray) -> Batch:
         """Draws chunks from some episodes."""

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+from synthetic_store import write_store
+from test_dexwm_train import config
+
+from dexbench.agents.dexwm.data import load_episodes
+from dexbench.agents.dexwm.features import cached_features
+from dexbench.agents.dexwm.train import Trainer
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("store"), episodes=5, frames=30)
+
+
+class Mean(torch.nn.Module):
+    """Each picture's mean colour, scaled; counts the pictures it saw."""
+
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(scale))
+        self.seen = 0
+
+    def forward(self, images):
+        self.seen += len(images)
+        return images.float().mean((1, 2)) * self.scale / 255
+
+
+def test_features_are_computed_once_for_each_encoder_data_and_kind(store, tmp_path):
+    episodes = load_episodes([store], tmp_path / "frames", progress=False)
+
+    def features(encoder, kind="mean"):
+        return cached_features(episodes, encoder, encoder, tmp_path / "f", kind, CPU, False)
+
+    first = Mean()
+    made = features(first)
+    assert made.shape == (150, 3) and first.seen == 150
+    expected = np.stack([frame.mean((0, 1)) for frame in episodes.frames]) / 255
+    assert np.abs(made - expected).max() < 1e-3
+    again, other = Mean(), Mean(0.5)
+    assert np.array_equal(features(again), made) and again.seen == 0
+    assert np.abs(features(other) - made / 2).max() < 1e-3 and other.seen == 150
+    assert np.array_equal(features(again, "another"), made) and again.seen == 150
+
+
+def test_features_that_were_cut_short_are_computed_again(store, tmp_path):
+    episodes = load_episodes([store], tmp_path / "frames", progress=False)
+    broken = Mean()
+
+    def fail(images):
+        if broken.seen:
+            raise KeyboardInterrupt
+        return broken(images)
+
+    with pytest.raises(KeyboardInterrupt):
+        cached_features(episodes, broken, fail, tmp_path / "f", "mean", CPU, False)
+    whole = Mean()
+    made = cached_features(episodes, whole, whole, tmp_path / "f", "mean", CPU, False)
+    assert whole.seen == 150 and np.all(made[-1] > 0)
+
+
+def test_a_world_model_trains_on_them(store, tmp_path):
+    """The encoder sees no picture of a batch, and a second run none at all."""
+    seen = []
+    for name in ("one", "two"):
+        settings = config(
+            store, tmp_path / f"{name}.safetensors", steps=(1, 2, 2), features=tmp_path / "f"
+        )
+        trainer = Trainer(settings)
+        count = [0]
+        trainer.model.encoder.register_forward_hook(
+            lambda module, inputs, output, count=count: count.__setitem__(0, count[0] + len(output))
+        )
+        trainer.validate = lambda predict: {}
+        trainer.run()
+        seen.append(count[0])
+    images = settings.images
+    assert seen[0] == images + 150, "the first stage's batch, and every frame once"
+    assert seen[1] == images
+    assert len(list((tmp_path / "f").glob("*.f16"))) == 1
