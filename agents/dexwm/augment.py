@@ -55,6 +55,7 @@ def mix_kitchens(images: Tensor, keypoints: Tensor, generator: np.random.Generat
     points, _ = project(keypoints.to(images.device))
     edge = points.amin((1, 2)) / points.new_tensor([camera.WIDTH, camera.HEIGHT]) - MARGIN
     edge = torch.minimum(edge, edge.roll(-1, 0))
+    edge = torch.where(edge > 1, 0.0, edge)  # both hands are out of view there: keep the picture
     above = torch.from_numpy(generator.random((count, 1)) < ABOVE).to(images.device)
     left = torch.from_numpy(generator.random((count, 1)) < LEFT).to(images.device)
     rows = above & (torch.arange(height, device=images.device) < edge[:, 1:] * height)

@@ -20,6 +20,8 @@ from .layers import Block
 DEPTH_CENTRE = 0.85
 """Metres; with ``DEPTH_SPREAD`` it brings the hand's depth to zero mean, unit variance."""
 DEPTH_SPREAD = 0.15
+NEAREST = 0.05
+"""Least depth in metres of a point that is projected."""
 SIGMA = 1.2
 """Standard deviation of the target heat-maps in heat-map cells."""
 PAPER_SIGMA = 2.0
@@ -185,8 +187,9 @@ def build_head(config: ModelConfig) -> KeypointHead | PaperKeypointHead:
 def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.0) -> Tensor:
     """Hand-consistency loss: heat-map cross-entropy plus absolute depth error.
 
-    A keypoint outside the image is asked for at the nearest edge: a head that says nothing of such
-    states lets a planner take a hand that has left the picture for one that is at the goal.
+    A keypoint outside the image is asked for at the nearest edge (and 5 cm ahead at the least): a
+    head that says nothing of such states lets a planner take a hand that has left the picture for
+    one that is at the goal.
 
     Of the paper's head it is Eq. 5: the mean squared error of its heat-maps. Those of the left hand
     and of keypoints outside the image have no target and count as right.
@@ -210,7 +213,7 @@ def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.
     target_map = torch.einsum("bkri,bkcj->brckij", along_v, along_u)
     expected = (predicted.logits * target_map).sum((1, 2, 4, 5))
     cross_entropy = predicted.log_total - expected
-    depth_error = (predicted.depth - target[..., 2]).abs() / DEPTH_SPREAD
+    depth_error = (predicted.depth - target[..., 2].clamp(min=NEAREST)).abs() / DEPTH_SPREAD
     return (cross_entropy + depth_weight * depth_error).mean()
 
 
@@ -229,12 +232,15 @@ def _paper_loss(predicted: Keypoints, target: Tensor) -> Tensor:
 
 
 def project(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels ``(..., 2)`` of camera points, and whether each lies inside the image."""
-    safe = torch.cat([points[..., :2], points[..., 2:].clamp(min=0.05)], -1)
+    """Pixels ``(..., 2)`` of camera points, and whether each lies inside the image.
+
+    Points nearer than 5 cm, or behind the camera, are projected as if they were so far ahead.
+    """
+    safe = torch.cat([points[..., :2], points[..., 2:].clamp(min=NEAREST)], -1)
     pixels = camera.project(safe)
     u, v = pixels.unbind(-1)
     inside = (u > 0) & (u < camera.WIDTH) & (v > 0) & (v < camera.HEIGHT)
-    return pixels, inside & (points[..., 2] > 0.05)
+    return pixels, inside & (points[..., 2] > NEAREST)
 
 
 def _gaussian(position: Tensor, cells: int, pixels: int) -> Tensor:

@@ -28,9 +28,10 @@ def stand_near(simulation: Simulation, plan: GraspPlan, rng: np.random.Generator
     Raises:
         Rejected: The arm cannot go there.
     """
+    ik = ArmIK(simulation)  # first: its last digits hang on where the robot is when it is made
     simulation.set_joints(np.concatenate([plan.standoff, plan.open_hand]))
     wrist = simulation.keypoints[0] + rng.uniform([-0.04, -0.04, -0.01], [0.04, 0.04, 0.04])
-    arm = ArmIK(simulation).solve(wrist, plan.turn, plan.standoff)
+    arm = ik.solve(wrist, plan.turn, plan.standoff)
     if arm is None:
         raise Rejected("no reachable start")
     simulation.set_joints(np.concatenate([arm, plan.open_hand]))
