@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ...envs.errors import UserError
 from .data import Episodes
 from .pretrained import PretrainedEncoder
 
@@ -39,38 +40,56 @@ def cached_features(
 ) -> np.ndarray:
     """What ``encode`` makes of every frame: read from ``folder``, or computed and kept there.
 
+    Runs may share the folder, also at the same time.
+
     Args:
         episodes: The frames.
         encoder: Whose weights the features depend on.
         encode: Maps pictures ``(B, H, W, 3)`` uint8 to features ``(B, ...)``.
-        folder: Where they are kept, a file for each data, encoder and kind.
-        kind: Names what ``encode`` does with the encoder's tokens.
+        folder: Where they are kept: a file for each data, encoder, kind, and kind of device.
+        kind: What else the features depend on: what ``encode`` does with the encoder's tokens.
         device: Where the encoder is.
         progress: Whether to show a progress bar.
 
     Returns:
         ``(N, ...)`` float16, a read-only memory map.
+
+    Raises:
+        UserError: The file is damaged.
     """
-    wanted = {"data": episodes.digest, "encoder": encoder_digest(encoder), "kind": kind}
-    name = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
-    path, mark = folder / f"features-{name}.f16", folder / f"features-{name}.json"
     frames = episodes.frames
-    if not mark.is_file():
+    facts = [episodes.digest, frames.shape, encoder_digest(encoder), kind, device.type]
+    name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    path = folder / f"features-{name}.npy"
+    if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        silent = None if progress else True  # None shows bars on terminals only
-        out: np.memmap | None = None
-        for start in tqdm(range(0, len(frames), BATCH), "encoding", disable=silent):
-            images = torch.from_numpy(np.array(frames[start : start + BATCH])).to(device)
-            with torch.no_grad():
-                made = encode(images).float().cpu().numpy()
-            if out is None:
-                wanted["shape"] = [len(frames), *made.shape[1:]]  # type: ignore[assignment]
-                out = np.memmap(path, np.float16, "w+", shape=(len(frames), *made.shape[1:]))
-            out[start : start + len(made)] = made
-        assert out is not None
+        partial = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            _encode(frames, encode, partial, device, progress)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    try:
+        features: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete it, it is made again") from error
+    return features
+
+
+def _encode(
+    frames: np.ndarray, encode: Callable[[Tensor], Tensor], path: Path, device: torch.device,
+    progress: bool,
+) -> None:  # fmt: skip
+    """Writes the features of all frames into a new file."""
+    silent = None if progress else True  # None shows bars on terminals only
+    out: np.memmap | None = None
+    for start in tqdm(range(0, len(frames), BATCH), "encoding", disable=silent):
+        images = torch.from_numpy(np.array(frames[start : start + BATCH])).to(device)
+        with torch.no_grad():
+            made = encode(images).float().cpu().numpy()
+        if out is None:
+            shape = (len(frames), *made.shape[1:])
+            out = np.lib.format.open_memmap(path, "w+", np.float16, shape)  # type: ignore[no-untyped-call]
+        out[start : start + len(made)] = made
+    if out is not None:
         out.flush()
-        partial = mark.with_name(mark.name + ".tmp")
-        partial.write_text(json.dumps(wanted))
-        os.replace(partial, mark)
-    shape = tuple(json.loads(mark.read_text())["shape"])
-    return np.memmap(path, np.float16, "r", shape=shape)

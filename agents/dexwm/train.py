@@ -95,8 +95,8 @@ class TrainConfig:
     progress: bool = True
     """Whether to show progress bars."""
     features: Path | None = None
-    """Folder of the frozen encoder's features, computed once and shared by runs, which then see no
-    augmented pictures in stages 2 and 3; if left out, every batch is encoded."""
+    """Folder of the frozen encoder's features (float16), computed once and shared by runs. Pictures
+    of stages 2 and 3 are then not augmented; if left out, every batch is encoded."""
     size: Literal["compact", "S", "B", "L", "XL"] = "compact"
     """"compact", which --model.* changes, or one of the paper's sizes with a pretrained encoder."""
     encoder: str | None = None
@@ -224,16 +224,16 @@ class Trainer:
     def run_stage(self, stage: int) -> None:
         """Trains one stage to the end of its budget."""
         config, state = self.config, self.state
-        before, began = state["seconds"][stage], time.monotonic()
         if self.optimizer is None:
             self.optimizer = self.begin_stage(stage)
         if stage > 0 and config.features is not None:
             encoder = self.model.encoder
             self.features = cached_features(
-                self.episodes, encoder, encoder, config.features, f"tokens {self.dtype}",
+                self.episodes, encoder, encoder, config.features,
+                f"tokens {config.model.grid} {self.dtype}",
                 self.device, config.progress,
             )  # fmt: skip
-            began = time.monotonic()  # encoding is outside of the budget, as decoding is
+        before, began = state["seconds"][stage], time.monotonic()  # encoding aside
         # A bar in thousandths of the stage serves a time budget as well as one in steps.
         bar = tqdm(total=1000, desc=STAGES[stage], disable=self.silent, unit="‰")
         while (done := self.progress(stage)) < 1:

@@ -53,7 +53,8 @@ class PolicyTrainConfig:
     lifted_only: bool = False
     """Learn from episodes alone in which an object was lifted, as from demonstrations."""
     features: Path | None = None
-    """Folder of the pooled features, computed once for data and encoder; OUT.work if left out."""
+    """Folder of the pooled features (float16), computed once for data, encoder and pooling, and
+    shared by runs; OUT.work if left out."""
     minutes: float = 10.0
     """Time budget, decoding and encoding of the pictures aside."""
     steps: int | None = None
@@ -107,14 +108,13 @@ class PolicyTrainer:
         self.held_out = self._choose(validation=True)
         frames = self._set_ranges()
         self.model.to(self.device)
-        pooled = torch.from_numpy(cached_features(
+        self.pooled = cached_features(
             self.episodes, self.model.encoder, self.model.pool, config.features or self.work,
-            f"pooled {config.model.pool}", self.device, config.progress,
-        ).astype(np.float32))  # fmt: skip
-        seen = pooled[frames]
+            f"{world.config.grid} pooled to {config.model.pool}", self.device, config.progress,
+        )  # fmt: skip
+        seen = torch.from_numpy(self.pooled[frames]).float()
         self.model.middle.copy_(seen.mean(0))
         self.model.spread.copy_(seen.std(0) + 1e-4)
-        self.features = self.model.standardise(pooled.to(self.device))
         self.model.encoder.requires_grad_(False)
         self.average = AveragedModel(
             self.model.denoiser, avg_fn=lambda kept, new, count: kept + (new - kept) * max(
@@ -168,10 +168,15 @@ class PolicyTrainer:
         joints = torch.from_numpy(self.episodes.joints[seen]).to(self.device)
         return Batch(
             self.model.scale_chunk(targets, joints[:, -1]),
-            self.features[torch.from_numpy(seen).to(self.device)],
+            self.features(seen),
             self.model.scale(joints),
-            self.features[torch.from_numpy(goal).to(self.device)],
+            self.features(goal),
         )
+
+    def features(self, index: np.ndarray) -> Tensor:
+        """Standardised features ``(..., features)`` of frames ``(...)``."""
+        pooled = torch.from_numpy(self.pooled[index]).to(self.device, torch.float32)
+        return self.model.standardise(pooled)
 
     def loss(
         self, denoiser: torch.nn.Module, batch: Batch, generator: np.random.Generator

@@ -51,6 +51,17 @@ def test_other_parts_come_from_the_next_picture_where_it_has_no_hand():
     assert changed.any(2).all(1).any(), "and some on the left, over the whole height"
 
 
+def test_a_picture_whose_hand_has_left_it_keeps_its_edges():
+    """The edge where the hand went is read from the picture, so it must be this picture's."""
+    images, points, _ = batch(32)
+    gone = points + torch.tensor([2.0, 0, 0])  # all hands are right of their pictures
+    mixed = mix_kitchens(images, gone, rng("mix"))
+    changed = (mixed != images)[:, 0, ..., 0]
+    assert changed.any() and not changed.flatten(1).all(1).any()
+    below = points + torch.tensor([2.0, 2.0, 0])
+    assert torch.equal(mix_kitchens(images, below, rng("mix")), images)
+
+
 def test_mixing_depends_on_its_stream_alone():
     images, points, _ = batch(16)
     assert torch.equal(

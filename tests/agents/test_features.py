@@ -7,6 +7,7 @@ from test_dexwm_train import config
 from dexbench.agents.dexwm.data import load_episodes
 from dexbench.agents.dexwm.features import cached_features
 from dexbench.agents.dexwm.train import Trainer
+from dexbench.envs.errors import UserError
 
 CPU = torch.device("cpu")
 
@@ -57,9 +58,38 @@ def test_features_that_were_cut_short_are_computed_again(store, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         cached_features(episodes, broken, fail, tmp_path / "f", "mean", CPU, False)
+    assert not list((tmp_path / "f").iterdir())
     whole = Mean()
     made = cached_features(episodes, whole, whole, tmp_path / "f", "mean", CPU, False)
     assert whole.seen == 150 and np.all(made[-1] > 0)
+
+
+def test_two_runs_at_a_time_do_not_disturb_each_other(store, tmp_path, monkeypatch):
+    episodes = load_episodes([store], tmp_path / "frames", progress=False)
+    one, two, made = Mean(), Mean(), []
+
+    def interrupted(images):
+        if one.seen == 64:  # the other begins, and ends, in the middle of this one
+            with monkeypatch.context() as patch:
+                patch.setattr("os.getpid", lambda: -1)
+                made.append(cached_features(episodes, two, two, tmp_path / "f", "m", CPU, False))
+        return one(images)
+
+    made.append(cached_features(episodes, one, interrupted, tmp_path / "f", "m", CPU, False))
+    assert two.seen == 150 and np.array_equal(made[0], made[1]) and (made[1] > 0).all()
+
+
+def test_a_damaged_file_is_named(store, tmp_path):
+    episodes = load_episodes([store], tmp_path / "frames", progress=False)
+
+    def features():
+        return cached_features(episodes, Mean(), Mean(), tmp_path / "f", "mean", CPU, False)
+
+    features()
+    (path,) = (tmp_path / "f").iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match=f"{path.name} is damaged .* delete it"):
+        features()
 
 
 def test_a_world_model_trains_on_them(store, tmp_path):
@@ -80,4 +110,4 @@ def test_a_world_model_trains_on_them(store, tmp_path):
     images = settings.images
     assert seen[0] == images + 150, "the first stage's batch, and every frame once"
     assert seen[1] == images
-    assert len(list((tmp_path / "f").glob("*.f16"))) == 1
+    assert len(list((tmp_path / "f").glob("*.npy"))) == 1
