@@ -16,7 +16,8 @@ class Agent(Protocol):
             refuses to mix rows of different weights.
         ``metadata`` (dict): ``pretraining`` (str) and ``dtype`` (str), recorded with every trial.
         ``imagine()``: the picture (224, 392, 3) uint8 that it expects when the chunk it chose last
-            is used up, or None; ``dexbench run --video`` shows it. It must change nothing.
+            is used up, or None; ``dexbench run --video`` shows it, unless the first of a trial is
+            None. It must change nothing.
         ``privileged`` (bool): it needs the simulation; see `PrivilegedAgent`.
     """
 

@@ -1,5 +1,6 @@
 """Videos of trials."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,21 @@ def beside_goal(obs: dict[str, np.ndarray], expected: np.ndarray | None = None) 
 
 
 def imagined(agent: Any, like: np.ndarray) -> np.ndarray | None:
-    """What an agent expects to see, shaped as ``like``; None if it does not say or fails to.
+    """What an agent expects to see, uint8 and shaped as ``like``; None if it does not say.
 
-    A video decides no trial, so that a failure here is none of the trial's.
+    A video decides no trial, so that a failure here is a warning.
     """
-    try:
-        picture = np.asarray(agent.imagine(), np.uint8)
-    except Exception:
+    imagine = getattr(agent, "imagine", None)
+    if imagine is None:
         return None
-    return picture if picture.shape == like.shape else None
+    try:
+        if (picture := imagine()) is None:
+            return None
+        picture = np.asarray(picture)
+        wrong = f"gave {picture.dtype} {picture.shape}, expected uint8 {like.shape}"
+        if picture.dtype == np.uint8 and picture.shape == like.shape:
+            return picture
+    except Exception as error:
+        wrong = f"failed: {error!r}"
+    warnings.warn(f"{type(agent).__name__}.imagine {wrong}; the video lacks it", stacklevel=2)
+    return None

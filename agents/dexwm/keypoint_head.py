@@ -204,8 +204,7 @@ def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.
     """
     if predicted.log_total is None or predicted.depth is None:
         return _paper_loss(predicted, target)
-    pixels, _ = project(target)
-    pixels = pixels.clamp(pixels.new_zeros(2), pixels.new_tensor([camera.WIDTH, camera.HEIGHT]))
+    pixels = to_edge(project(target)[0])
     rows, columns, side = *predicted.logits.shape[1:3], predicted.logits.shape[4]
     along_u = _gaussian(pixels[..., 0], columns * side, camera.WIDTH).unflatten(-1, (columns, side))
     along_v = _gaussian(pixels[..., 1], rows * side, camera.HEIGHT).unflatten(-1, (rows, side))
@@ -241,6 +240,11 @@ def project(points: Tensor) -> tuple[Tensor, Tensor]:
     u, v = pixels.unbind(-1)
     inside = (u > 0) & (u < camera.WIDTH) & (v > 0) & (v < camera.HEIGHT)
     return pixels, inside & (points[..., 2] > NEAREST)
+
+
+def to_edge(pixels: Tensor) -> Tensor:
+    """Pixels ``(..., 2)`` moved into the image, if they are outside, on the nearest way."""
+    return pixels.clamp(pixels.new_zeros(2), pixels.new_tensor([camera.WIDTH, camera.HEIGHT]))
 
 
 def _gaussian(position: Tensor, cells: int, pixels: int) -> Tensor:

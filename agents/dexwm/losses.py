@@ -7,7 +7,7 @@ from ...envs.seeding import rng
 from .config import HEAD_KEYPOINTS, WRIST_AND_TIPS
 from .data import WINDOW, Episodes
 from .encoder import PixelDecoder
-from .keypoint_head import SEEN, keypoint_loss, project
+from .keypoint_head import SEEN, keypoint_loss, project, to_edge
 from .model import DexWMModel, hand_action
 
 PCK_PIXELS = 20.0
@@ -70,7 +70,8 @@ def prediction_loss(
 def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> dict[str, float]:
     """Keypoint errors of the head on states ``(B, P, C)``.
 
-    Only visible keypoints that the head has count; ``point_error_m`` needs one with depth.
+    Only visible keypoints that the head has count; ``point_error_m`` needs one with depth, and
+    ``pck20_outside``, the share of the others that are read off where they left the picture, such.
     """
     answer = model.head(states)
     pixels, visible = project(keypoints[:, :HEAD_KEYPOINTS])
@@ -83,6 +84,9 @@ def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> di
     seen = visible.sum().clamp(min=1)
     result["pixel_error"] = float((pixel_error * visible).sum() / seen)
     if answer.depth is not None:
+        if not visible.all():
+            edge = (answer.pixels - to_edge(pixels)).norm(dim=-1) < PCK_PIXELS
+            result["pck20_outside"] = float(edge[~visible].float().mean())
         point_error = (answer.points() - keypoints[:, :HEAD_KEYPOINTS]).norm(dim=-1)
         result["point_error_m"] = float((point_error * visible).sum() / seen)
     return result

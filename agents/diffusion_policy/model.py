@@ -98,8 +98,8 @@ class DiffusionPolicyModel(nn.Module):
         sides = zip(encoder.grid, config.pool, strict=True)
         if any(cells < 1 or tokens % cells for tokens, cells in sides):
             raise UserError(
-                f"pool {config.pool} must divide the encoder's {encoder.grid[0]} rows and "
-                f"{encoder.grid[1]} columns of tokens"
+                f"--model.pool is {config.pool}; it must divide the encoder's "
+                f"{encoder.grid[0]} rows and {encoder.grid[1]} columns of tokens"
             )
         self.config, self.encoder_config = config, encoder
         self.encoder = build_encoder(encoder)

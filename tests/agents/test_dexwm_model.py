@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,15 @@ from synthetic_store import keypoints_of
 from dexbench.agents.dexwm.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.encoder import CompactEncoder, PixelDecoder, downsample
-from dexbench.agents.dexwm.keypoint_head import keypoint_loss, project, soft_argmax
+from dexbench.agents.dexwm.keypoint_head import (
+    Keypoints,
+    keypoint_loss,
+    project,
+    soft_argmax,
+    to_edge,
+)
 from dexbench.agents.dexwm.layers import attention
+from dexbench.agents.dexwm.losses import keypoint_metrics
 from dexbench.agents.dexwm.model import DexWMModel, hand_action
 from dexbench.agents.dexwm.predictor import Predictor
 from dexbench.agents.tensors import save_tensors
@@ -144,6 +153,25 @@ def test_keypoints_out_of_view_are_asked_for_at_the_nearest_edge(away):
     at = (pixels[0] / 4).floor()
     assert torch.equal(column, at[:, 0].clamp(0, 97).long())
     assert torch.equal(row, at[:, 1].clamp(0, 55).long())
+
+
+def test_metrics_tell_what_is_seen_from_what_has_left_the_picture():
+    points = torch.from_numpy(keypoints_of(INIT_JOINTS)[None, :17]).repeat(2, 1, 1).float()
+    points[1] += torch.tensor([5.0, 0, 0])  # this hand is to the right of the picture
+    pixels, _ = project(points)
+    at_edge = to_edge(pixels)
+    assert (at_edge[1, :, 0] == 392).all() and torch.equal(at_edge[0], pixels[0])
+
+    def metrics(pixels):
+        answer = Keypoints(torch.zeros(0), None, pixels, points[..., 2])
+        return keypoint_metrics(SimpleNamespace(head=lambda states: answer), None, points)
+
+    right = metrics(at_edge)
+    assert right["pck20"] == right["pck20_outside"] == 1 and right["pixel_error"] < 1e-3
+    wrong = metrics(at_edge - torch.tensor([[[0.0, 0]], [[30, 0]]]))
+    assert wrong["pck20"] == 1 and wrong["pck20_outside"] == 0
+    points = points[:1]
+    assert "pck20_outside" not in metrics(pixels[:1])
 
 
 def test_hand_action_layout():

@@ -213,7 +213,7 @@ def test_bad_settings_are_refused(store, tmp_path):
     with pytest.raises(UserError, match="128 channels"):
         train(settings(store, tmp_path / "p.safetensors", model=other))
     for pool in ((3, 1), (0, 1)):
-        with pytest.raises(UserError, match="must divide the encoder's 8 rows and 14 columns"):
+        with pytest.raises(UserError, match="divide the encoder.s 8 rows and 14 columns"):
             DiffusionPolicyModel(dataclasses.replace(TINY, pool=pool), ModelConfig())
 
 

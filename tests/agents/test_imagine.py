@@ -116,11 +116,15 @@ def test_what_is_imagined_decides_no_trial():
     from dexbench.envs.gym_env import make_env
 
     env, rows, shown = make_env("reach"), [], []
-    for frames in (None, []):
-        played = play(env, Vague(), suite="mini", task="reach", trial=0, frames=frames)
-        rows.append({key: value for key, value in played.row.items() if key != "timing"})
-        shown = frames
+    with pytest.warns(UserWarning) as warned:
+        for frames in (None, []):
+            played = play(env, Vague(), suite="mini", task="reach", trial=0, frames=frames)
+            rows.append({key: value for key, value in played.row.items() if key != "timing"})
+            shown = frames
     env.close()
+    said = " ".join(str(warning.message) for warning in warned)
+    assert "Vague.imagine failed: RuntimeError('no idea')" in said
+    assert "gave float64 (2, 2, 3), expected uint8 (224, 392, 3)" in said
     assert rows[0] == rows[1] and rows[0]["error"] is None
     assert {frame.shape for frame in shown} == {(224, 1176, 3)}
     assert {int(frame[100, 1000].argmax()) for frame in shown} == {0}, "the last that came stays"

@@ -12,6 +12,7 @@ from synthetic_store import keypoints_of, picture, write_store
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.config import ModelConfig
+from dexbench.agents.dexwm.decoder import decoder_path
 from dexbench.agents.dexwm.encoder import build_encoder
 from dexbench.agents.dexwm.model import DexWMModel
 from dexbench.agents.dexwm.pretrained import PRETRAINED, PretrainedEncoder
@@ -285,9 +286,11 @@ def test_a_paper_model_trains_resumes_loads_and_plans(folders, cache, tmp_path):
         if (row["stage"], row["step"]) == ("predictor", 2):
             raise KeyboardInterrupt
 
+    decoder_path(out).write_bytes(b"another encoder's")
     with pytest.raises(KeyboardInterrupt):
         train(settings, interrupt)
     result = train(settings)
+    assert not decoder_path(out).exists()
     rows = (tmp_path / "w.safetensors.work" / "metrics.jsonl").read_text().splitlines()
     stages = [json.loads(row)["stage"] for row in rows if '"loss"' in row]
     assert stages == ["predictor", "predictor", "rollout"]

@@ -405,6 +405,8 @@ def test_half_the_lifts_begin_as_grasp_trials_do():
             break
         except Rejected:
             continue
+    else:
+        pytest.fail("every scene was rejected")
     suite = Suite.load("v1")
     hands = np.array([  # of grasp trials, opened for the object
         suite.trial("grasp", index).expert_actions[0, 7:] for index in range(10)
