@@ -1,8 +1,10 @@
-"""What a training run leaves on disk, so that the same command continues it."""
+"""What training runs share: what they leave on disk, so that they continue, and rates."""
 
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,26 @@ from torch import Tensor, nn
 
 from ..envs.errors import UserError
 from .tensors import read_tensors, save_tensors
+
+
+class Rate:
+    """How many things were handled, and how fast."""
+
+    def __init__(self) -> None:
+        self.count, self.seconds = 0, 0.0
+
+    @contextmanager
+    def of(self, count: int) -> Iterator[None]:
+        """Times the handling of ``count`` things."""
+        began = time.monotonic()
+        yield
+        self.count += count
+        self.seconds += time.monotonic() - began
+
+    @property
+    def per_second(self) -> float:
+        """Things a second of handling; 0 before the first."""
+        return self.count / self.seconds if self.seconds else 0.0
 
 
 class RunFolder:

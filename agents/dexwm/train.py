@@ -12,9 +12,7 @@ budgeted by steps it is reproducible, resumed or not.
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,10 +22,9 @@ from tqdm import tqdm
 from ...envs.errors import UserError
 from ...envs.seeding import rng, seed_for
 from ..tensors import pick_device
-from ..training import RunFolder
+from ..training import Rate, RunFolder
 from .augment import augment
 from .checkpoint import save_model
-from .config import ModelConfig
 from .data import load_episodes
 from .decoder import decoder_path, save_decoder
 from .encoder import PixelDecoder
@@ -37,75 +34,13 @@ from .model import DexWMModel, best_dtype
 from .optim import MasterAdamW, schedule, trainable
 from .pretrained import PretrainedEncoder
 from .sizes import sized
+from .train_config import FREE, TrainConfig
 
 STAGES = ("encoder", "predictor", "rollout")
 STEP_ODDS = (0.2, 0.2, 0.6)
 """How often a batch has 1, 2, 3 transitions; fewer leave room for longer gaps in short clips."""
-FREE = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device",
-        "validate_every", "validation_windows", "checkpoint_every", "progress", "features",
-        "size", "encoder", "encoder_weights")  # fmt: skip
-"""Settings that a continued run may change; what size and encoder mean, ``model`` says."""
 HAND_WEIGHT = {"compact": 0.02, "paper": 100.0}
 """lambda of each keypoint head: one is trained by cross-entropy, the paper's by squared error."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Settings of one training run."""
-
-    data: tuple[Path, ...]
-    """Episode sets to train on."""
-    out: Path = Path("dexwm.safetensors")
-    """Where the weights go (float16)."""
-    work: Path | None = None
-    """Folder for decoded frames, checkpoint and metrics.jsonl; OUT.work if left out."""
-    minutes: float = 45.0
-    """Time budget of all stages, decoding of the videos aside."""
-    steps: tuple[int, int, int] | None = None
-    """Steps of each stage instead of the time budget."""
-    shares: tuple[float, float, float] = (0.25, 0.25, 0.5)
-    """How the stages share the time budget."""
-    seed: int = 0
-    """Names the initial weights and every batch."""
-    threads: int = 2
-    """CPU threads."""
-    device: str = "cpu"
-    """"cpu", "cuda", or "auto"."""
-    dtype: str = "auto"
-    """"bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it."""
-    images: int = 64
-    """Pictures of a stage 1 batch."""
-    clips: int = 16
-    """Windows of a stage 2 or 3 batch."""
-    rates: tuple[float, float, float] = (1e-3, 8e-4, 4e-4)
-    """Peak learning rate of each stage."""
-    keypoint_weight: float = 0.1
-    """Weight of the keypoint loss in stage 1."""
-    hand_weight: float | None = None
-    """Weight lambda of the hand-consistency loss in stages 2 and 3; 0.02, or 100 with the paper's
-    keypoint head, if left out."""
-    holdout: float = 0.06
-    """Share of scenes held out for validation."""
-    validate_every: int = 250
-    """Steps between validations."""
-    validation_windows: int = 96
-    """Held-out windows of four frames in a validation."""
-    checkpoint_every: int = 250
-    """Steps between checkpoints."""
-    progress: bool = True
-    """Whether to show progress bars."""
-    features: Path | None = None
-    """Folder of the frozen encoder's features (float16), computed once and shared by runs. Pictures
-    of stages 2 and 3 are then not augmented; if left out, every batch is encoded."""
-    size: Literal["compact", "S", "B", "L", "XL"] = "compact"
-    """"compact", which --model.* changes, or one of the paper's sizes with a pretrained encoder."""
-    encoder: str | None = None
-    """Pretrained encoder of the paper's sizes: dinov2 (if left out), dinov3, webssl, vjepa2 or
-    siglip2."""
-    encoder_weights: Path | None = None
-    """Folder of the pretrained encoder's weights; the Hugging Face cache if left out."""
-    model: ModelConfig = field(default_factory=ModelConfig)
-    """Sizes of the model."""
 
 
 class Trainer:
@@ -143,6 +78,7 @@ class Trainer:
         if config.features is not None:
             identity["features"] = True
         self.features: np.ndarray | None = None
+        self.read = Rate()
         modules = {"model": self.model, "decoder": self.decoder}
         self.folder = RunFolder(self.work, modules, identity, "data, seed, model or batches")
         self.state: dict[str, Any] = {"stage": self.first_stage, "step": 0, "seconds": [0.0] * 3}
@@ -169,15 +105,17 @@ class Trainer:
 
     def pictures(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Augmented pictures and keypoints of frames ``(B, F)``; see ``augment``."""
-        images = torch.from_numpy(self.episodes.frames[index]).to(self.device)
-        points = torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
+        with self.read.of(index.size):
+            images = torch.from_numpy(self.episodes.frames[index]).to(self.device)
+            points = torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
         return augment(images, points, draw), points
 
     def states(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
         """The frozen encoder's latents and keypoints of frames ``(B, F)``."""
         if self.features is not None:
-            latents = torch.from_numpy(self.features[index]).to(self.device, self.dtype)
-            return latents, torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
+            with self.read.of(index.size):
+                latents = torch.from_numpy(self.features[index]).to(self.device, self.dtype)
+                return latents, torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
         images, points = self.pictures(index, draw)
         with torch.no_grad():
             return self.model.encoder(images.flatten(0, 1)).unflatten(0, index.shape), points
@@ -234,6 +172,7 @@ class Trainer:
                 self.device, config.progress,
             )  # fmt: skip
         before, began = state["seconds"][stage], time.monotonic()  # encoding aside
+        self.read = Rate()
         # A bar in thousandths of the stage serves a time budget as well as one in steps.
         bar = tqdm(total=1000, desc=STAGES[stage], disable=self.silent, unit="‰")
         while (done := self.progress(stage)) < 1:
@@ -249,10 +188,12 @@ class Trainer:
                 **{name: round(float(value.detach()), 6) for name, value in parts.items()},
                 "gradient": round(norm, 4), "rate": config.rates[stage] * factor,
                 "seconds": round(state["seconds"][stage], 2),
+                "frames_s": round(self.read.count / (time.monotonic() - began), 1),
+                "reader_frames_s": round(self.read.per_second, 1),
             }  # fmt: skip
             self.folder.log(row)
             bar.update(int(1000 * min(self.progress(stage), 1)) - bar.n)
-            bar.set_postfix(step=state["step"], loss=row["loss"])
+            bar.set_postfix({k: row[k] for k in ("step", "loss", "frames_s", "reader_frames_s")})
             if state["step"] % config.validate_every == 0:
                 self.log_validation(stage)
             if state["step"] % config.checkpoint_every == 0:

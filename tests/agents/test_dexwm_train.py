@@ -59,6 +59,13 @@ def test_reader_decodes_once_and_holds_out_whole_episodes(store, tmp_path):
         assert np.abs(episodes.frames[frame].astype(int) - expected).mean() < 6
 
 
+def test_metrics_tell_what_the_reader_gives_and_what_the_trainer_takes(trained):
+    out, _ = trained
+    rows = (out.with_name(out.name + ".work") / "metrics.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, rows) if "loss" in row]
+    assert all(0 < row["frames_s"] < row["reader_frames_s"] for row in rows)
+
+
 def test_windows_stay_inside_their_episode_and_split(store, tmp_path):
     episodes = load_episodes([store], tmp_path, progress=False)
     index = episodes.windows(rng("test"), 500)
