@@ -11,6 +11,7 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .config import ACTION_DIM, ModelConfig
 from .layers import MLP, attention, merge_heads, split_heads
@@ -123,6 +124,8 @@ class Predictor(nn.Module):
         if config.cdit not in ("compact", "paper"):
             raise ValueError(f"cdit must be 'compact' or 'paper', got {config.cdit!r}")
         self.config, self.paper = config, config.cdit == "paper"
+        self.activation_checkpointing = False
+        """Whether the backward pass computes the blocks' activations again."""
         dim, latent_dim, frames = config.predictor_dim, config.latent_dim, config.max_frames
         project = not self.paper or dim != latent_dim
         self.embed = nn.Linear(latent_dim, dim) if project else nn.Identity()
@@ -213,7 +216,12 @@ class Predictor(nn.Module):
         x = self._tokens(last, frames - last.shape[1])
         condition = self._condition(actions, x)
         for block, (key, value) in zip(self.blocks, history, strict=True):
-            x = block(x, condition, key, value)
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                x = checkpoint(
+                    block, x, condition, key, value, use_reentrant=False, preserve_rng_state=False
+                )
+            else:
+                x = block(x, condition, key, value)
         shift, scale = self.final_modulation(F.silu(condition)).unsqueeze(2).chunk(2, -1)
         return self.project(self.out(modulate(x, shift, scale)))
 

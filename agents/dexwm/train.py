@@ -6,10 +6,11 @@
 3. The predictor rolled out over as many steps as a plan has waypoints.
 
 A run is resumed by giving the same command again. Budgeted by minutes it always ends on time;
-budgeted by steps it is reproducible, resumed or not.
+budgeted by steps it is reproducible, resumed or not. Under torchrun the processes share each batch.
 """
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,7 @@ from tqdm import tqdm
 
 from ...envs.errors import UserError
 from ...envs.seeding import rng, seed_for
-from ..tensors import pick_device
+from ..ranks import Loss, Ranks
 from ..training import Rate, RunFolder
 from .augment import augment
 from .checkpoint import save_model
@@ -53,9 +54,11 @@ class Trainer:
         weight = HAND_WEIGHT[model.head] if config.hand_weight is None else config.hand_weight
         config = dataclasses.replace(config, model=model, hand_weight=weight)
         self.config, self.on_step, self.hand_weight = config, on_step, weight
-        self.silent = None if config.progress else True  # None shows bars on terminals only
+        self.ranks = Ranks(config.device)
+        self.device = self.ranks.device
+        progress = config.progress and self.ranks.first
+        self.silent = None if progress else True  # None shows bars on terminals only
         self.work = config.work or config.out.with_name(config.out.name + ".work")
-        self.device = pick_device(config.device)
         auto = config.dtype == "auto"
         self.dtype = best_dtype(self.device) if auto else getattr(torch, config.dtype)
         torch.set_num_threads(config.threads)
@@ -63,6 +66,7 @@ class Trainer:
             torch.manual_seed(seed_for("dexwm", "weights", config.seed))
             self.model = DexWMModel(model)
             self.decoder = PixelDecoder(model)
+        self.model.predictor.activation_checkpointing = config.activation_checkpointing
         identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
         identity["model"] = model.settings()
         self.first_stage = 0
@@ -71,9 +75,10 @@ class Trainer:
             self.first_stage = 1
         self.model.to(self.device, self.dtype)
         self.decoder.to(self.device, self.dtype)
-        self.episodes = load_episodes(
-            config.data, self.work, config.holdout, model.image_size, config.progress
-        )
+        with self.ranks.in_turn():
+            self.episodes = load_episodes(
+                config.data, self.work, config.holdout, model.image_size, progress
+            )
         identity["digest"] = self.episodes.digest
         if config.features is not None:
             identity["features"] = True
@@ -86,39 +91,40 @@ class Trainer:
 
     # --- one batch of each stage -----------------------------------------------------------
 
-    def loss(self, stage: int, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, stage: int, step: int) -> Loss:
         """The loss of batch ``step``; which frames it holds depends on seed, stage, step alone."""
         config, episodes = self.config, self.episodes
         draw = rng("dexwm", "batch", config.seed, stage, step)
         if stage == 0:
             index = np.sort(draw.choice(self.frame_pool, config.images))
             images, points = self.pictures(index[:, None], draw)
-            return autoencoder_loss(
-                self.model, self.decoder, images[:, 0], points[:, 0], config.keypoint_weight
-            )
+            return self.stage_loss(images[:, 0], points[:, 0], config.keypoint_weight)
         steps = int(draw.choice([1, 2, 3], p=STEP_ODDS))
         index = episodes.windows(draw, max(config.clips * 3 // steps, 1), steps)
         # Most roll-outs start from one true frame, some from as many as a later plan has seen.
         history = None if stage == 1 else int(draw.integers(1, steps + 1) ** draw.integers(0, 2))
         states, points = self.states(index, draw)
-        return prediction_loss(self.model, states, points, self.hand_weight, history)
+        return self.stage_loss(states, points, self.hand_weight, history)
 
     def pictures(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Augmented pictures and keypoints of frames ``(B, F)``; see ``augment``."""
+        """Augmented pictures and keypoints of this rank's of the frames ``(B, F)``."""
         with self.read.of(index.size):
             images = torch.from_numpy(self.episodes.frames[index]).to(self.device)
             points = torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
-        return augment(images, points, draw), points
+        # Pictures of a batch are mixed, so that it is augmented whole.
+        return self.ranks.part(augment(images, points, draw)), self.ranks.part(points)
 
     def states(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """The frozen encoder's latents and keypoints of frames ``(B, F)``."""
+        """The frozen encoder's latents and keypoints of this rank's of the frames ``(B, F)``."""
         if self.features is not None:
             with self.read.of(index.size):
                 latents = torch.from_numpy(self.features[index]).to(self.device, self.dtype)
-                return latents, torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
+                points = torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
+            return self.ranks.part(latents), self.ranks.part(points)
         images, points = self.pictures(index, draw)
         with torch.no_grad():
-            return self.model.encoder(images.flatten(0, 1)).unflatten(0, index.shape), points
+            states = self.model.encoder(images.flatten(0, 1))
+        return states.unflatten(0, images.shape[:2]), points
 
     # --- stages ----------------------------------------------------------------------------
 
@@ -129,7 +135,14 @@ class Trainer:
         for stage in range(self.state["stage"], len(STAGES)):
             self.run_stage(stage)
         trainable([self.model], False)
-        result: dict[str, Any] = dict(self.validate(predict=True))
+        result: dict[str, Any] = dict(self.validate(predict=True)) if self.ranks.first else {}
+        with self.ranks.in_turn():
+            if self.ranks.first:
+                self.finish(result)
+        return result
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Writes the weights, and their hash into the last validation's result."""
         notes = {
             "training": dataclasses.asdict(self.config),
             "data_sha256": self.episodes.digest,
@@ -145,7 +158,6 @@ class Trainer:
             save_decoder(self.config.out, self.decoder)
         else:  # an earlier run's is another encoder's
             decoder_path(self.config.out).unlink(missing_ok=True)
-        return result
 
     def modules(self, stage: int) -> dict[str, torch.nn.Module]:
         """The modules that a stage trains."""
@@ -157,7 +169,13 @@ class Trainer:
         """Sets gradients and optimiser up for a stage."""
         trainable([self.model, self.decoder], False)
         trainable(self.modules(stage).values(), True)
-        return MasterAdamW(self.modules(stage), self.config.rates[stage])
+        modules = self.modules(stage)
+        loss = (
+            functools.partial(autoencoder_loss, self.model, self.decoder) if stage == 0
+            else functools.partial(prediction_loss, self.model)
+        )  # fmt: skip
+        self.stage_loss = self.ranks.together(list(modules.values()), loss)
+        return MasterAdamW(modules, self.config.rates[stage])
 
     def run_stage(self, stage: int) -> None:
         """Trains one stage to the end of its budget."""
@@ -166,32 +184,33 @@ class Trainer:
             self.optimizer = self.begin_stage(stage)
         if stage > 0 and config.features is not None:
             encoder = self.model.encoder
-            self.features = cached_features(
-                self.episodes, encoder, encoder, config.features,
-                f"tokens {config.model.grid} {self.dtype}",
-                self.device, config.progress,
-            )  # fmt: skip
+            with self.ranks.in_turn():
+                self.features = cached_features(
+                    self.episodes, encoder, encoder, config.features,
+                    f"tokens {config.model.grid} {self.dtype}", self.device, not self.silent,
+                )  # fmt: skip
         before, began = state["seconds"][stage], time.monotonic()  # encoding aside
         self.read = Rate()
         # A bar in thousandths of the stage serves a time budget as well as one in steps.
         bar = tqdm(total=1000, desc=STAGES[stage], disable=self.silent, unit="‰")
-        while (done := self.progress(stage)) < 1:
+        while (done := self.ranks.agree(self.progress(stage))) < 1:
             loss, parts = self.loss(stage, state["step"])
             loss.backward()
             factor = schedule(done)
             norm = self.optimizer.step(factor)
             state["step"] += 1
             state["seconds"][stage] = before + time.monotonic() - began
-            parts = {"loss": loss, **parts}
+            parts = self.ranks.mean({"loss": loss, **parts})
             row: dict[str, Any] = {
                 "stage": STAGES[stage], "step": state["step"],
-                **{name: round(float(value.detach()), 6) for name, value in parts.items()},
+                **{name: round(float(value), 6) for name, value in parts.items()},
                 "gradient": round(norm, 4), "rate": config.rates[stage] * factor,
                 "seconds": round(state["seconds"][stage], 2),
                 "frames_s": round(self.read.count / (time.monotonic() - began), 1),
                 "reader_frames_s": round(self.read.per_second, 1),
             }  # fmt: skip
-            self.folder.log(row)
+            if self.ranks.first:
+                self.folder.log(row)
             bar.update(int(1000 * min(self.progress(stage), 1)) - bar.n)
             bar.set_postfix({k: row[k] for k in ("step", "loss", "frames_s", "reader_frames_s")})
             if state["step"] % config.validate_every == 0:
@@ -222,17 +241,23 @@ class Trainer:
 
     def log_validation(self, stage: int) -> None:
         """Validates and logs the result."""
+        if not self.ranks.first:
+            return
         values = self.validate(predict=stage > 0)
         rounded = {name: round(value, 5) for name, value in values.items()}
         self.folder.log({"stage": STAGES[stage], "step": self.state["step"], "validation": rounded})
 
     def save(self) -> None:
         """Writes the checkpoint."""
-        self.folder.save(self.state, self.optimizer.state() if self.optimizer else {})
+        if self.ranks.first:
+            self.folder.save(self.state, self.optimizer.state() if self.optimizer else {})
 
     def resume(self) -> None:
         """Continues from the checkpoint, if there is one."""
-        if found := self.folder.resume():
+        with self.ranks.in_turn():
+            found = self.folder.resume()
+        self.ranks.wait()  # nobody trains, and logs, before all have cut the metrics
+        if found:
             self.state, tensors = found
             if self.state["stage"] < len(STAGES) and self.state["step"] > 0:
                 self.optimizer = self.begin_stage(self.state["stage"])
@@ -252,7 +277,11 @@ def train(config: TrainConfig, on_step: Callable[[dict], None] | None = None) ->
     Raises:
         UserError: Bad data or settings, or a checkpoint of another run.
     """
-    return Trainer(config, on_step).run()
+    trainer = Trainer(config, on_step)
+    try:
+        return trainer.run()
+    finally:
+        trainer.ranks.close()
 
 
 def main(config: TrainConfig) -> None:

@@ -8,7 +8,7 @@ from .config import ModelConfig
 
 FREE = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device",
         "validate_every", "validation_windows", "checkpoint_every", "progress", "features",
-        "size", "encoder", "encoder_weights")  # fmt: skip
+        "size", "encoder", "encoder_weights", "activation_checkpointing")  # fmt: skip
 """Settings that a continued run may change; what size and encoder mean, ``model`` says."""
 
 
@@ -57,6 +57,8 @@ class TrainConfig:
     """Steps between checkpoints."""
     progress: bool = True
     """Whether to show progress bars."""
+    activation_checkpointing: bool = False
+    """Compute the predictor's activations again in the backward pass, which spares memory."""
     features: Path | None = None
     """Folder of the frozen encoder's features (float16), computed once and shared by runs. Pictures
     of stages 2 and 3 are then not augmented; if left out, every batch is encoded."""
