@@ -63,11 +63,12 @@ class Episodes:
         steps: int = WINDOW - 1,
         validation: bool = False,
         planner_share: float = PLANNER_SHARE,
+        span: int | None = None,
     ) -> np.ndarray:
-        """Draws windows of frames with uneven gaps of 0.3 to 2 s (paper 3.2).
+        """Draws windows of frames with uneven gaps (paper 3.2).
 
-        An episode is drawn in proportion to its length. Gaps shrink together where they would
-        not fit into it.
+        Without ``span`` gaps are 0.3 to 2 s, and shrink together where they would not fit into the
+        episode. An episode is drawn in proportion to its length.
 
         Args:
             generator: The random stream.
@@ -75,14 +76,28 @@ class Episodes:
             steps: Gaps of a window.
             validation: Whether from the held-out episodes.
             planner_share: Share of windows whose gaps are all the longest that fits.
+            span: If given, the frames of a window before its last are any of so many before it
+                (paper C.1), or of as many as the episode has.
 
         Returns:
             ``(count, steps + 1)`` frame indices.
+
+        Raises:
+            UserError: No episode is long enough.
         """
-        chosen = np.flatnonzero((self.validation == validation) & (self.length >= WINDOW))
+        least = WINDOW if span is None else steps + 1
+        chosen = np.flatnonzero((self.validation == validation) & (self.length >= least))
+        if len(chosen) == 0:
+            raise UserError(f"no episode has the {least} frames of a window; collect longer ones")
         odds = self.length[chosen] / self.length[chosen].sum()
         episode = generator.choice(chosen, count, p=odds)
         room = self.length[episode][:, None] - 1
+        if span is not None:
+            # The nearest keys of a random order name the frames; those beyond the episode are last.
+            keys = generator.random((count, span)) + (np.arange(span) >= room)
+            back = np.sort(keys.argsort(1)[:, :steps] + 1, axis=1)[:, ::-1]
+            last = generator.integers(back[:, 0], room[:, 0] + 1)
+            return (self.first[episode] + last)[:, None] - np.pad(back, ((0, 0), (0, 1)))
         gaps = generator.integers(GAPS[0], GAPS[1] + 1, (count, steps))
         gaps = np.where(generator.random((count, 1)) < planner_share, GAPS[1], gaps)
         shrink = np.minimum(room / gaps.sum(1, keepdims=True), 1)

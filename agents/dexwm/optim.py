@@ -31,14 +31,15 @@ class MasterAdamW:
         modules: Named modules to train.
         rate: Learning rate at the schedule's peak.
         weight_decay: Decoupled decay of matrices; vectors are not decayed.
-        clip: Largest global norm of the gradient.
+        clip: Largest global norm of the gradient; None leaves it as it is.
+        betas: Adam's.
     """
 
     def __init__(
         self, modules: dict[str, nn.Module], rate: float, weight_decay: float = 0.02,
-        clip: float = 1.0,
+        clip: float | None = 1.0, betas: tuple[float, float] = (0.9, 0.98),
     ):  # fmt: skip
-        self.rate, self.clip = rate, clip
+        self.rate, self.clip = rate, math.inf if clip is None else clip
         self.names: list[str] = []
         self.params: list[Tensor] = []
         for prefix, module in modules.items():
@@ -50,7 +51,7 @@ class MasterAdamW:
             {"params": [m for m in self.masters if m.ndim > 1], "weight_decay": weight_decay},
             {"params": [m for m in self.masters if m.ndim <= 1], "weight_decay": 0.0},
         ]
-        self.adam = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), foreach=True)
+        self.adam = torch.optim.AdamW(groups, lr=rate, betas=betas, foreach=True)
 
     def step(self, factor: float) -> float:
         """Applies the model's gradients and clears them; returns their norm before clipping.

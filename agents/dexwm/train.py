@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,21 +26,20 @@ from ...envs.seeding import rng, seed_for
 from ..ranks import Loss, Ranks
 from ..training import Rate, RunFolder
 from .augment import augment
-from .checkpoint import save_model
+from .checkpoint import load_model, save_model
 from .data import load_episodes
-from .decoder import decoder_path, save_decoder
+from .decoder import decoder_path, load_decoder, save_decoder
 from .encoder import PixelDecoder
 from .features import cached_features
 from .losses import autoencoder_loss, prediction_loss, validate
 from .model import DexWMModel, best_dtype
 from .optim import MasterAdamW, schedule, trainable
 from .pretrained import PretrainedEncoder
+from .recipe import RECIPES
 from .sizes import sized
 from .train_config import FREE, TrainConfig
 
 STAGES = ("encoder", "predictor", "rollout")
-STEP_ODDS = (0.2, 0.2, 0.6)
-"""How often a batch has 1, 2, 3 transitions; fewer leave room for longer gaps in short clips."""
 HAND_WEIGHT = {"compact": 0.02, "paper": 100.0}
 """lambda of each keypoint head: one is trained by cross-entropy, the paper's by squared error."""
 
@@ -48,11 +48,15 @@ class Trainer:
     """Holds what the stages share; see ``train``."""
 
     def __init__(self, config: TrainConfig, on_step: Callable[[dict], None] | None = None):
-        if min(config.shares) <= 0 or config.minutes <= 0 or min(config.images, config.clips) < 1:
-            raise UserError("minutes, shares, images and clips must all be above zero")
+        if min(config.images, config.clips) < 1 or config.minutes <= 0:
+            raise UserError("minutes, images and clips must all be above zero")
+        if min(config.shares) < 0 or sum(config.shares) == 0:
+            raise UserError(f"shares are {config.shares}, expected none below 0 and one above")
         model = sized(config.size, config.encoder, config.model)
         weight = HAND_WEIGHT[model.head] if config.hand_weight is None else config.hand_weight
-        config = dataclasses.replace(config, model=model, hand_weight=weight)
+        self.recipe = RECIPES[config.recipe or ("compact" if config.size == "compact" else "paper")]
+        self.rates = config.rates or self.recipe.rates
+        config = dataclasses.replace(config, model=model, hand_weight=weight, rates=self.rates)
         self.config, self.on_step, self.hand_weight = config, on_step, weight
         self.ranks = Ranks(config.device)
         self.device = self.ranks.device
@@ -67,12 +71,15 @@ class Trainer:
             self.model = DexWMModel(model)
             self.decoder = PixelDecoder(model)
         self.model.predictor.activation_checkpointing = config.activation_checkpointing
+        self.decoder_known = False
         identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
         identity["model"] = model.settings()
         self.first_stage = 0
         if isinstance(self.model.encoder, PretrainedEncoder):
             identity["encoder_sha256"] = self.model.encoder.load(config.encoder_weights)
             self.first_stage = 1
+        if config.init is not None:
+            identity["init_sha256"] = self.begin_with(config.init)
         self.model.to(self.device, self.dtype)
         self.decoder.to(self.device, self.dtype)
         with self.ranks.in_turn():
@@ -80,6 +87,7 @@ class Trainer:
                 config.data, self.work, config.holdout, model.image_size, progress
             )
         identity["digest"] = self.episodes.digest
+        identity["recipe"] = dataclasses.asdict(self.recipe)
         if config.features is not None:
             identity["features"] = True
         self.features: np.ndarray | None = None
@@ -88,6 +96,24 @@ class Trainer:
         self.folder = RunFolder(self.work, modules, identity, "data, seed, model or batches")
         self.state: dict[str, Any] = {"stage": self.first_stage, "step": 0, "seconds": [0.0] * 3}
         self.optimizer: MasterAdamW | None = None
+
+    def begin_with(self, path: Path) -> str:
+        """Takes over the weights of a file, and its decoder's; returns the file's sha256.
+
+        Raises:
+            UserError: It is no file of DexWM weights, or of other sizes.
+        """
+        found, digest = load_model(path, encoder_weights=self.config.encoder_weights)
+        if found.config != self.model.config:
+            raise UserError(
+                f"--init {path} holds a model of other sizes than this run's; give the --size, "
+                "--encoder or --model.* that it was trained with"
+            )
+        self.model.load_state_dict(found.state_dict())
+        if (decoder := load_decoder(path)) is not None:
+            self.decoder.load_state_dict(decoder.state_dict())
+            self.decoder_known = True
+        return digest
 
     # --- one batch of each stage -----------------------------------------------------------
 
@@ -99,10 +125,8 @@ class Trainer:
             index = np.sort(draw.choice(self.frame_pool, config.images))
             images, points = self.pictures(index[:, None], draw)
             return self.stage_loss(images[:, 0], points[:, 0], config.keypoint_weight)
-        steps = int(draw.choice([1, 2, 3], p=STEP_ODDS))
-        index = episodes.windows(draw, max(config.clips * 3 // steps, 1), steps)
-        # Most roll-outs start from one true frame, some from as many as a later plan has seen.
-        history = None if stage == 1 else int(draw.integers(1, steps + 1) ** draw.integers(0, 2))
+        index = self.recipe.windows(episodes, draw, config.clips)
+        history = None if stage == 1 else self.recipe.history(draw, index.shape[1] - 1)
         states, points = self.states(index, draw)
         return self.stage_loss(states, points, self.hand_weight, history)
 
@@ -112,7 +136,8 @@ class Trainer:
             images = torch.from_numpy(self.episodes.frames[index]).to(self.device)
             points = torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
         # Pictures of a batch are mixed, so that it is augmented whole.
-        return self.ranks.part(augment(images, points, draw)), self.ranks.part(points)
+        images = augment(images, points, draw) if self.recipe.augmented else images
+        return self.ranks.part(images), self.ranks.part(points)
 
     def states(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
         """The frozen encoder's latents and keypoints of this rank's of the frames ``(B, F)``."""
@@ -154,7 +179,7 @@ class Trainer:
             "compute_dtype": str(self.dtype),
         }
         result["weights_hash"] = save_model(self.config.out, self.model, notes)
-        if self.first_stage == 0:
+        if self.decoder_known or self.state["seconds"][0] > 0:
             save_decoder(self.config.out, self.decoder)
         else:  # an earlier run's is another encoder's
             decoder_path(self.config.out).unlink(missing_ok=True)
@@ -175,7 +200,8 @@ class Trainer:
             else functools.partial(prediction_loss, self.model)
         )  # fmt: skip
         self.stage_loss = self.ranks.together(list(modules.values()), loss)
-        return MasterAdamW(modules, self.config.rates[stage])
+        recipe = self.recipe
+        return MasterAdamW(modules, self.rates[stage], recipe.decay, recipe.clip, recipe.betas)
 
     def run_stage(self, stage: int) -> None:
         """Trains one stage to the end of its budget."""
@@ -196,7 +222,7 @@ class Trainer:
         while (done := self.ranks.agree(self.progress(stage))) < 1:
             loss, parts = self.loss(stage, state["step"])
             loss.backward()
-            factor = schedule(done)
+            factor = schedule(done, self.recipe.warmup, self.recipe.floors[stage])
             norm = self.optimizer.step(factor)
             state["step"] += 1
             state["seconds"][stage] = before + time.monotonic() - began
@@ -204,7 +230,7 @@ class Trainer:
             row: dict[str, Any] = {
                 "stage": STAGES[stage], "step": state["step"],
                 **{name: round(float(value), 6) for name, value in parts.items()},
-                "gradient": round(norm, 4), "rate": config.rates[stage] * factor,
+                "gradient": round(norm, 4), "rate": self.rates[stage] * factor,
                 "seconds": round(state["seconds"][stage], 2),
                 "frames_s": round(self.read.count / (time.monotonic() - began), 1),
                 "reader_frames_s": round(self.read.per_second, 1),
@@ -229,8 +255,9 @@ class Trainer:
         config = self.config
         if config.steps is not None:
             return self.state["step"] / config.steps[stage] if config.steps[stage] else 1.0
-        share = config.shares[stage] / sum(config.shares[self.first_stage :])
-        return self.state["seconds"][stage] / (60 * config.minutes * share)
+        whole = sum(config.shares[self.first_stage :])
+        seconds = 60 * config.minutes * config.shares[stage] / whole if whole else 0
+        return self.state["seconds"][stage] / seconds if seconds else 1.0
 
     # --- metrics and checkpoints -----------------------------------------------------------
 

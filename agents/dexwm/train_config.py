@@ -8,7 +8,8 @@ from .config import ModelConfig
 
 FREE = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device",
         "validate_every", "validation_windows", "checkpoint_every", "progress", "features",
-        "size", "encoder", "encoder_weights", "activation_checkpointing")  # fmt: skip
+        "size", "encoder", "encoder_weights", "activation_checkpointing", "recipe",
+        "init")  # fmt: skip
 """Settings that a continued run may change; what size and encoder mean, ``model`` says."""
 
 
@@ -27,7 +28,7 @@ class TrainConfig:
     steps: tuple[int, int, int] | None = None
     """Steps of each stage instead of the time budget."""
     shares: tuple[float, float, float] = (0.25, 0.25, 0.5)
-    """How the stages share the time budget."""
+    """How the stages share the time budget; a stage of 0 is left out."""
     seed: int = 0
     """Names the initial weights and every batch."""
     threads: int = 2
@@ -39,9 +40,13 @@ class TrainConfig:
     images: int = 64
     """Pictures of a stage 1 batch."""
     clips: int = 16
-    """Windows of a stage 2 or 3 batch."""
-    rates: tuple[float, float, float] = (1e-3, 8e-4, 4e-4)
-    """Peak learning rate of each stage."""
+    """Windows of a stage 2 or 3 batch (paper: 4096 in pre-training, 8 in fine-tuning)."""
+    recipe: Literal["compact", "paper"] | None = None
+    """How batches are drawn and steps taken; the one that goes with --size if left out."""
+    rates: tuple[float, float, float] | None = None
+    """Peak learning rate of each stage; the recipe's if left out."""
+    init: Path | None = None
+    """DexWM weights to begin with, as in fine-tuning; their sizes must be this run's."""
     keypoint_weight: float = 0.1
     """Weight of the keypoint loss in stage 1."""
     hand_weight: float | None = None
