@@ -18,19 +18,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from ...envs.errors import UserError
 from ...envs.seeding import rng, seed_for
 from ..ranks import Loss, Ranks
 from ..training import Rate, RunFolder
-from .augment import augment
+from .batches import Batches
 from .checkpoint import load_model, save_model
 from .data import load_episodes
 from .decoder import decoder_path, load_decoder, save_decoder
 from .encoder import PixelDecoder
-from .features import cached_features
 from .losses import autoencoder_loss, prediction_loss, validate
 from .model import DexWMModel, best_dtype
 from .optim import MasterAdamW, schedule, trainable
@@ -90,8 +88,9 @@ class Trainer:
         identity["recipe"] = dataclasses.asdict(self.recipe)
         if config.features is not None:
             identity["features"] = True
-        self.features: np.ndarray | None = None
-        self.read = Rate()
+        self.batches = Batches(
+            self.episodes, self.model.encoder, self.ranks, self.dtype, self.recipe.augmented
+        )
         modules = {"model": self.model, "decoder": self.decoder}
         self.folder = RunFolder(self.work, modules, identity, "data, seed, model or batches")
         self.state: dict[str, Any] = {"stage": self.first_stage, "step": 0, "seconds": [0.0] * 3}
@@ -123,33 +122,12 @@ class Trainer:
         draw = rng("dexwm", "batch", config.seed, stage, step)
         if stage == 0:
             index = np.sort(draw.choice(self.frame_pool, config.images))
-            images, points = self.pictures(index[:, None], draw)
+            images, points = self.batches.pictures(index[:, None], draw)
             return self.stage_loss(images[:, 0], points[:, 0], config.keypoint_weight)
         index = self.recipe.windows(episodes, draw, config.clips)
         history = None if stage == 1 else self.recipe.history(draw, index.shape[1] - 1)
-        states, points = self.states(index, draw)
+        states, points = self.batches.states(index, draw)
         return self.stage_loss(states, points, self.hand_weight, history)
-
-    def pictures(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Augmented pictures and keypoints of this rank's of the frames ``(B, F)``."""
-        with self.read.of(index.size):
-            images = torch.from_numpy(self.episodes.frames[index]).to(self.device)
-            points = torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
-        # Pictures of a batch are mixed, so that it is augmented whole.
-        images = augment(images, points, draw) if self.recipe.augmented else images
-        return self.ranks.part(images), self.ranks.part(points)
-
-    def states(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """The frozen encoder's latents and keypoints of this rank's of the frames ``(B, F)``."""
-        if self.features is not None:
-            with self.read.of(index.size):
-                latents = torch.from_numpy(self.features[index]).to(self.device, self.dtype)
-                points = torch.from_numpy(self.episodes.keypoints[index]).to(self.device)
-            return self.ranks.part(latents), self.ranks.part(points)
-        images, points = self.pictures(index, draw)
-        with torch.no_grad():
-            states = self.model.encoder(images.flatten(0, 1))
-        return states.unflatten(0, images.shape[:2]), points
 
     # --- stages ----------------------------------------------------------------------------
 
@@ -209,14 +187,10 @@ class Trainer:
         if self.optimizer is None:
             self.optimizer = self.begin_stage(stage)
         if stage > 0 and config.features is not None:
-            encoder = self.model.encoder
-            with self.ranks.in_turn():
-                self.features = cached_features(
-                    self.episodes, encoder, encoder, config.features,
-                    f"tokens {config.model.grid} {self.dtype}", self.device, not self.silent,
-                )  # fmt: skip
+            kind = f"tokens {config.model.grid}"
+            self.batches.keep_features(config.features, kind, not self.silent)
         before, began = state["seconds"][stage], time.monotonic()  # encoding aside
-        self.read = Rate()
+        self.batches.read = read = Rate()
         # A bar in thousandths of the stage serves a time budget as well as one in steps.
         bar = tqdm(total=1000, desc=STAGES[stage], disable=self.silent, unit="‰")
         while (done := self.ranks.agree(self.progress(stage))) < 1:
@@ -232,8 +206,8 @@ class Trainer:
                 **{name: round(float(value), 6) for name, value in parts.items()},
                 "gradient": round(norm, 4), "rate": self.rates[stage] * factor,
                 "seconds": round(state["seconds"][stage], 2),
-                "frames_s": round(self.read.count / (time.monotonic() - began), 1),
-                "reader_frames_s": round(self.read.per_second, 1),
+                "frames_s": round(read.count / (time.monotonic() - began), 1),
+                "reader_frames_s": round(read.per_second, 1),
             }  # fmt: skip
             if self.ranks.first:
                 self.folder.log(row)

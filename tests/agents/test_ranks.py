@@ -2,11 +2,8 @@
 
 import dataclasses
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -19,17 +16,22 @@ from dexbench.agents.tensors import read_tensors
 from dexbench.envs.errors import UserError
 
 SCRIPT = """
-import dataclasses, json, sys
+import dataclasses, json, os, signal, sys
 from pathlib import Path
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.train import TrainConfig, train
 
-settings = json.loads(sys.argv[1])
+settings, last = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 settings["model"] = ModelConfig.from_json(json.dumps(settings["model"]))
 for name in ("out", "features"):
     settings[name] = settings[name] and Path(settings[name])
 settings["data"] = (Path(settings["data"]),)
-train(TrainConfig(**settings))
+
+def after(row):
+    if last == [row["stage"], row["step"]]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train(TrainConfig(**settings), after)
 """
 
 
@@ -38,8 +40,8 @@ def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("store") / "set")
 
 
-def arguments(settings, script):
-    """The command that trains with ``settings`` in two processes."""
+def run_two(settings, script, last=None):
+    """Trains with ``settings`` in two processes, which kill themselves after step ``last``."""
     script.write_text(SCRIPT)
     kept = {
         field.name: getattr(settings, field.name)
@@ -51,10 +53,11 @@ def arguments(settings, script):
         "data": str(settings.data[0]), "out": str(settings.out), "model": settings.model.settings(),
         "features": settings.features and str(settings.features),
     }  # fmt: skip
-    return [
+    command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        str(script), json.dumps(kept),
+        str(script), json.dumps(kept), json.dumps(last),
     ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def assert_same_run(one, two):
@@ -81,31 +84,21 @@ def test_two_processes_train_as_one(store, tmp_path, form):
         base, out=tmp_path / "two.safetensors",
         activation_checkpointing=form == "activation checkpointing",
     )  # fmt: skip
-    done = subprocess.run(
-        arguments(several, tmp_path / "script.py"), capture_output=True, text=True, timeout=300
-    )
+    done = run_two(several, tmp_path / "script.py")
     assert done.returncode == 0, done.stderr
     assert_same_run(base.out, several.out)
 
 
 @pytest.mark.slow
 def test_a_run_of_two_processes_that_was_killed_goes_on_in_one(store, tmp_path):
-    changes = {"images": 6, "clips": 4, "steps": (8, 200, 2), "checkpoint_every": 2}
-    whole = config(store, tmp_path / "one.safetensors", **changes | {"steps": (8, 12, 2)})
-    cut = dataclasses.replace(whole, out=tmp_path / "two.safetensors", steps=(8, 200, 2))
-    command = arguments(cut, tmp_path / "script.py")
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    metrics = tmp_path / "two.safetensors.work" / "metrics.jsonl"
-    def reached() -> bool:
-        return metrics.exists() and '"predictor", "step": 7' in metrics.read_text()
-
-    while process.poll() is None and not reached():
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait() != 0
-    assert json.loads(metrics.read_text().splitlines()[-1])["step"] < 12
+    changes = {"images": 6, "clips": 4, "steps": (4, 6, 2), "checkpoint_every": 2}
+    whole = config(store, tmp_path / "one.safetensors", **changes)
     train(whole)
-    train(dataclasses.replace(cut, steps=whole.steps))
+    cut = dataclasses.replace(whole, out=tmp_path / "two.safetensors")
+    done = run_two(cut, tmp_path / "script.py", ["predictor", 5])
+    assert done.returncode != 0 and not cut.out.exists()
+    assert losses(cut.out)[-1][:2] in [("predictor", 4), ("predictor", 5)]
+    train(cut)
     assert_same_run(whole.out, cut.out)
 
 

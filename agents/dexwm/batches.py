@@ -1,0 +1,75 @@
+"""Reads the frames of a batch: as augmented pictures, or as the frozen encoder's latents."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..ranks import Ranks
+from ..training import Rate
+from .augment import augment
+from .data import Episodes
+from .features import cached_features
+
+
+class Batches:
+    """Frames of the data, each rank's part of a batch.
+
+    Args:
+        episodes: The data.
+        encoder: Makes the latents.
+        ranks: This process among those that share a batch; it knows the device.
+        dtype: Of the latents.
+        augmented: Whether pictures are augmented.
+    """
+
+    def __init__(
+        self, episodes: Episodes, encoder: nn.Module, ranks: Ranks, dtype: torch.dtype,
+        augmented: bool,
+    ):  # fmt: skip
+        self.episodes, self.encoder, self.ranks, self.dtype = episodes, encoder, ranks, dtype
+        self.augmented = augmented
+        self.features: np.ndarray | None = None
+        self.read = Rate()
+        """Frames that were read."""
+
+    def keep_features(self, folder: Path, kind: str, progress: bool) -> None:
+        """From now on reads latents from ``folder``, where they are first put if need be."""
+        with self.ranks.in_turn():
+            self.features = cached_features(
+                self.episodes, self.encoder, self.encoder, folder, f"{kind} {self.dtype}",
+                self.ranks.device, progress,
+            )  # fmt: skip
+
+    def pictures(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Pictures and keypoints of frames.
+
+        Args:
+            index: Frames ``(B, F)`` of the whole batch.
+            draw: The random stream of the augmentation.
+
+        Returns:
+            ``(b, F, H, W, 3)`` in 0..255 and ``(b, F, 21, 3)`` in metres, camera frame.
+        """
+        with self.read.of(index.size):
+            images = torch.from_numpy(self.episodes.frames[index]).to(self.ranks.device)
+            points = self._points(index)
+        # Pictures of a batch are mixed, so that it is augmented whole.
+        images = augment(images, points, draw) if self.augmented else images
+        return self.ranks.part(images), self.ranks.part(points)
+
+    def states(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Latents ``(b, F, P, C)`` and keypoints of frames; otherwise as ``pictures``."""
+        if self.features is not None:
+            with self.read.of(index.size):
+                latents = torch.from_numpy(self.features[index]).to(self.ranks.device, self.dtype)
+                points = self._points(index)
+            return self.ranks.part(latents), self.ranks.part(points)
+        images, points = self.pictures(index, draw)
+        with torch.no_grad():
+            states = self.encoder(images.flatten(0, 1))
+        return states.unflatten(0, images.shape[:2]), points
+
+    def _points(self, index: np.ndarray) -> Tensor:
+        return torch.from_numpy(self.episodes.keypoints[index]).to(self.ranks.device)
