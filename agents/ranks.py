@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -15,15 +16,16 @@ from ..envs.errors import UserError
 from .tensors import pick_device
 
 PATIENCE = timedelta(hours=2)
-"""How long ranks wait for the first, which alone decodes videos and validates."""
+"""How long ranks wait for the first, which alone decodes videos, keeps features and validates."""
 Loss = tuple[Tensor, dict[str, Tensor]]
+Batch = TypeVar("Batch", Tensor, np.ndarray)
 
 
 class Ranks:
     """What differs between one training process and several.
 
-    Every rank draws the whole batch and computes a part of it; gradients are averaged. So a run
-    does not depend on how many there are, but for the order of sums.
+    Every rank draws the whole batch and computes a part of it; gradients are averaged. So a run of
+    so many steps does not depend on how many there are, but for the order of sums.
 
     Args:
         device: As `pick_device` takes it; of several GPUs each rank has its own.
@@ -68,18 +70,23 @@ class Ranks:
         dist.broadcast(shared, 0)
         return float(shared)
 
-    def part(self, batch: Tensor) -> Tensor:
-        """This rank's share of a batch ``(B, ...)``.
+    def share(self, size: int) -> int:
+        """How much of a batch each rank has.
 
         Raises:
             UserError: The ranks cannot share it equally.
         """
-        if len(batch) % self.count:
+        if size % self.count:
             raise UserError(
-                f"{self.count} processes cannot share batches of {len(batch)} equally; make "
-                f"--images a multiple of {self.count} and --clips one of {2 * self.count}"
+                f"{self.count} processes cannot share batches of {size} equally; make --images a "
+                f"multiple of {self.count} and --clips one of {2 * self.count}"
             )
-        return batch.chunk(self.count)[self.rank]
+        return size // self.count
+
+    def part(self, batch: Batch) -> Batch:
+        """This rank's share of a batch ``(B, ...)``."""
+        size = self.share(len(batch))
+        return batch[self.rank * size : (self.rank + 1) * size]
 
     def mean(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Averages of scalars over the ranks, detached."""

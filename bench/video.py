@@ -29,11 +29,9 @@ def imagined(agent: Any, like: np.ndarray) -> np.ndarray | None:
 
     A video decides no trial, so that a failure here is a warning.
     """
-    imagine = getattr(agent, "imagine", None)
-    if imagine is None:
-        return None
     try:
-        if (picture := imagine()) is None:
+        imagine = getattr(agent, "imagine", None)
+        if imagine is None or (picture := imagine()) is None:
             return None
         picture = np.asarray(picture)
         wrong = f"gave {picture.dtype} {picture.shape}, expected uint8 {like.shape}"

@@ -52,24 +52,28 @@ class Batches:
         Returns:
             ``(b, F, H, W, 3)`` in 0..255 and ``(b, F, 21, 3)`` in metres, camera frame.
         """
-        with self.read.of(index.size):
-            images = torch.from_numpy(self.episodes.frames[index]).to(self.ranks.device)
-            points = self._points(index)
+        if not self.augmented:
+            return self._read(self.ranks.part(index))
         # Pictures of a batch are mixed, so that it is augmented whole.
-        images = augment(images, points, draw) if self.augmented else images
-        return self.ranks.part(images), self.ranks.part(points)
+        images, points = self._read(index)
+        return self.ranks.part(augment(images, points, draw)), self.ranks.part(points)
 
     def states(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Latents ``(b, F, P, C)`` and keypoints of frames; otherwise as ``pictures``."""
         if self.features is not None:
+            index = self.ranks.part(index)
             with self.read.of(index.size):
                 latents = torch.from_numpy(self.features[index]).to(self.ranks.device, self.dtype)
-                points = self._points(index)
-            return self.ranks.part(latents), self.ranks.part(points)
+                return latents, self._points(index)
         images, points = self.pictures(index, draw)
         with torch.no_grad():
             states = self.encoder(images.flatten(0, 1))
         return states.unflatten(0, images.shape[:2]), points
+
+    def _read(self, index: np.ndarray) -> tuple[Tensor, Tensor]:
+        with self.read.of(index.size):
+            images = torch.from_numpy(self.episodes.frames[index]).to(self.ranks.device)
+            return images, self._points(index)
 
     def _points(self, index: np.ndarray) -> Tensor:
         return torch.from_numpy(self.episodes.keypoints[index]).to(self.ranks.device)

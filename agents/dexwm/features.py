@@ -71,7 +71,7 @@ def cached_features(
             partial.unlink(missing_ok=True)
     try:
         features: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it, it is made again") from error
     return features
 

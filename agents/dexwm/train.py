@@ -48,8 +48,6 @@ class Trainer:
     def __init__(self, config: TrainConfig, on_step: Callable[[dict], None] | None = None):
         if min(config.images, config.clips) < 1 or config.minutes <= 0:
             raise UserError("minutes, images and clips must all be above zero")
-        if min(config.shares) < 0 or sum(config.shares) == 0:
-            raise UserError(f"shares are {config.shares}, expected none below 0 and one above")
         model = sized(config.size, config.encoder, config.model)
         weight = HAND_WEIGHT[model.head] if config.hand_weight is None else config.hand_weight
         self.recipe = RECIPES[config.recipe or ("compact" if config.size == "compact" else "paper")]
@@ -57,6 +55,8 @@ class Trainer:
         config = dataclasses.replace(config, model=model, hand_weight=weight, rates=self.rates)
         self.config, self.on_step, self.hand_weight = config, on_step, weight
         self.ranks = Ranks(config.device)
+        for size in (config.images, *self.recipe.sizes(config.clips)):
+            self.ranks.share(size)
         self.device = self.ranks.device
         progress = config.progress and self.ranks.first
         self.silent = None if progress else True  # None shows bars on terminals only
@@ -76,6 +76,11 @@ class Trainer:
         if isinstance(self.model.encoder, PretrainedEncoder):
             identity["encoder_sha256"] = self.model.encoder.load(config.encoder_weights)
             self.first_stage = 1
+        if min(config.shares) < 0 or sum(config.shares[self.first_stage :]) == 0:
+            raise UserError(
+                f"shares are {config.shares}, expected none below 0, and one above of "
+                f"{', '.join(STAGES[self.first_stage :])}"
+            )
         if config.init is not None:
             identity["init_sha256"] = self.begin_with(config.init)
         self.model.to(self.device, self.dtype)
@@ -109,7 +114,8 @@ class Trainer:
                 "--encoder or --model.* that it was trained with"
             )
         self.model.load_state_dict(found.state_dict())
-        if (decoder := load_decoder(path)) is not None:
+        decoder = load_decoder(path)
+        if decoder is not None and decoder.config == self.model.config:
             self.decoder.load_state_dict(decoder.state_dict())
             self.decoder_known = True
         return digest
@@ -260,9 +266,14 @@ class Trainer:
         self.ranks.wait()  # nobody trains, and logs, before all have cut the metrics
         if found:
             self.state, tensors = found
-            if self.state["stage"] < len(STAGES) and self.state["step"] > 0:
-                self.optimizer = self.begin_stage(self.state["stage"])
-                self.optimizer.load(tensors)
+        if any(self.ranks.agree(self.state[key]) != self.state[key] for key in ("stage", "step")):
+            raise UserError(
+                f"the processes found different checkpoints in {self.work}; all machines must "
+                "share the disk that --out is on"
+            )
+        if found and self.state["stage"] < len(STAGES) and self.state["step"] > 0:
+            self.optimizer = self.begin_stage(self.state["stage"])
+            self.optimizer.load(tensors)
 
 
 def train(config: TrainConfig, on_step: Callable[[dict], None] | None = None) -> dict[str, Any]:

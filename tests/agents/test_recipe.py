@@ -98,5 +98,5 @@ def test_a_stage_without_a_share_is_left_out(store, trained, tmp_path):
     train(settings, lambda row: stages.append(row["stage"]))
     assert set(stages) == {"rollout"}
     for shares in ((0.0, 0.0, 0.0), (1.0, -1.0, 1.0)):
-        with pytest.raises(UserError, match="expected none below 0 and one above"):
+        with pytest.raises(UserError, match="expected none below 0, and one above of encoder"):
             train(dataclasses.replace(settings, shares=shares))
