@@ -117,10 +117,9 @@ class DexWM(WaypointAgent):
         self.model, self.weights_hash = load_model(
             weights, self.device, self.dtype, Path(encoder_weights) if encoder_weights else None
         )
-        encoder = self.model.config.encoder
         self._decoder = load_decoder(Path(weights or PACKAGED))
         self.metadata = {
-            "pretraining": "none" if encoder == "compact" else f"{encoder} encoder",
+            "pretraining": self.model.pretraining,
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
         }

@@ -21,6 +21,7 @@ def save_model(path: str | Path, model: DexWMModel, notes: dict[str, Any] | None
     A pretrained encoder is not written, only what its weights' sha256 is.
     """
     metadata = {"format": FORMAT, "config": model.config.to_json()}
+    metadata["pretraining"] = model.pretraining
     if isinstance(model.encoder, PretrainedEncoder):
         metadata["encoder_sha256"] = model.encoder.digest
     return save_weights(path, model, metadata, notes or {})
@@ -48,7 +49,9 @@ def load_model(
 
     def build(found: dict[str, str]) -> DexWMModel:
         metadata.update(found)
-        return DexWMModel(ModelConfig.from_json(found["config"]))
+        model = DexWMModel(ModelConfig.from_json(found["config"]))
+        model.pretraining = found.get("pretraining", model.pretraining)
+        return model
 
     model, digest = load_weights(
         Path(path or PACKAGED),

@@ -10,7 +10,11 @@ from .predictor import Predictor
 
 
 class DexWMModel(nn.Module):
-    """The world model; ``dtype`` and ``device`` are those of its parameters."""
+    """The world model; ``dtype`` and ``device`` are those of its parameters.
+
+    Attributes:
+        pretraining: What its training began with, as the leaderboard states it; "none" is nothing.
+    """
 
     def __init__(self, config: ModelConfig | None = None):
         super().__init__()
@@ -18,6 +22,8 @@ class DexWMModel(nn.Module):
         self.encoder = build_encoder(self.config)
         self.head = build_head(self.config)
         self.predictor = Predictor(self.config)
+        encoder = self.config.encoder
+        self.pretraining = "none" if encoder == "compact" else f"{encoder} encoder"
 
 
 def hand_action(before: Tensor, after: Tensor) -> Tensor:

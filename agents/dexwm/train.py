@@ -114,6 +114,9 @@ class Trainer:
                 "--encoder or --model.* that it was trained with"
             )
         self.model.load_state_dict(found.state_dict())
+        self.model.pretraining = f"{found.pretraining}, then weights {digest[:12]}".removeprefix(
+            "none, then "
+        )
         decoder = load_decoder(path)
         if decoder is not None and decoder.config == self.model.config:
             self.decoder.load_state_dict(decoder.state_dict())

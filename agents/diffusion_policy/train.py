@@ -5,6 +5,7 @@ giving the same command again; budgeted by steps it is reproducible, resumed or 
 """
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -87,6 +88,8 @@ class PolicyTrainer:
     def __init__(self, config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None):
         if config.minutes <= 0 or config.batch < 1 or not 0 <= config.ema < 1:
             raise UserError("minutes and batch must be above zero, and ema within 0..1")
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            raise UserError("train diffusion-policy runs in one process; leave torchrun out")
         self.config, self.on_step = config, on_step
         self.work = config.work or config.out.with_name(config.out.name + ".work")
         self.device = pick_device(config.device)

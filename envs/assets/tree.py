@@ -9,7 +9,9 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import RLock
 
 import imageio.v3 as iio
 from tqdm import tqdm
@@ -57,6 +59,9 @@ def build(root: Path) -> None:
         lambda: _copy_panda(root, panda),
         *(lambda path=path: _decimate(root, panda, path) for path in visuals),
     ]
+    if parent_process() is not None:
+        # tqdm's own lock is a named semaphore, which a worker that is killed leaves behind.
+        tqdm.set_lock(RLock())
     for step in tqdm(steps, "dexbench: making textures, objects and meshes", disable=None):
         step()
 

@@ -204,11 +204,14 @@ def test_another_runs_checkpoint_is_refused(trained, store, tmp_path):
         train(settings(store, out, steps=4, seed=1))
 
 
-def test_bad_settings_are_refused(store, tmp_path):
+def test_bad_settings_are_refused(store, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="above zero"):
         train(settings(store, tmp_path / "p.safetensors", minutes=0))
     with pytest.raises(UserError, match="in which an object was lifted"):
         train(settings(store, tmp_path / "p.safetensors", lifted_only=True))
+    with monkeypatch.context() as variables, pytest.raises(UserError, match="leave torchrun out"):
+        variables.setenv("WORLD_SIZE", "2")
+        train(settings(store, tmp_path / "p.safetensors", steps=1))
     other = PolicyConfig(dim=32, blocks=1, heads=2, feature_dim=64)
     with pytest.raises(UserError, match="128 channels"):
         train(settings(store, tmp_path / "p.safetensors", model=other))

@@ -7,6 +7,7 @@ import torch
 from synthetic_store import write_store
 from test_dexwm_train import config
 
+from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.checkpoint import load_model
 from dexbench.agents.dexwm.data import load_episodes
 from dexbench.agents.dexwm.decoder import decoder_path, load_decoder
@@ -83,6 +84,8 @@ def test_a_run_may_begin_with_other_weights(store, trained, tmp_path):
     train(settings)
     (one, _), (two, _) = load_model(trained), load_model(settings.out)
     assert all(torch.equal(two.state_dict()[k], v) for k, v in one.state_dict().items())
+    assert one.pretraining == "none" and two.pretraining.startswith("weights ")
+    assert DexWM(weights=settings.out).metadata["pretraining"] == two.pretraining
     kept = load_decoder(settings.out)
     known = load_decoder(trained).state_dict()
     assert all(torch.equal(known[k], v) for k, v in kept.state_dict().items())
