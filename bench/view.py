@@ -1,9 +1,9 @@
-"""``dexbench view``: a contact sheet of trials: start, goal, and the end that an agent reached.
+"""``dexbench view``: a contact sheet or a film of trials, or trials in MuJoCo's viewer.
 
 ``--scenes`` shows kitchens or objects instead (:mod:`dexbench.bench.gallery`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,27 +11,33 @@ from typing import Literal
 import numpy as np
 
 from ..envs.errors import UserError
+from ..envs.simulation import CONTROL_HZ
 from ..envs.suite import DEFAULT, Suite
 from ..envs.trial import Trial
-from .ledger import ROWS_FILE, read_rows
+from ..envs.video import write_video
+from .film import Film, Play, moving, sheet, shoot
+from .ledger import ROWS_FILE, Row, play_key, read_rows
 from .resimulation import read_actions
 from .tasks import resolve
+from .window import show
 
-COLUMNS = ("start", "goal", "end")
-MARGIN = 4
-"""White space around every picture [px]."""
-LINE = 18
-"""Height of a line of text [px]."""
+FILMS = (".mp4", ".webp")
+"""Endings of files that move."""
 
 
 @dataclass(frozen=True)
 class ViewConfig:
-    """Draws trials into one picture: start, goal and the end reached by recorded actions."""
+    """Draws trials: start, goal and the end reached by recorded actions, or every step."""
 
     task: str = "all"
     """Which task: reach, grasp, place, all three (all), or your own as module:name."""
     trials: tuple[int, ...] = (0,)
     """Numbers of the trials; a row each."""
+    examples: bool = False
+    """Instead of --trials: of each task the first trial that the agent solved, and the first that
+    it did not."""
+    seeds: tuple[int, ...] = ()
+    """Instead of --trials: the training trials that `reset(seed=...)` draws, with the expert."""
     suite: str = DEFAULT
     """Name of the frozen suite, or the path of its folder."""
     agent: str = "expert"
@@ -41,17 +47,56 @@ class ViewConfig:
     scenes: Literal["kitchens", "objects", "held"] | None = None
     """Draw no trials but what scenes are made of: every layout in some styles, all objects, or the
     suite's objects in the hand."""
+    window: bool = False
+    """Draw nothing, but play the trials in MuJoCo's viewer, one after the other; needs a screen."""
     out: Path = Path("trials.png")
-    """The picture."""
+    """What to write: FILE.png, or a film of every step beside the goal as FILE.mp4 or FILE.webp."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A trial's pictures."""
+def find_plays(config: ViewConfig) -> Iterator[Play]:
+    """The plays that are asked for, in the order of tasks and trials.
 
-    title: str
-    pictures: tuple[np.ndarray, ...]
-    """Start, goal and end, each (224, 392, 3) uint8 RGB."""
+    Raises:
+        UserError: There is no such suite, trial or ledger row, or the settings contradict.
+    """
+    tasks = resolve(config.task)
+    if config.seeds:
+        from ..envs.gym_env import draw_trial
+
+        if config.agent != "expert" or config.examples:
+            raise UserError("no ledger holds --seeds: leave --agent and --examples out")
+        for task in tasks:
+            for seed in config.seeds:
+                trial = draw_trial(task, ("train", seed), "train")
+                yield Play(task, f"{task}, seed {seed}, expert", trial, trial.expert_actions)
+        return
+    suite = Suite.load(config.suite)
+    if not config.trials:
+        raise UserError("--trials is empty, expected at least one number")
+    for task in tasks:
+        for index in _examples(config, task) if config.examples else config.trials:
+            trial = suite.trial(task, index)
+            actions = actions_of(config, task, trial, index)
+            yield Play(task, f"{task}, trial {index}, {config.agent}", trial, actions)
+
+
+def _examples(config: ViewConfig, task: str) -> list[int]:
+    """The first trial of a task that the agent solved, and the first that it did not."""
+    rows = _rows(config, task)
+    found = [[i for i in sorted(rows) if rows[i]["success"] is wanted] for wanted in (True, False)]
+    if not rows:
+        raise UserError(f"{_folder(config, task)} holds no trials to show examples of")
+    return [indices[0] for indices in found if indices]
+
+
+def _folder(config: ViewConfig, task: str) -> Path:
+    return config.ledgers / Path(config.suite).name / config.agent.replace(":", ".") / task
+
+
+def _rows(config: ViewConfig, task: str) -> dict[int, Row]:
+    """The ledger's rows by trial; repeats are left out."""
+    rows = read_rows(_folder(config, task) / ROWS_FILE)
+    return {row["trial"]: row for row in rows if play_key(row)[1] == 0}
 
 
 def actions_of(config: ViewConfig, task: str, trial: Trial, index: int) -> np.ndarray:
@@ -68,8 +113,7 @@ def actions_of(config: ViewConfig, task: str, trial: Trial, index: int) -> np.nd
     """
     if config.agent == "expert":
         return trial.expert_actions
-    folder = config.ledgers / Path(config.suite).name / config.agent.replace(":", ".") / task
-    rows = {row["trial"]: row for row in read_rows(folder / ROWS_FILE)}
+    folder, rows = _folder(config, task), _rows(config, task)
     path = folder / "actions" / f"{index:03d}.npz"
     if index not in rows or not path.exists():
         asked = task if config.task == "all" else config.task
@@ -84,94 +128,48 @@ def actions_of(config: ViewConfig, task: str, trial: Trial, index: int) -> np.nd
     return read_actions(path)
 
 
-def replay(task: str, trial: Trial, actions: np.ndarray) -> Row:
-    """Plays recorded actions and looks at start, goal and end.
-
-    Args:
-        task: Name of the trial's task. The trial's own word for it is not trusted: as module:name
-            it would import a module.
-        trial: Where.
-        actions: (steps, 23) joint targets [rad].
-
-    Returns:
-        The pictures; the title says whether the criterion was held and the final distance.
-    """
-    from ..envs.simulation import Simulation
-    from ..envs.tasks import Playback, find_task
-
-    simulation = Simulation(trial.xml, trial.objects)
-    try:
-        simulation.set_state(trial.goal_state)
-        goal_picture = simulation.render()
-        playback = Playback(find_task(task), trial, simulation)
-        start_picture = simulation.render()
-        result = "success" if playback.solves(actions) else "failure"
-        title = f"{result}, {100 * playback.outcome.distance:.1f} cm at the end"
-        return Row(title, (start_picture, goal_picture, simulation.render()))
-    finally:
-        simulation.close()
-
-
-def sheet(rows: Sequence[Row]) -> np.ndarray:
-    """Puts trials into one picture.
-
-    Args:
-        rows: At least one; all pictures of one size.
-
-    Returns:
-        (height, width, 3) uint8 RGB: a line of column names, then for each trial its title and
-        under it start, goal and end.
-    """
-    from PIL import Image, ImageDraw
-
-    height, width = rows[0].pictures[0].shape[:2]
-    step, pitch = width + 2 * MARGIN, LINE + height + 2 * MARGIN
-    page = Image.new("RGB", (len(COLUMNS) * step, LINE + len(rows) * pitch), "white")
-    draw = ImageDraw.Draw(page)
-    for column, name in enumerate(COLUMNS):
-        draw.text((column * step + MARGIN, MARGIN), name, fill="black")
-    for index, row in enumerate(rows):
-        top = LINE + index * pitch
-        draw.text((MARGIN, top + MARGIN), row.title, fill="black")
-        for column, picture in enumerate(row.pictures):
-            page.paste(Image.fromarray(picture), (column * step + MARGIN, top + LINE + MARGIN))
-    return np.asarray(page)
-
-
 def main(config: ViewConfig) -> None:
-    """Draws and writes the PNG.
+    """Draws and writes the picture or film, or plays in the viewer.
 
     Raises:
-        UserError: There is no such suite, trial or ledger row, or the file cannot be written.
+        UserError: As `find_plays`; or the file cannot be written, or there is no screen.
     """
-    from PIL import Image
-
     if config.scenes is not None:
         _draw_scenes(config)
         return
-    suite = Suite.load(config.suite)
-    tasks = resolve(config.task)
+    if config.out.suffix not in (".png", *FILMS):
+        raise UserError(f"--out {config.out} must end in .png, {' or '.join(FILMS)}")
     # All is looked up before anything is simulated, so that bad input is told at once.
-    plays = []
-    for task in tasks:
-        for index in config.trials:
-            trial = suite.trial(task, index)
-            plays.append((task, index, trial, actions_of(config, task, trial, index)))
-    if not plays:
-        raise UserError("--trials is empty, expected at least one number")
-    rows = []
-    for task, index, trial, actions in plays:
-        row = replay(task, trial, actions)
-        title = f"{task}, trial {index}, {config.agent}: {row.title}"
-        rows.append(Row(title, row.pictures))
+    plays = list(find_plays(config))
+    if config.window:
+        for play in plays:
+            show(play)
+        return
+    films = [shoot(play, every_step=config.out.suffix in FILMS) for play in plays]
     try:
         config.out.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(sheet(rows)).save(config.out, format="PNG", optimize=True)
+        _save(films, config.out)
     except OSError as error:
         raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
-    for row in rows:
-        print(row.title)
+    for film in films:
+        print(film.title)
     print(f"wrote {config.out}")
+
+
+def _save(films: Sequence[Film], path: Path) -> None:
+    """Writes a sheet or a film, by the file's ending."""
+    from PIL import Image
+
+    if path.suffix == ".png":
+        Image.fromarray(sheet(films)).save(path, format="PNG", optimize=True)
+        return
+    pictures = moving(films)
+    if path.suffix == ".mp4":
+        write_video(path, pictures, CONTROL_HZ)
+        return
+    first, *others = map(Image.fromarray, pictures)
+    duration = 1000 // CONTROL_HZ
+    first.save(path, save_all=True, append_images=others, duration=duration, loop=0, quality=60)
 
 
 def _draw_scenes(config: ViewConfig) -> None:

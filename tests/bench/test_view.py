@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -5,19 +6,23 @@ from typing import Any
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from PIL import Image
 
-from dexbench.bench import view
+from dexbench.bench import view, window
+from dexbench.bench.film import LINE, MARGIN, REST, Film, Play, moving, sheet, shoot
 from dexbench.bench.ledger import Ledger
-from dexbench.bench.view import LINE, MARGIN, Row, ViewConfig, actions_of, sheet
+from dexbench.bench.view import ViewConfig, actions_of, find_plays
 from dexbench.envs.errors import UserError
+from dexbench.envs.suite import Suite
+from dexbench.envs.video import read_video
 
 TRIAL: Any = SimpleNamespace(hash="abc", expert_actions=np.ones((60, 23), np.float32))
 
 
-def write_actions(folder: Path, trial_hash: str = "abc") -> np.ndarray:
+def write_actions(folder: Path, trial_hash: str = "abc", **row: Any) -> np.ndarray:
     actions = np.full((40, 23), 0.5, np.float32)
     with Ledger(folder / "v1" / "my.Agent" / "reach") as ledger:
-        ledger.append({"trial": 3, "trial_hash": trial_hash}, actions)
+        ledger.append({"trial": 3, "trial_hash": trial_hash} | row, actions)
     return actions
 
 
@@ -25,9 +30,12 @@ def colour(value: int) -> np.ndarray:
     return np.full((20, 30, 3), value, np.uint8)
 
 
+def film(title: str, goal: int, *values: int) -> Film:
+    return Film(title, colour(goal), tuple(map(colour, values)), tuple(v > 50 for v in values))
+
+
 def test_every_picture_is_where_its_title_says() -> None:
-    rows = [Row("one", (colour(10), colour(20), colour(30))), Row("two", (colour(40),) * 3)]
-    page = sheet(rows)
+    page = sheet([film("one", 20, 10, 99, 30), film("two", 40, 40, 40)])
     assert page.shape == (LINE + 2 * (LINE + 20 + 2 * MARGIN), 3 * (30 + 2 * MARGIN), 3)
     top = 2 * LINE + MARGIN
     for column, value in enumerate((10, 20, 30)):
@@ -35,6 +43,22 @@ def test_every_picture_is_where_its_title_says() -> None:
         assert (page[top : top + 20, left : left + 30] == value).all()
     assert (page[top + 20 + 2 * MARGIN + LINE, MARGIN] == 40).all()
     assert page[:LINE].min() < 60 and page[0, 0, 0] == 255  # black text on white
+
+
+def test_a_film_shows_every_step_beside_the_goal() -> None:
+    pictures = moving([film("one", 20, 10, 60), film("two", 40, 11, 12, 13)])
+    assert len(pictures) == 3 + REST
+    assert pictures[0].shape == (2 * (LINE + 20 + MARGIN), 2 * 30 + 2 * MARGIN, 3)
+    pitch = LINE + 20 + MARGIN
+    for time, (one, two) in enumerate([(10, 11), (60, 12), (60, 13), (60, 13)]):
+        for row, (now, goal) in enumerate([(one, 20), (two, 40)]):
+            line = pictures[time][row * pitch + LINE + 5]
+            assert (line[MARGIN : MARGIN + 30] == now).all(), "a film that is over shows its end"
+            assert (line[MARGIN + 30 : MARGIN + 60] == goal).all()
+    title = [picture[:LINE].astype(int) for picture in pictures[:2]]
+    green = [((t[..., 1] - t[..., 0]) > 50).any() for t in title]
+    assert green == [False, True], "green while the criterion holds"
+    assert moving([film("many", 20, 10)] * 3)[0].shape == (2 * (LINE + 10 + MARGIN), 76, 3)
 
 
 def test_actions_come_from_the_suite_or_the_ledger(tmp_path: Path) -> None:
@@ -53,16 +77,80 @@ def test_actions_of_another_trial_are_refused(tmp_path: Path) -> None:
         actions_of(ViewConfig(agent="my:Agent", ledgers=tmp_path), "reach", TRIAL, 3)
 
 
-def test_the_command_writes_a_png(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_examples_are_a_success_and_a_failure(tmp_path: Path, monkeypatch: Any) -> None:
+    solved = {1: False, 2: True, 4: False, 5: True}
+    for trial, success in solved.items():
+        write_actions(tmp_path, trial=trial, success=success)
+    suite = SimpleNamespace(trial=lambda task, index: TRIAL)
+    monkeypatch.setattr(view, "Suite", SimpleNamespace(load=lambda name: suite))
+    config = ViewConfig(task="reach", agent="my:Agent", ledgers=tmp_path, examples=True)
+    titles = [play.title for play in find_plays(config)]
+    assert titles == ["reach, trial 2, my:Agent", "reach, trial 1, my:Agent"]
+    with pytest.raises(UserError, match="holds no trials"):
+        list(find_plays(ViewConfig(task="grasp", ledgers=tmp_path, examples=True)))
+    with pytest.raises(UserError, match="leave --agent and --examples out"):
+        list(find_plays(ViewConfig(seeds=(1,), agent="my:Agent")))
+
+
+@pytest.mark.parametrize("ending", ["png", "mp4", "webp"])
+def test_the_command_writes_a_picture_or_a_film(
+    tmp_path: Path, monkeypatch: Any, capsys: Any, ending: str
+) -> None:
     suite = SimpleNamespace(trial=lambda task, index: TRIAL)
     monkeypatch.setattr(view, "Suite", SimpleNamespace(load=lambda name: suite))
     monkeypatch.setattr(
-        view, "replay", lambda task, trial, actions: Row("success", (colour(7),) * 3)
+        view, "shoot", lambda play, every_step: film(f"{play.title}: success", 9, 7, 8)
     )
-    out = tmp_path / "docs" / "tasks.png"
+    out = tmp_path / "docs" / f"tasks.{ending}"
     view.main(ViewConfig(trials=(0, 4), out=out))
-    assert imageio.imread(out).shape == (LINE + 6 * (LINE + 20 + 2 * MARGIN), 114, 3)
+    if ending == "png":
+        assert imageio.imread(out).shape == (LINE + 6 * (LINE + 20 + 2 * MARGIN), 114, 3)
+    elif ending == "mp4":
+        assert read_video(out).shape == (2 + REST, 3 * (LINE + 10 + MARGIN), 76, 3)
+    else:
+        with Image.open(out) as animation:
+            assert getattr(animation, "n_frames", 1) > 1 and animation.size == (76, 96)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "reach, trial 0, expert: success" and lines[-1] == f"wrote {out}"
     with pytest.raises(UserError, match="cannot write"):
-        view.main(ViewConfig(task="reach", out=out / "below.png"))
+        view.main(ViewConfig(task="reach", out=out / f"below.{ending}"))
+    with pytest.raises(UserError, match="must end in .png, .mp4 or .webp"):
+        view.main(ViewConfig(out=tmp_path / "tasks.gif"))
+
+
+def test_the_experts_film_ends_in_success() -> None:
+    trial = Suite.load("v1").trial("grasp", 0)
+    film = shoot(Play("grasp", "grasp, trial 0", trial, trial.expert_actions), every_step=True)
+    assert film.title.startswith("grasp, trial 0: success")
+    assert len(film.frames) == len(film.holds) == len(trial.expert_actions) + 1
+    assert film.holds[-1] and not film.holds[0]
+    start, end = (np.abs(film.frames[i] - film.goal.astype(int)).mean() for i in (0, -1))
+    assert end < start, "the end is more like the goal"
+
+
+def test_the_viewer_needs_a_screen_and_plays_until_it_is_closed(monkeypatch: Any) -> None:
+    trial = Suite.load("v1").trial("grasp", 0)
+    play = Play("grasp", "grasp, trial 0", trial, trial.expert_actions[:3])
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(window.sys, "platform", "linux")
+    with pytest.raises(UserError, match="needs a screen"):
+        window.show(play)
+    monkeypatch.setenv("DISPLAY", ":0")
+    seen: list[float] = []
+
+    def launch(model: Any, data: Any, **_: bool) -> Any:
+        return nullcontext(
+            SimpleNamespace(
+                opt=SimpleNamespace(geomgroup=np.ones(6)),
+                cam=SimpleNamespace(lookat=np.zeros(3), distance=0.0, elevation=0.0),
+                is_running=lambda: len(seen) < 3,
+                sync=lambda: seen.append(data.time),
+            )
+        )
+
+    import mujoco.viewer
+
+    monkeypatch.setattr(mujoco.viewer, "launch_passive", launch)
+    window.show(play)
+    assert np.allclose(np.diff(seen), 0.1) and len(seen) == 3
