@@ -19,12 +19,13 @@ from tyro.conf import Positional
 
 from ..envs.assets import asset_root
 from ..envs.errors import UserError
+from ..envs.orphans import die_with_parent
 from ..envs.suite import Suite
 from .ledger import ROWS_FILE, Row, play_key, read_rows
 from .resimulation import DERIVED, Finding, Job, check
 from .summary import text_table
 from .tasks import TASKS
-from .worker import die_with_parent, versions
+from .worker import versions
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ One process for each environment, started by ``spawn``: in one process the conte
 renderers return each other's pictures.
 """
 
-import ctypes
 import importlib
 import importlib.metadata
 import os
@@ -12,7 +11,6 @@ import random
 import signal
 import sys
 from dataclasses import dataclass, field
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,10 @@ from typing import Any
 import gymnasium
 
 from ..envs.errors import UserError
+from ..envs.orphans import die_with_parent
 from ..envs.seeding import seed_for
 from .ledger import Row, play_name, play_stem
 from .tasks import resolve
-
-PR_SET_PDEATHSIG = 1  # From Linux' prctl.h.
 
 
 @dataclass(frozen=True)
@@ -101,14 +98,6 @@ def main(connection: Connection, setup: Setup) -> None:
         from .trial import describe
 
         connection.send(("failed", describe(exception)))
-
-
-def die_with_parent() -> None:
-    """Has Linux kill this process when its parent dies, even in native code that never returns."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = parent_process()
-    if parent is not None and os.getppid() != parent.pid:  # It was dead before we asked.
-        os._exit(1)
 
 
 def _serve(connection: Connection, setup: Setup) -> None:

@@ -6,13 +6,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, Literal
 
 from tqdm import tqdm
 
 from ..envs.errors import UserError
+from ..envs.orphans import die_with_parent
 from ..envs.simulation import CONTROL_HZ
 from ..envs.video import parse_size
 from .ray_executor import THREADS, RayExecutor
@@ -145,10 +146,12 @@ def _in_order(
 def _pool(config: CollectConfig, workers: int) -> "ProcessPoolExecutor | RayExecutor":
     if config.executor == "ray":
         return RayExecutor(workers, config.ray_address)
-    return ProcessPoolExecutor(workers, get_context("spawn"), _quiet_threads)
+    return ProcessPoolExecutor(workers, get_context("spawn"), _prepare)
 
 
-def _quiet_threads() -> None:
+def _prepare() -> None:
+    """Begins a worker; one that outlived its run would disturb the next."""
+    die_with_parent()
     os.environ.update(THREADS)
 
 
@@ -161,9 +164,6 @@ def _record(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     from ..envs.tasks import Rejected
     from .strategies import CLIPS, STRATEGIES
 
-    parent = parent_process()
-    if parent is not None and not parent.is_alive():
-        os._exit(1)  # nobody is left to take the rows; writing on would disturb a restarted run
     store = EpisodeStore(config.out)
     for attempt in range(SCENE_DRAWS):
         stream = rng("collect", config.strategy, config.seed, index, attempt)

@@ -323,9 +323,13 @@ def test_real_runs_agree_over_workers_and_kills(tmp_path):
     while not list((tmp_path / "two").glob("episodes/*.h5")):
         assert victim.poll() is None
         time.sleep(0.05)
+    workers = Path(f"/proc/{victim.pid}/task/{victim.pid}/children").read_text().split()
+    assert len(workers) >= 2
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
     assert not (tmp_path / "two" / "manifest.jsonl").exists()
+    time.sleep(5)
+    assert not any(Path(f"/proc/{pid}/exe").exists() for pid in workers), "one outlived its run"
     assert start(tmp_path / "two", 2).wait() == 0
     assert manifest(tmp_path / "two") == manifest(tmp_path / "one")
     for row in EpisodeStore(tmp_path / "two").rows():
