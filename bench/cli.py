@@ -62,7 +62,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "doctor": ("dexbench.bench.doctor:main", "check this machine and the installation"),
     "list": ("dexbench.bench.listing:main", "list tasks, agents and suites"),
-    "view": ("dexbench.bench.view:main", "draw trials: start, goal and the end reached"),
+    "view": ("dexbench.bench.view:main", "show trials: a picture, a film or MuJoCo's viewer"),
     "speed control": (
         "dexbench.bench.control_speed:main",
         "time control steps against robosuite's own",

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -204,7 +205,7 @@ def check_suites(config: DoctorConfig) -> Iterator[Finding]:
 
 def check_cores(config: DoctorConfig) -> Iterator[Finding]:
     """Processor cores that can be used, and threads set for libraries."""
-    cores = len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     quota = _quota()
     threads = os.environ.get("OMP_NUM_THREADS", "")
     text = f"{cores} of {os.cpu_count()}, OMP_NUM_THREADS {threads or 'unset'}"

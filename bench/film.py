@@ -29,6 +29,8 @@ class Play:
     trial: Trial
     actions: np.ndarray
     """Joint targets (steps, 23) [rad]."""
+    error: str | None = None
+    """Why the recorded play ended early, if it did."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,21 @@ def shoot(play: Play, every_step: bool) -> Film:
         goal = simulation.render()
         playback = Playback(find_task(play.task), play.trial, simulation)
         frames, holds = [simulation.render()], [playback.outcome.holds]
-        solved = False
-        for count, action in enumerate(play.actions, 1):
-            outcome = playback.step(action)
+        solved, error = False, play.error
+        for action in play.actions:
+            try:
+                outcome = playback.step(action)
+            except FloatingPointError as diverged:
+                error = error or str(diverged)
+                break
             solved |= playback.held
-            if every_step or count == len(play.actions):
+            if every_step:
                 frames.append(simulation.render())
                 holds.append(outcome.holds)
-        result = "success" if solved else "failure"
+        if not every_step:
+            frames.append(simulation.render())
+            holds.append(playback.outcome.holds)
+        result = "error" if error else "success" if solved else "failure"
         distance = 100 * playback.outcome.distance
     finally:
         simulation.close()

@@ -67,6 +67,21 @@ def read_actions(path: Path) -> np.ndarray:
         ) from error
 
 
+def recorded_actions(path: Path, row: Row) -> np.ndarray:
+    """The joint targets (steps, 23) [rad] that a row was scored with.
+
+    Raises:
+        UserError: The file is missing, damaged, or not that of the row, or the environment would
+            not have taken its actions.
+    """
+    actions = read_actions(path)
+    if actions_hash(actions) != row["actions_hash"]:
+        raise UserError(f"{path} is not what its row was scored with; restore it")
+    if complaint := _unplayable(actions, row["error"]):
+        raise UserError(f"{path} cannot be played: {complaint}")
+    return actions
+
+
 def check(job: Job) -> Finding:
     """Simulates a row's actions and compares.
 

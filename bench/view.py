@@ -3,12 +3,11 @@
 ``--scenes`` shows kitchens or objects instead (:mod:`dexbench.bench.gallery`).
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
+from typing import Any, Literal
 
 from ..envs.errors import UserError
 from ..envs.simulation import CONTROL_HZ
@@ -17,12 +16,14 @@ from ..envs.trial import Trial
 from ..envs.video import write_video
 from .film import Film, Play, moving, sheet, shoot
 from .ledger import ROWS_FILE, Row, play_key, read_rows
-from .resimulation import read_actions
+from .resimulation import recorded_actions
 from .tasks import resolve
 from .window import show
 
 FILMS = (".mp4", ".webp")
 """Endings of files that move."""
+MOST = 24
+"""Trials that a film may hold: all their frames are in memory."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ def find_plays(config: ViewConfig) -> Iterator[Play]:
             raise UserError("no ledger holds --seeds: leave --agent and --examples out")
         for task in tasks:
             for seed in config.seeds:
-                trial = draw_trial(task, ("train", seed), "train")
+                try:
+                    trial = draw_trial(task, ("train", seed), "train")
+                except RuntimeError as error:
+                    raise UserError(f"{error}; choose another of --seeds") from error
                 yield Play(task, f"{task}, seed {seed}, expert", trial, trial.expert_actions)
         return
     suite = Suite.load(config.suite)
@@ -76,8 +80,7 @@ def find_plays(config: ViewConfig) -> Iterator[Play]:
     for task in tasks:
         for index in _examples(config, task) if config.examples else config.trials:
             trial = suite.trial(task, index)
-            actions = actions_of(config, task, trial, index)
-            yield Play(task, f"{task}, trial {index}, {config.agent}", trial, actions)
+            yield find_play(config, task, trial, index)
 
 
 def _examples(config: ViewConfig, task: str) -> list[int]:
@@ -99,8 +102,8 @@ def _rows(config: ViewConfig, task: str) -> dict[int, Row]:
     return {row["trial"]: row for row in rows if play_key(row)[1] == 0}
 
 
-def actions_of(config: ViewConfig, task: str, trial: Trial, index: int) -> np.ndarray:
-    """The recorded joint targets (steps, 23) [rad] of a trial.
+def find_play(config: ViewConfig, task: str, trial: Trial, index: int) -> Play:
+    """A trial of a suite with its recorded actions.
 
     Args:
         config: Which agent, and where its ledgers are.
@@ -109,10 +112,12 @@ def actions_of(config: ViewConfig, task: str, trial: Trial, index: int) -> np.nd
         index: Its number.
 
     Raises:
-        UserError: There is no such row or actions file, or it was played on another trial.
+        UserError: There is no such row, it was played on another trial, or its actions are missing
+            or not those that it was scored with.
     """
+    title = f"{task}, trial {index}, {config.agent}"
     if config.agent == "expert":
-        return trial.expert_actions
+        return Play(task, title, trial, trial.expert_actions)
     folder, rows = _folder(config, task), _rows(config, task)
     path = folder / "actions" / f"{index:03d}.npz"
     if index not in rows or not path.exists():
@@ -125,7 +130,8 @@ def actions_of(config: ViewConfig, task: str, trial: Trial, index: int) -> np.nd
         raise UserError(
             f"trial {index} in {folder} was played on another build of suite {config.suite}"
         )
-    return read_actions(path)
+    actions = recorded_actions(path, rows[index])
+    return Play(task, title, trial, actions, rows[index]["error"])
 
 
 def main(config: ViewConfig) -> None:
@@ -135,12 +141,16 @@ def main(config: ViewConfig) -> None:
         UserError: As `find_plays`; or the file cannot be written, or there is no screen.
     """
     if config.scenes is not None:
+        if config.window or config.out.suffix != ".png":
+            raise UserError("--scenes makes a picture: give --out FILE.png, and no --window")
         _draw_scenes(config)
         return
     if config.out.suffix not in (".png", *FILMS):
         raise UserError(f"--out {config.out} must end in .png, {' or '.join(FILMS)}")
-    # All is looked up before anything is simulated, so that bad input is told at once.
+    # All rows are looked up before anything is played, so that bad input is told at once.
     plays = list(find_plays(config))
+    if config.out.suffix in FILMS and len(plays) > MOST and not config.window:
+        raise UserError(f"a film holds {MOST} trials at most, not {len(plays)}; give fewer")
     if config.window:
         for play in plays:
             show(play)
@@ -160,16 +170,22 @@ def _save(films: Sequence[Film], path: Path) -> None:
     """Writes a sheet or a film, by the file's ending."""
     from PIL import Image
 
-    if path.suffix == ".png":
-        Image.fromarray(sheet(films)).save(path, format="PNG", optimize=True)
-        return
-    pictures = moving(films)
     if path.suffix == ".mp4":
-        write_video(path, pictures, CONTROL_HZ)
+        write_video(path, moving(films), CONTROL_HZ)
         return
-    first, *others = map(Image.fromarray, pictures)
-    duration = 1000 // CONTROL_HZ
-    first.save(path, save_all=True, append_images=others, duration=duration, loop=0, quality=60)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        if path.suffix == ".png":
+            Image.fromarray(sheet(films)).save(draft, format="PNG", optimize=True)
+        else:
+            first, *others = map(Image.fromarray, moving(films))
+            timing: dict[str, Any] = {"duration": 1000 // CONTROL_HZ, "loop": 0}
+            first.save(
+                draft, format="WEBP", save_all=True, append_images=others, quality=60, **timing
+            )
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _draw_scenes(config: ViewConfig) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import warnings
 
 from ..envs.errors import UserError
 from ..envs.simulation import CONTROL_HZ
@@ -18,8 +19,14 @@ def show(play: Play) -> None:
     screens = ("DISPLAY", "WAYLAND_DISPLAY")
     if sys.platform == "linux" and not any(os.environ.get(name) for name in screens):
         raise UserError("--window needs a screen and there is none; --out FILE.mp4 makes a video")
+    import glfw
     import mujoco.viewer
 
+    with warnings.catch_warnings(record=True) as complaints:  # MuJoCo would end the process.
+        warnings.simplefilter("always")
+        if not glfw.init():
+            why = "; ".join(str(complaint.message) for complaint in complaints)
+            raise UserError(f"--window finds no screen ({why}); --out FILE.mp4 makes a video")
     from ..envs.simulation import Simulation
     from ..envs.tasks import Playback, find_task
 
@@ -32,15 +39,18 @@ def show(play: Play) -> None:
     except RuntimeError as error:  # As on macOS, where MuJoCo's own launcher must run Python.
         raise UserError(f"MuJoCo's viewer cannot be opened: {error}") from error
     with opened as window:
-        window.opt.geomgroup[:] = 0  # Collision shapes
-        window.opt.geomgroup[1] = 1  # and what is seen.
-        window.cam.lookat[:] = simulation.to_world(simulation.keypoints).mean(axis=0)
-        window.cam.distance, window.cam.elevation = 1.5, -25
+        with window.lock():
+            window.opt.geomgroup[:] = 0  # Collision shapes
+            window.opt.geomgroup[1] = 1  # and what is seen.
+            window.cam.lookat[:] = simulation.to_world(simulation.keypoints).mean(axis=0)
+            window.cam.distance, window.cam.elevation = 1.5, -25
+            playback.restart()  # The viewer calls mj_forward, which spoils the solver's warm start.
         for action in play.actions:
             until = time.monotonic() + 1 / CONTROL_HZ
             if not window.is_running():
                 return
-            playback.step(action)
+            with window.lock():
+                playback.step(action)
             window.sync()
             time.sleep(max(0, until - time.monotonic()))
         print(f"{play.title}: over; close the window to go on")

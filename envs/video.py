@@ -21,7 +21,15 @@ def write_video(path: Path, frames: Sequence[np.ndarray], fps: int = 10, crf: in
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp.mp4")
-    with av.open(str(partial), "w") as container:
+    try:
+        _encode(partial, frames, fps, crf)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _encode(path: Path, frames: Sequence[np.ndarray], fps: int, crf: int) -> None:
+    with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
@@ -39,7 +47,6 @@ def write_video(path: Path, frames: Sequence[np.ndarray], fps: int = 10, crf: in
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    partial.replace(path)
 
 
 def read_video(path: Path) -> np.ndarray:

@@ -4,25 +4,31 @@ from types import SimpleNamespace
 from typing import Any
 
 import imageio.v3 as imageio
+import mujoco
 import numpy as np
 import pytest
 from PIL import Image
 
 from dexbench.bench import view, window
 from dexbench.bench.film import LINE, MARGIN, REST, Film, Play, moving, sheet, shoot
-from dexbench.bench.ledger import Ledger
-from dexbench.bench.view import ViewConfig, actions_of, find_plays
+from dexbench.bench.ledger import Ledger, actions_hash
+from dexbench.bench.view import ViewConfig, find_play, find_plays
+from dexbench.envs.embodiment.robot import OPEN_HAND, READY_ARM
 from dexbench.envs.errors import UserError
+from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite
+from dexbench.envs.trial import STEPS
 from dexbench.envs.video import read_video
 
+READY = np.concatenate([READY_ARM, OPEN_HAND])
 TRIAL: Any = SimpleNamespace(hash="abc", expert_actions=np.ones((60, 23), np.float32))
 
 
 def write_actions(folder: Path, trial_hash: str = "abc", **row: Any) -> np.ndarray:
-    actions = np.full((40, 23), 0.5, np.float32)
+    actions = np.tile(READY, (STEPS, 1)).astype(np.float32)
+    row = {"trial": 3, "trial_hash": trial_hash, "error": None} | row
     with Ledger(folder / "v1" / "my.Agent" / "reach") as ledger:
-        ledger.append({"trial": 3, "trial_hash": trial_hash} | row, actions)
+        ledger.append({"actions_hash": actions_hash(actions)} | row, actions)
     return actions
 
 
@@ -63,18 +69,25 @@ def test_a_film_shows_every_step_beside_the_goal() -> None:
 
 def test_actions_come_from_the_suite_or_the_ledger(tmp_path: Path) -> None:
     actions = write_actions(tmp_path)
-    expert = actions_of(ViewConfig(ledgers=tmp_path), "reach", TRIAL, 3)
-    assert expert is TRIAL.expert_actions
+    expert = find_play(ViewConfig(ledgers=tmp_path), "reach", TRIAL, 3)
+    assert expert.actions is TRIAL.expert_actions
     config = ViewConfig(agent="my:Agent", ledgers=tmp_path)
-    assert np.array_equal(actions_of(config, "reach", TRIAL, 3), actions)
+    assert np.array_equal(find_play(config, "reach", TRIAL, 3).actions, actions)
     with pytest.raises(UserError, match="holds no trial 4 of my:Agent.* --task reach --suite v1"):
-        actions_of(config, "reach", TRIAL, 4)
+        find_play(config, "reach", TRIAL, 4)
 
 
-def test_actions_of_another_trial_are_refused(tmp_path: Path) -> None:
-    write_actions(tmp_path, trial_hash="def")
-    with pytest.raises(UserError, match="another build of suite v1"):
-        actions_of(ViewConfig(agent="my:Agent", ledgers=tmp_path), "reach", TRIAL, 3)
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"trial_hash": "def"}, "another build of suite v1"),
+        ({"actions_hash": "0" * 16}, "not what its row was scored with"),
+    ],
+)
+def test_actions_of_another_trial_are_refused(tmp_path: Path, row: Any, why: str) -> None:
+    write_actions(tmp_path, **row)
+    with pytest.raises(UserError, match=why):
+        find_play(ViewConfig(agent="my:Agent", ledgers=tmp_path), "reach", TRIAL, 3)
 
 
 def test_examples_are_a_success_and_a_failure(tmp_path: Path, monkeypatch: Any) -> None:
@@ -116,6 +129,12 @@ def test_the_command_writes_a_picture_or_a_film(
         view.main(ViewConfig(task="reach", out=out / f"below.{ending}"))
     with pytest.raises(UserError, match="must end in .png, .mp4 or .webp"):
         view.main(ViewConfig(out=tmp_path / "tasks.gif"))
+    assert [path.name for path in out.parent.iterdir()] == [out.name], "a draft was left"
+    if ending != "png":
+        with pytest.raises(UserError, match="24 trials at most, not 75"):
+            view.main(ViewConfig(trials=tuple(range(25)), out=out))
+        with pytest.raises(UserError, match="--scenes makes a picture"):
+            view.main(ViewConfig(scenes="held", out=out))
 
 
 def test_the_experts_film_ends_in_success() -> None:
@@ -137,20 +156,28 @@ def test_the_viewer_needs_a_screen_and_plays_until_it_is_closed(monkeypatch: Any
     with pytest.raises(UserError, match="needs a screen"):
         window.show(play)
     monkeypatch.setenv("DISPLAY", ":0")
-    seen: list[float] = []
+    monkeypatch.setattr("glfw.init", lambda: True)
+    seen: list[np.ndarray] = []
 
     def launch(model: Any, data: Any, **_: bool) -> Any:
+        mujoco.mj_forward(model, data)  # As the real one does.
         return nullcontext(
             SimpleNamespace(
                 opt=SimpleNamespace(geomgroup=np.ones(6)),
                 cam=SimpleNamespace(lookat=np.zeros(3), distance=0.0, elevation=0.0),
                 is_running=lambda: len(seen) < 3,
-                sync=lambda: seen.append(data.time),
+                lock=nullcontext,
+                sync=lambda: seen.append(data.qpos.copy()),
             )
         )
 
-    import mujoco.viewer
-
-    monkeypatch.setattr(mujoco.viewer, "launch_passive", launch)
+    monkeypatch.setattr("mujoco.viewer.launch_passive", launch)
     window.show(play)
-    assert np.allclose(np.diff(seen), 0.1) and len(seen) == 3
+    simulation = Simulation(trial.xml, trial.objects)
+    simulation.set_state(trial.start_state)
+    for action, there in zip(play.actions, seen, strict=True):
+        simulation.step(action)
+        assert np.array_equal(simulation.data.qpos, there), "not the recorded play"
+    monkeypatch.setattr("glfw.init", lambda: False)
+    with pytest.raises(UserError, match="finds no screen"):
+        window.show(play)
