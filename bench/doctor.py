@@ -90,8 +90,8 @@ def check_opengl(config: DoctorConfig) -> Iterator[Finding]:
         yield Finding("fail", "opengl", f"{tried} (MUJOCO_GL={backend})", mend)
         return
     text = (
-        f"{tried.renderer}, {'software' if tried.software else 'hardware'}, {tried.seconds:.4f} s "
-        f"for a frame of a box (MUJOCO_GL={backend})"
+        f"{tried.renderer}, {'software' if tried.software else 'hardware'}, by {tried.vendor}, "
+        f"{tried.seconds:.4f} s for a frame of a box (MUJOCO_GL={backend})"
     )
     if tried.software and gpu_devices():
         text += ", though there is a GPU"

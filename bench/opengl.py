@@ -30,6 +30,8 @@ class Tried(NamedTuple):
     """OpenGL's name of it."""
     seconds: float
     """For a 224x392 frame of a plain box [s]."""
+    vendor: str
+    """OpenGL's name of who made it."""
 
     @property
     def software(self) -> bool:
@@ -97,6 +99,7 @@ def probe() -> None:
 
 def _render() -> Tried:
     import mujoco
+    from OpenGL import GL
 
     from ..envs.rendering import HeadCamera
 
@@ -111,4 +114,5 @@ def _render() -> Tried:
     start = time.perf_counter()
     for _ in range(FRAMES):
         camera.render(data)
-    return Tried(camera.gl_renderer, (time.perf_counter() - start) / FRAMES)
+    seconds = (time.perf_counter() - start) / FRAMES
+    return Tried(camera.gl_renderer, seconds, GL.glGetString(GL.GL_VENDOR).decode())

@@ -4,12 +4,28 @@ robosuite's offscreen renderer draws into whatever OpenGL context is current, so
 one process spoil each other's pictures. MuJoCo's own renderer makes its context current each time.
 """
 
+import os
+
 import mujoco
 import numpy as np
 
 from .embodiment.camera import HEIGHT, WIDTH
+from .errors import UserError
 
 CAMERA = "robot0_head"
+_owner: int | None = None
+"""The process that first used OpenGL, among this one and those that it was forked from."""
+
+
+def _claim_opengl() -> None:
+    """Refuses a process that was forked from one that renders: OpenGL would hang in it."""
+    global _owner
+    if _owner not in (None, os.getpid()):
+        raise UserError(
+            "this process was forked from one that has rendered, and OpenGL would hang in it; "
+            'spawn it instead: gymnasium.make_vec(..., vector_kwargs={"context": "spawn"})'
+        )
+    _owner = os.getpid()
 
 
 class HeadCamera:
@@ -20,11 +36,15 @@ class HeadCamera:
         height: Rows in px.
         width: Columns in px.
         camera: Camera name.
+
+    Raises:
+        UserError: This process was forked from one that has rendered.
     """
 
     def __init__(
         self, model: mujoco.MjModel, height: int = HEIGHT, width: int = WIDTH, camera: str = CAMERA
     ):
+        _claim_opengl()
         model.vis.quality.offsamples = 0
         model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
         model.vis.global_.offheight = max(height, model.vis.global_.offheight)

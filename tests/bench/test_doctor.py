@@ -95,7 +95,7 @@ def test_a_picture_that_shows_nothing_is_no_picture(monkeypatch: Any, capsys: An
 
 
 def test_the_cure_is_a_backend_that_works_if_there_is_one(monkeypatch: Any) -> None:
-    working = Tried("llvmpipe", 0.1)
+    working = Tried("llvmpipe", 0.1, "Mesa")
     monkeypatch.setattr(opengl, "attempt", lambda name, _: working if name == "osmesa" else "no")
     assert opengl.mend("egl", 1) == "`export MUJOCO_GL=osmesa`, which works here"
     assert "apt-get install" in opengl.mend("osmesa", 1)
@@ -115,11 +115,11 @@ def test_software_rendering_beside_a_gpu_is_noted(
     mend: str,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("MUJOCO_GL", backend)
-    monkeypatch.setattr(opengl, "attempt", lambda *_: Tried(renderer, 0.0123))
+    monkeypatch.setattr(opengl, "attempt", lambda *_: Tried(renderer, 0.0123, "Maker"))
     monkeypatch.setattr(doctor, "gpu_devices", lambda: gpus)
     finding = only(doctor.check_opengl(CONFIG))
     assert finding.status == status and mend in finding.mend and bool(mend) == bool(finding.mend)
-    assert f"{renderer}, {word}, 0.0123 s" in finding.text
+    assert f"{renderer}, {word}, by Maker, 0.0123 s" in finding.text
 
 
 def test_a_gpu_that_pytorch_does_not_see_is_noted(monkeypatch: Any) -> None:

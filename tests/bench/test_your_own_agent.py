@@ -59,7 +59,7 @@ def test_the_page_checks_its_agent(folder: Path, monkeypatch: Any) -> None:
 
     monkeypatch.setattr(testing, "check_agent", check_agent)
     namespace: dict[str, Any] = {}
-    exec(blocks("python")[1], namespace)
+    exec(blocks("python")[2], namespace)
     assert namespace["seconds"] == 0.1
     assert [(call.name, call.task, call.trials) for call in asked] == [
         ("my_agent:Wave", "reach", 1)
