@@ -9,7 +9,9 @@ import contextlib
 import difflib
 import importlib
 import io
+import os
 import re
+import select
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
@@ -84,23 +86,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: With code 2 and one line on stderr for bad input; 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help"):
-        print(help_text())
-        raise SystemExit(0 if words else 2)
-    if words == ["--version"]:
-        print(f"dexbench {__version__}")
-        return
-    if words[1:] in ([], ["-h"], ["--help"]) and help_text(words[0]):
-        print(help_text(words[0]))
-        raise SystemExit(0 if words[1:] else 2)
     try:
-        name = _command(words)
-        _execute(name, words[len(name.split()) :])
+        try:
+            _dispatch(words)
+        finally:
+            sys.stdout.flush()
     except UserError as error:
         _fail(str(error))
     except KeyboardInterrupt:
         print("dexbench: interrupted; what is complete is kept", file=sys.stderr)
         raise SystemExit(130) from None
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
+        # Python flushes once more at exit, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+
+
+def _reader_left() -> bool:
+    """Whether whoever reads our output has had enough, as `head` has."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _dispatch(words: list[str]) -> None:
+    """Prints help or the version, or executes a command."""
+    if not words or words[0] in ("-h", "--help"):
+        print(help_text())
+        raise SystemExit(0 if words else 2)
+    if words == ["--version"]:
+        print(f"dexbench {__version__}")
+    elif words[1:] in ([], ["-h"], ["--help"]) and help_text(words[0]):
+        print(help_text(words[0]))
+        raise SystemExit(0 if words[1:] else 2)
+    else:
+        name = _command(words)
+        _execute(name, words[len(name.split()) :])
 
 
 def help_text(group: str = "") -> str:

@@ -4,7 +4,9 @@ robosuite's offscreen renderer draws into whatever OpenGL context is current, so
 one process spoil each other's pictures. MuJoCo's own renderer makes its context current each time.
 """
 
+import atexit
 import os
+import weakref
 
 import mujoco
 import numpy as np
@@ -28,6 +30,16 @@ def _claim_opengl() -> None:
     _owner = os.getpid()
 
 
+_open: weakref.WeakSet["HeadCamera"] = weakref.WeakSet()
+
+
+def _close_open() -> None:
+    """Closes what nobody has closed, before the interpreter takes OpenGL down."""
+    if _owner == os.getpid():
+        for camera in list(_open):
+            camera.close()
+
+
 class HeadCamera:
     """Renders what the robot's head camera sees.
 
@@ -49,6 +61,10 @@ class HeadCamera:
         model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
         model.vis.global_.offheight = max(height, model.vis.global_.offheight)
         self._renderer = mujoco.Renderer(model, height, width)
+        # Exit functions run last come, first served, and MuJoCo's came with the first renderer.
+        atexit.unregister(_close_open)
+        atexit.register(_close_open)
+        _open.add(self)
         self._name = camera
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = 0

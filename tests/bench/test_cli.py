@@ -76,6 +76,17 @@ def test_a_group_of_commands_has_help(capsys: Any) -> None:
         assert "data merge" in out and "leaderboard" not in out
 
 
+@pytest.mark.parametrize("words", ["--help", "run --help", "list"])
+def test_a_reader_that_leaves_early_is_no_error(words: str) -> None:
+    program = f"import sys; from dexbench.bench.cli import main; main({words.split()})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait() == 141
+
+
 def test_help_is_quick_and_imports_no_simulator() -> None:
     code = (
         "import sys; from dexbench.bench import cli\n"

@@ -46,6 +46,14 @@ def play(name, trial, seed):
     return np.array(seen)
 
 
+def test_an_environment_that_nobody_closed_leaves_in_silence(tmp_path):
+    program = FIRST_RUN.replace("env.close()", "")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "seen.npz")], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "Exception ignored" not in done.stderr
+
+
 @pytest.mark.slow
 def test_neighbours_that_come_and_go_change_no_pixel():
     alone = [play("dexbench/Reach-v1", trial, 10 * trial) for trial in range(2)]
