@@ -12,7 +12,7 @@ from .tasks import in_order, rank
 COLUMNS = (
     *("agent", "task", "trials", "successes", "rate", "ci_low", "ci_high"),
     *("median_final_distance_m", "held_at_end", "decision_seconds", "pretraining", "suite"),
-    *("suite_hash", "weights_hash", "privileged", "errors", "versions"),
+    *("suite_hash", "weights_hash", "privileged", "errors", "versions", "renderer"),
 )
 
 
@@ -145,6 +145,7 @@ def _line(rows: list[Row]) -> dict[str, Any]:
         **summarise(rows),
         "privileged": first["privileged"],
         "versions": " | ".join(sorted(versions)),
+        "renderer": " | ".join(sorted({row["renderer"] for row in rows if row.get("renderer")})),
     }
     return {column: line[column] for column in COLUMNS}
 

@@ -31,6 +31,7 @@ def write_ledger(
             "pretraining": "none",
             "privileged": False,
             "versions": {"dexbench": "0.1.0", "mujoco": "3.3.1"},
+            "renderer": "llvmpipe",
             "timing": {"decisions": 3, "decision_s": 0.6},
             **changes,
         }
@@ -75,6 +76,7 @@ def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
         "privileged": "False",
         "errors": "1",
         "versions": "dexbench 0.1.0, mujoco 3.3.1",
+        "renderer": "llvmpipe",
     }
     table = capsys.readouterr().out.splitlines()
     assert len(table) == 4 and table[1].split()[:4] == ["dexwm", "reach", "3/4", "75.0%"]
@@ -88,6 +90,17 @@ def test_the_users_tasks_come_after_dexbenchs_by_name(tmp_path: Path) -> None:
     lines = derive(tmp_path)
     assert [line["task"] for line in lines] == ["reach", "place", "dance", "lift"]
     assert markdown_table(lines).startswith("| agent | reach | place | dance | lift | s/decision")
+
+
+def test_renderers_are_shown_whatever_their_number(tmp_path: Path) -> None:
+    write_ledger(tmp_path, "hold", "reach", 0, trials=1)
+    path = tmp_path / "v1/hold/reach/trials.jsonl"
+    row = json.loads(path.read_text())
+    for trial, renderer in ((1, "NVIDIA H100"), (2, None)):
+        path.write_text(
+            path.read_text() + json.dumps(row | {"trial": trial, "renderer": renderer}) + "\n"
+        )
+    assert derive(tmp_path)[0]["renderer"] == "NVIDIA H100 | llvmpipe"
 
 
 def test_mixed_versions_of_others_than_mujoco_are_shown(tmp_path: Path) -> None:
