@@ -160,6 +160,16 @@ def test_a_short_runs_average_forgets_where_it_began(store, tmp_path):
     assert (kept - trained_to[-1]).norm() < 0.5 * (began - trained_to[-1]).norm()
 
 
+def test_noise_blurs_what_is_seen_and_nothing_else(store, tmp_path):
+    trainer = PolicyTrainer(settings(store, tmp_path / "p.safetensors"))
+    clean = trainer.batch(rng("noise"), 200, trainer.training)
+    noisy = trainer.batch(rng("noise"), 200, trainer.training, noise=0.5)
+    for seen in ("pictures", "goal"):
+        blur = getattr(noisy, seen) - getattr(clean, seen)
+        assert abs(blur.std() - 0.5) < 0.02 and abs(blur.mean()) < 0.02
+    assert torch.equal(noisy.chunk, clean.chunk) and torch.equal(noisy.joints, clean.joints)
+
+
 def test_an_unknown_scheduler_is_refused():
     with pytest.raises(ValueError, match=r"unknown scheduler 'euler'; choose one of \['ddim'"):
         scheduler(TINY, "euler")
