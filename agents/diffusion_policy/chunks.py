@@ -29,7 +29,8 @@ def draw_indices(
     """Draws frames to act from, and goals uniformly among the later frames (paper App. C.3).
 
     A run looks once a chunk, so observations of the context are a chunk apart; before an episode's
-    start and after its end its first and last frame stand in.
+    start its first frame stands in. A chunk that reaches its goal stays there: the target that led
+    to it is repeated, so that a policy does not learn to go on.
 
     Args:
         episodes: The data.
@@ -49,5 +50,5 @@ def draw_indices(
     goal = generator.integers(now + 1, length)
     back = config.chunk * np.arange(config.context - 1, -1, -1)
     seen = np.maximum(now[:, None] - back, 0)
-    acted = np.minimum(now[:, None] + np.arange(config.chunk), length[:, None] - 1)
+    acted = np.minimum(now[:, None] + np.arange(config.chunk), goal[:, None] - 1)
     return first[:, None] + seen, first[:, None] + acted, first + goal

@@ -64,9 +64,6 @@ class PolicyTrainConfig:
     """Chunks of a batch."""
     rate: float = 1e-3
     """Peak learning rate."""
-    noise: float = 0.0
-    """Standard deviation of noise on training batches' standardised features, against learning
-    single kitchens by heart."""
     ema: float = 0.998
     """Decay of the moving average of the weights, which is what is kept."""
     seed: int = 0
@@ -89,10 +86,8 @@ class PolicyTrainer:
     """Holds what a run needs; see ``train``."""
 
     def __init__(self, config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None):
-        if config.minutes <= 0 or config.batch < 1 or not 0 <= config.ema < 1 or config.noise < 0:
-            raise UserError(
-                "minutes and batch must be above zero, ema within 0..1 and noise not below zero"
-            )
+        if config.minutes <= 0 or config.batch < 1 or not 0 <= config.ema < 1:
+            raise UserError("minutes and batch must be above zero, and ema within 0..1")
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise UserError("train diffusion-policy runs in one process; leave torchrun out")
         self.config, self.on_step = config, on_step
@@ -169,27 +164,16 @@ class PolicyTrainer:
         self.model.high.copy_(torch.from_numpy(rows.max(0) + 0.01))
         return now
 
-    def batch(
-        self,
-        generator: np.random.Generator,
-        count: int,
-        chosen: np.ndarray,
-        noise: float = 0.0,
-    ) -> Batch:
-        """Draws chunks from some episodes, their features with noise."""
+    def batch(self, generator: np.random.Generator, count: int, chosen: np.ndarray) -> Batch:
+        """Draws chunks from some episodes."""
         seen, acted, goal = draw_indices(self.episodes, chosen, generator, count, self.config.model)
         targets = torch.from_numpy(self.episodes.targets[acted]).to(self.device)
         joints = torch.from_numpy(self.episodes.joints[seen]).to(self.device)
-        pictures, goals = self.features(seen), self.features(goal)
-        if noise:
-            for features in (pictures, goals):
-                draws = generator.standard_normal(tuple(features.shape), dtype="float32")
-                features += noise * torch.from_numpy(draws).to(self.device)
         return Batch(
             self.model.scale_chunk(targets, joints[:, -1]),
-            pictures,
+            self.features(seen),
             self.model.scale(joints),
-            goals,
+            self.features(goal),
         )
 
     def features(self, index: np.ndarray) -> Tensor:
@@ -229,8 +213,9 @@ class PolicyTrainer:
         bar = tqdm(total=1000, desc="policy", disable=None if config.progress else True, unit="‰")
         while (done := self.progress()) < 1:
             draw = rng("diffusion-policy", "batch", config.seed, self.step)
-            batch = self.batch(draw, config.batch, self.training, config.noise)
-            loss = self.loss(self.model.denoiser, batch, draw)
+            loss = self.loss(
+                self.model.denoiser, self.batch(draw, config.batch, self.training), draw
+            )
             loss.backward()
             norm = self.optimizer.step(schedule(done))
             self.average.update_parameters(self.model.denoiser)
