@@ -89,7 +89,7 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="both hold good on v1 reach"):
         main(CompareConfig("reach", (tmp_path / "a", tmp_path / "b")))
     write_ledger(tmp_path / "c", "good", "reach", 3)
-    with pytest.raises(UserError, match="a row lacks distances, renderer, steps_to_success"):
+    with pytest.raises(UserError, match="a row lacks distances, steps_to_success"):
         main(CompareConfig("reach", (tmp_path / "c",)))
     (tmp_path / "d").mkdir()
     write(tmp_path / "d", "good", 3, trials=2)
