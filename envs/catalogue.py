@@ -197,6 +197,11 @@ _JARS = (
         (_BLACK, _GREEN, _GREY, _RED, _BROWN, _NAVY), scale=(1.04, 1.04, 1.04),
         shine=(0.6, 0.5), held_out=True,
     ),
+    Category(
+        "flower_vase", "vase of flowers", (0.0705, 0.0705), (0.30, 0.44),
+        (_NAVY, _WHITE, _TEAL, _ROSE, _CREAM, _BROWN),
+        (_GOLD, _RED, _WHITE, _PURPLE, _ORANGE, _ROSE), shine=(0.6, 0.5),
+    ),
 )  # fmt: skip
 
 _PACKETS = (

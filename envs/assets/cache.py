@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-PACK_VERSION = "2"
+PACK_VERSION = "3"
 """Raised whenever a pixel, vertex or physical property of the pack changes; part of its path."""
 
 DONE = "complete"

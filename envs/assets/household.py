@@ -237,6 +237,38 @@ def _shaker() -> Model:
                     (0.0215, 0.084), (0.015, 0.092), (0.0, 0.094)])  # fmt: skip
 
 
+def _painted(shape: Shape, low: float, high: float) -> Shape:
+    """A shape that shows the stretch from ``low`` to ``high`` of its picture's height."""
+    marks = tuple((u, low + (high - low) * v) for u, v in shape.marks)
+    return Shape(shape.points, shape.faces, marks, shape.mark_faces)
+
+
+def _ball(wide: float, high: float, at: Point, seed: int) -> Shape:
+    """A lumpy ball: a clump of leaves, a blossom."""
+    ring = circle(12)
+    profile = [(wide * x, high * y) for x, y in (*ring[-2:], *ring[:3])]
+    profile = [(0.0, -high), *profile, (0.0, high)]
+    return lathe(profile, 10, factor=lump(seed, 0.35)).moved(at)
+
+
+def _flower_vase() -> Model:
+    """A slender vase whose flowers are wider than a hand opens: it is grasped from the side."""
+    outer = smooth([(0.0, 0.0), (0.034, 0.0), (0.038, 0.006), (0.037, 0.09), (0.030, 0.150),
+                    (0.034, 0.180), (0.0, 0.181)], 1)  # fmt: skip
+    shape = _painted(lathe(outer, 28), 0.0, 0.5)
+    for index, (x, y) in enumerate(circle(6)):
+        shape += _painted(_ball(0.034, 0.026, (0.038 * x, 0.038 * y, 0.201), index), 0.5, 0.84)
+    shape += _painted(_ball(0.040, 0.030, (0.0, 0.0, 0.222), 6), 0.5, 0.84)
+    for index, (x, y) in enumerate(circle(5, 0.3)):
+        low = index % 2
+        place = (0.046 * x, 0.046 * y, 0.236 - 0.014 * low)
+        shape += _painted(_ball(0.021, 0.017, place, 10 + index), 0.86, 1.0)
+    shape += _painted(_ball(0.023, 0.018, (0.004, -0.003, 0.256), 16), 0.86, 1.0)
+    flowers = [(0.0, 0.176), (0.056, 0.184), (0.070, 0.204), (0.066, 0.240), (0.026, 0.268),
+               (0.0, 0.272)]  # fmt: skip
+    return Model(shape, ((lathe(outer, 18).points, 0.92), (lathe(flowers, 12).points, 0.08)))
+
+
 def _box(size: Point, bevel: float) -> Model:
     return _convex(beveled_box(size, bevel))
 
@@ -246,6 +278,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "apple": _apple, "orange": _orange, "pear": _pear, "tomato": _tomato, "banana": _banana,
     "potato": _potato, "avocado": _avocado,
     "jam": _jam, "canned_food": _canned_food, "bottled_water": _bottled_water, "shaker": _shaker,
+    "flower_vase": _flower_vase,
     "boxed_food": lambda: _box((0.078, 0.050, 0.140), 0.0015),
     "tea_box": lambda: _box((0.100, 0.064, 0.070), 0.0015),
     "butter": lambda: _box((0.105, 0.058, 0.040), 0.003),

@@ -202,6 +202,17 @@ def sponge(seed: int, body: Colour, accent: Colour) -> Image:
     return t.finish(_paint(image, accent, layer), shade)
 
 
+def vase(seed: int, body: Colour, accent: Colour) -> Image:
+    """Blossoms of the accent colour above, leaves below them, a glazed vase in the lower half."""
+    image = _paint(_plain(body), _shade(body, 74), _between(_rows(), 50, 62))
+    streaks = t.stretch(t.noise(SIZE, 40, 6, seed), 42000, 62000)
+    image = _paint(image, _shade(body, 88), streaks // 2)
+    green = t.ramp(t.noise(SIZE, 14, 22, seed + 1), (48, 92, 44), (122, 158, 74))
+    image = np.where(_between(_rows(), 0, 50)[..., None] > 0, green, image)
+    petals = t.ramp(t.noise(SIZE, 16, 60, seed + 2), _shade(accent, 72), accent)
+    return t.finish(np.where(_between(_rows(), 0, 15)[..., None] > 0, petals, image))
+
+
 SKINS: dict[str, Skin] = {
     "mug": glaze(58, 74), "cup": glaze(54, 60), "bowl": glaze(46, 60, 12), "jug": glaze(62, 78, 24),
     "apple": fruit(streaks=40, specks=70, blush=90), "orange": peel,
@@ -212,6 +223,7 @@ SKINS: dict[str, Skin] = {
     "jam": label(47, 73, lid=29), "canned_food": label(33, 68, metal=True),
     "bottled_water": label(44, 68, lid=14),
     "shaker": label(41, 68, lid=31, paper=(246, 244, 238)),
+    "flower_vase": vase,
     "boxed_food": carton, "tea_box": carton, "butter": wrapper, "cheese": cheese,
     "bar_soap": soap, "sponge": sponge,
 }  # fmt: skip

@@ -15,7 +15,7 @@ from .ik import ArmIK
 
 ARM_STEP, HAND_STEP = 0.10, 0.25
 """Largest change of an arm and a hand target in one control step, in rad."""
-TRIES = 4
+TRIES = 6
 """Grasps that are tried on an object before it is given up."""
 LIFT, LIFTED = 0.08, 0.05
 """How far a tried grasp is raised, and how far the object must come along, in m."""
@@ -95,8 +95,9 @@ class Expert:
 
 
 def find_grasp(
-    simulation: Simulation, name: str, rng: np.random.Generator, rise: float = 0.12
-) -> Grasp | None:
+    simulation: Simulation, name: str, rng: np.random.Generator, rise: float = 0.12,
+    farthest: float = np.inf,
+) -> Grasp | None:  # fmt: skip
     """The first grasp of an object that lifts it when tried, from the state that it is left in.
 
     Args:
@@ -104,13 +105,16 @@ def find_grasp(
         name: Body name of the object.
         rng: As in :func:`dexbench.envs.motion.grasp.grasps`.
         rise: Length in m of the straight approach.
+        farthest: Largest distance in m between wrist and object in the grasp.
     """
-    state, height = simulation.get_state(), simulation.object_position(name)[2]
-    for plan in islice(grasps(simulation, name, rng, rise), TRIES):
+    state, place = simulation.get_state(), simulation.object_position(name)
+    plans = grasps(simulation, name, rng, rise)
+    near = (plan for plan in plans if np.linalg.norm(plan.wrist - place) < farthest)
+    for plan in islice(near, TRIES):
         expert = Expert(simulation)
         expert.grasp(plan)
         lifted = expert.carry(plan.wrist + [0, 0, LIFT], plan) and (
-            simulation.object_position(name)[2] - height > LIFTED
+            simulation.object_position(name)[2] - place[2] > LIFTED
             and simulation.hand_touches(name)
         )
         simulation.set_state(state)

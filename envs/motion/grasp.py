@@ -35,6 +35,8 @@ FINGER = 0.02
 """How far, in m, an object rises above the middle of a palm that grasps it from the side."""
 SIDE_LEAST = 0.14
 """Least height, in m, of an object that is grasped from the side."""
+SIDE_REACH = 0.14
+"""What begins higher than this above the counter, in m, is over a palm on edge, not before it."""
 SIDE_ROLLS = (-75, 75)
 """How far a palm is rolled about its fingers for a side grasp, in degrees."""
 SIDE_FAVOUR = 0.5
@@ -59,11 +61,19 @@ class Grasp:
     """Wrist rotation (3, 3) of the grasp in the base frame."""
 
 
-def object_points(simulation: Simulation, name: str) -> np.ndarray:
-    """Points (n, 3) that span an object's collision shape, in the base frame, in m."""
+def object_points(
+    simulation: Simulation, name: str, begin_below: float = np.inf
+) -> np.ndarray:  # fmt: skip
+    """Points (n, 3) that span an object's collision shape, in the base frame, in m.
+
+    Args:
+        simulation: The scene.
+        name: Body name of the object.
+        begin_below: Convex pieces that begin higher than this above the lowest are left out, in m.
+    """
     model, data = simulation.model, simulation.data
     body = model.body(name).id
-    points = []
+    pieces = []
     for geom in np.flatnonzero(model.geom_bodyid == body):
         if model.geom_contype[geom] == 0 and model.geom_conaffinity[geom] == 0:
             continue
@@ -76,8 +86,12 @@ def object_points(simulation: Simulation, name: str) -> np.ndarray:
             signs = np.array(np.meshgrid(*[[-1, 1]] * 3)).reshape(3, 8).T
             local = center + signs * half
         turn = data.geom_xmat[geom].reshape(3, 3)
-        points.append(local @ turn.T + data.geom_xpos[geom])
-    return simulation.to_base(np.concatenate(points))
+        pieces.append(simulation.to_base(local @ turn.T + data.geom_xpos[geom]))
+    bottoms = [piece[:, 2].min() for piece in pieces]
+    highest = min(bottoms) + begin_below
+    return np.concatenate(
+        [piece for piece, bottom in zip(pieces, bottoms, strict=True) if bottom <= highest]
+    )
 
 
 def palm_turn(yaw: float, pitch: float, roll: float = 0.0) -> np.ndarray:
@@ -129,12 +143,14 @@ def grasps(
     rolls: tuple[int, ...] = (0,) * ("top" in sides)
     if "side" in sides and np.ptp(points[:, 2]) > SIDE_LEAST:
         rolls += SIDE_ROLLS
+    body = object_points(simulation, name, SIDE_REACH)
     candidates = []
     for roll in rolls:
+        between = body if roll else points
         for yaw in np.radians(np.arange(0, 181, 15)):
             for pitch in np.radians([0, 15, 30, 45] if roll == 0 else [-15, 0, 15, 30]):
                 turn = palm_turn(yaw, pitch, np.radians(roll))
-                width = np.ptp(points @ turn[:, 2])
+                width = np.ptp(between @ turn[:, 2])
                 if width > WIDEST:
                     continue
                 # A narrow side between the fingers first, then the hand's natural yaw and pitch.
@@ -142,7 +158,8 @@ def grasps(
                 cost += 0.3 * abs(pitch - np.radians(15)) - favour * (roll != 0)
                 candidates.append((cost + 0.05 * rng.random(), yaw, pitch, roll))
     for _, yaw, pitch, roll in sorted(candidates):
-        grasp = _plan(points, table, palm_turn(yaw, pitch, np.radians(roll)), ik, start, rise)
+        between = body if roll else points
+        grasp = _plan(between, table, palm_turn(yaw, pitch, np.radians(roll)), ik, start, rise)
         if grasp is not None:
             yield grasp
 

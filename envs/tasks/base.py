@@ -19,6 +19,10 @@ HAND_PIXELS, OBJECT_PIXELS = 200, 60
 """Fewest visible pixels of hand and object in start and goal (224x392 image)."""
 DRIFT = 0.005
 """Farthest that the target may move by itself during an episode, in m."""
+STILL = 0.0001
+"""Farthest that objects at rest move in half a second, in m."""
+SETTLE = 8
+"""Half seconds that objects are given to come to rest, after the first."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a draw, not a fault
@@ -83,7 +87,7 @@ class Task(ABC):
     ) -> Trial:
         target = scene.objects[0]
         sim.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
-        Expert(sim).hold(15)
+        _settle(sim)
         solve = self.stage(sim, target, rng)
         start = sim.get_state()
         sim.set_state(start)
@@ -132,6 +136,18 @@ class Task(ABC):
         """
         if np.linalg.norm(sim.object_position(trial.target) - before) > DRIFT:
             raise Rejected("the object moves by itself")
+
+
+def _settle(sim: Simulation) -> None:
+    """Let the objects come to rest; one that rocks, such as an avocado, takes longer."""
+    expert = Expert(sim)
+    expert.hold(10)
+    for _ in range(SETTLE):
+        before = [sim.object_position(name) for name in sim.objects]
+        expert.hold(5)
+        after = [sim.object_position(name) for name in sim.objects]
+        if np.abs(np.subtract(after, before)).max() < STILL:
+            return
 
 
 def _require_view(sim: Simulation, target_only: bool, moment: str) -> None:

@@ -9,15 +9,17 @@ from ..motion.grasp import Grasp as GraspPlan
 from ..motion.ik import ArmIK
 from ..simulation import Simulation
 from ..trial import Trial
-from .base import Rejected, Task
+from .base import DRIFT, Rejected, Task
 from .playback import Goal, Outcome
 
 NEAREST, FARTHEST = 0.21, 0.35
 """Range of the distance between wrist and object at the start, in m."""
 RISE = (0.10, 0.16)
 """Range of the length of the straight approach, in m."""
-GOAL_DISTANCE = 0.185
+GOAL_DISTANCE = 0.19
 """Largest distance between wrist and object in the goal, in m: clear of the threshold."""
+SHIFT = 0.005
+"""How far closing fingers may push an object from the wrist, in m."""
 
 
 def stand_near(simulation: Simulation, plan: GraspPlan, rng: np.random.Generator) -> None:
@@ -54,11 +56,14 @@ class Grasp(Task):
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
         """Stand with open hand near the standoff of a grasp; the expert grasps."""
-        plan = find_grasp(simulation, target, rng, rng.uniform(*RISE))
+        plan = find_grasp(simulation, target, rng, rng.uniform(*RISE), GOAL_DISTANCE - SHIFT)
         if plan is None:
             raise Rejected("no grasp lifts the object")
+        place = simulation.object_position(target)
         stand_near(simulation, plan, rng)
         Expert(simulation).hold(5)
+        if np.linalg.norm(simulation.object_position(target) - place) > DRIFT:
+            raise Rejected("the hand touches an object at the start")
 
         def solve(expert: Expert) -> None:
             expert.grasp(plan)

@@ -1,6 +1,6 @@
 """Reach: bring the hand to where the goal image shows it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ..motion.expert import Expert
 from ..motion.grasp import palm_turn, wrist_pose
 from ..motion.hand import REST
 from ..motion.ik import ArmIK
-from ..simulation import Simulation
+from ..simulation import WRIST, Simulation
 from .base import POINTS, Rejected, Task
 from .playback import Goal, Outcome
 
@@ -16,6 +16,10 @@ LOW, HIGH = np.array([0.48, -0.50, 0.98]), np.array([0.80, 0.02, 1.25])
 """Corners of the box in the base frame, in m, that palms are drawn in."""
 LEAST = 0.30
 """Least distance between start and goal, in m."""
+KNOCK = 0.01
+"""How far the expert may move an object on its way, in m."""
+DETOURS = (0.08, 0.16)
+"""How far above the straight way's middle the wrist passes where that way knocks, in m."""
 
 
 class Reach(Task):
@@ -35,25 +39,27 @@ class Reach(Task):
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
         """Draw two postures above the counter, one to start in and one to reach."""
-        start = draw_posture(simulation, rng)
+        start = _free_posture(simulation, rng)
         goal = self._far_posture(simulation, start, rng)
-        places = [simulation.object_position(name) for name in simulation.objects]
+        places = np.array([simulation.object_position(name) for name in simulation.objects])
         simulation.set_joints(start)
         Expert(simulation).hold(5)
-        if simulation.hand_touches():
+        if simulation.hand_touches() or _farthest_moved(simulation, places) > KNOCK / 2:
             raise Rejected("the hand touches an object at the start")
+        state = simulation.get_state()
+        for way in _ways(simulation, start, goal):
+            simulation.set_state(state)
 
-        def solve(expert: Expert) -> None:
-            expert.move(goal[:7], goal[7:], least=20)
-            expert.hold(5)
-            moved = [
-                np.linalg.norm(simulation.object_position(n) - p)
-                for n, p in zip(simulation.objects, places, strict=True)
-            ]
-            if max(moved) > 0.01:
-                raise Rejected("the expert knocks an object")
+            def solve(expert: Expert, way: list[np.ndarray] = way) -> None:
+                for posture in way:
+                    expert.move(posture[:7], posture[7:], least=20 // len(way))
+                expert.hold(5)
 
-        return solve
+            solve(Expert(simulation))
+            if _farthest_moved(simulation, places) < KNOCK:
+                simulation.set_state(state)
+                return solve
+        raise Rejected("the expert knocks an object")
 
     def _far_posture(
         self, simulation: Simulation, start: np.ndarray, rng: np.random.Generator
@@ -66,8 +72,7 @@ class Reach(Task):
         simulation.set_joints(start)
         aim = Goal.seen(simulation, simulation.objects[0])
         for _ in range(20):
-            goal = draw_posture(simulation, rng)
-            simulation.set_joints(goal)
+            goal = _free_posture(simulation, rng)
             # The hand sags by up to a centimetre once it is free to move.
             if self.evaluate(simulation, simulation.objects[0], aim).distance > LEAST + 0.01:
                 return goal
@@ -77,6 +82,44 @@ class Reach(Task):
         """At least 30 cm are to go."""
         if outcome.distance < LEAST:
             raise Rejected("start too near the goal")
+
+
+def _farthest_moved(simulation: Simulation, places: np.ndarray) -> float:
+    """How far the object that moved most is from its place, one of (n, 3), in m."""
+    now = [simulation.object_position(name) for name in simulation.objects]
+    return float(np.linalg.norm(np.subtract(now, places), axis=1).max())
+
+
+def _ways(
+    simulation: Simulation, start: np.ndarray, goal: np.ndarray
+) -> Iterator[list[np.ndarray]]:
+    """Postures (23,) to pass: the goal's alone, or one above the middle first; moves the robot."""
+    yield [goal]
+    ends = []
+    for posture in (start, goal):
+        simulation.set_joints(posture)
+        ends.append(simulation.keypoints[0])
+    middle, ik = (start + goal) / 2, ArmIK(simulation)
+    simulation.set_joints(middle)
+    turn = simulation.base_turn().T @ simulation.data.body(WRIST).xmat.reshape(3, 3)
+    for rise in DETOURS:
+        arm = ik.solve((ends[0] + ends[1]) / 2 + [0, 0, rise], turn, middle[:7])
+        if arm is not None:
+            yield [np.concatenate([arm, middle[7:]]), goal]
+
+
+def _free_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
+    """A posture (23,) in which the hand touches no object; the robot is left in it.
+
+    Raises:
+        Rejected: None was found.
+    """
+    for _ in range(20):
+        posture = draw_posture(simulation, rng)
+        simulation.set_joints(posture)
+        if not simulation.hand_touches():
+            return posture
+    raise Rejected("no posture clear of the objects")
 
 
 def draw_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:

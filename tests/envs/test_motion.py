@@ -10,9 +10,10 @@ import torch
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, OPEN_HAND, READY_ARM, UPPER
 from dexbench.envs.motion import expert as expert_module
-from dexbench.envs.motion.expert import ARM_STEP, HAND_STEP, LIFTED, Expert, find_grasp
+from dexbench.envs.motion.expert import ARM_STEP, HAND_STEP, LIFT, LIFTED, Expert, find_grasp
 from dexbench.envs.motion.grasp import (
     _PALM_TURN,
+    SIDE_REACH,
     WIDEST,
     grasps,
     object_points,
@@ -21,7 +22,10 @@ from dexbench.envs.motion.grasp import (
 )
 from dexbench.envs.motion.hand import pads, posture, straddle
 from dexbench.envs.motion.ik import ArmIK
+from dexbench.envs.recipe import draw_recipe
+from dexbench.envs.scene import build_scene
 from dexbench.envs.seeding import rng
+from dexbench.envs.simulation import Simulation
 
 READY = np.concatenate([READY_ARM, OPEN_HAND])
 
@@ -229,6 +233,36 @@ def test_a_tall_object_is_grasped_from_above_and_from_the_side(ready):
         plan = next(grasps(ready, ready.objects[0], rng("both", key)))
         found.add(bool(abs((plan.turn @ _PALM_TURN)[2, 0]) < 0.5))
     assert found == {True, False}
+
+
+def test_what_is_too_wide_above_is_grasped_from_the_side_only():
+    scene = build_scene(draw_recipe(rng("test", "vase"), "train", "flower_vase"))
+    sim = Simulation(scene.xml, scene.objects)
+    sim.set_joints(READY)
+    Expert(sim).hold(10)
+    name = scene.objects[0]
+    whole, below = object_points(sim, name), object_points(sim, name, SIDE_REACH)
+    assert np.ptp(whole[:, :2], axis=0).min() > WIDEST > np.ptp(below[:, :2], axis=0).max()
+    assert below[:, 2].min() == whole[:, 2].min()
+    assert below[:, 2].max() < whole[:, 2].max() - 0.05, "the flowers stand above the vase"
+    assert not list(grasps(sim, name, rng("top"), sides=("top",)))
+    plan = find_grasp(sim, name, rng("side"))
+    assert plan is not None
+    assert abs((plan.turn @ _PALM_TURN)[2, 0]) < 0.5, "the palm faces it across the counter"
+    expert = Expert(sim)
+    expert.grasp(plan)
+    assert expert.carry(plan.wrist + [0, 0, LIFT], plan)
+    assert object_points(sim, name)[:, 2].min() - whole[:, 2].min() > 0.04
+    assert sim.hand_touches(name)
+
+
+def test_grasps_too_far_from_the_wrist_are_not_tried(ready):
+    name = ready.objects[0]
+    place = ready.object_position(name)
+    plan = find_grasp(ready, name, rng("test", "near"), farthest=0.15)
+    assert plan is not None
+    assert np.linalg.norm(plan.wrist - place) < 0.15
+    assert find_grasp(ready, name, rng("test", "near"), farthest=0.05) is None
 
 
 def test_a_found_grasp_was_tried_and_lifts_the_object(ready, monkeypatch):
