@@ -340,8 +340,8 @@ def draw_trial(
         except NoRoom as reason:
             reasons.append(str(reason))
             continue
-        # A kitchen takes longer to build than a start and goal to draw, so try a few in each.
-        for _ in range(4):
+        # A kitchen takes about as long to build as a start and goal to draw, so try two in each.
+        for _ in range(2):
             try:
                 return find_task(task).draw(scene, stream, (task, *key))
             except Rejected as reason:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..motion.expert import Expert, find_grasp
 from ..motion.grasp import object_points
+from ..motion.ik import ArmIK
 from ..simulation import Simulation
 from ..trial import Trial
 from .base import Rejected, Task
@@ -15,6 +16,10 @@ LEAST, MOST = 0.25, 0.40
 """Range of the distance the object is to be carried, in m."""
 LOW, HIGH = np.array([0.55, -0.48]), np.array([0.82, 0.08])
 """Corners (x, y) of the part of the counter that goals lie on, in the base frame, in m."""
+CLEARANCE = 0.16
+"""Least distance of a goal from other objects' centres, in m."""
+DRAWS = 100
+"""Places drawn on the counter before a scene is given up."""
 
 
 class Place(Task):
@@ -32,6 +37,7 @@ class Place(Task):
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
         """Lift the object; the expert carries it over and down to a free place."""
+        spots = self._free_spots(simulation, target, rng)
         plan = find_grasp(simulation, target, rng)
         if plan is None:
             raise Rejected("no grasp lifts the object")
@@ -47,25 +53,43 @@ class Place(Task):
             raise Rejected("the object was not lifted")
         here = simulation.object_position(target)
         drop = bottom - rng.uniform(0.008, 0.03)
-        for _ in range(30):
-            there = rng.uniform(LOW, HIGH)
-            move = np.array([*(there - here[:2]), -drop])
-            others = [simulation.object_position(n)[:2] for n in simulation.objects[1:]]
-            clear = all(np.linalg.norm(there - other) > 0.16 for other in others)
-            if clear and LEAST + 0.01 < np.linalg.norm(move) < MOST:
+        wrist, ik = simulation.keypoints[0], ArmIK(simulation)
+        for spot in spots:
+            move = np.array([*(spot - here[:2]), -drop])
+            # First over, then down, so that the object does not sweep others off the counter.
+            stops = wrist + [[0.0, 0.0, 0.0], [move[0], move[1], 0.0], move]
+            way = ik.line(stops, plan.turn, simulation.joint_targets[:7], jump=np.inf)
+            if way is not None and LEAST + 0.01 < np.linalg.norm(move) < MOST:
                 break
         else:
-            raise Rejected("no free place on the counter")
-        wrist = simulation.keypoints[0] + move
+            raise Rejected("no reachable goal")
 
         def solve(expert: Expert) -> None:
-            # First over, then down, so that the object does not sweep others off the counter.
-            over = simulation.keypoints[0] + [move[0], move[1], 0.0]
-            if not expert.carry(over, plan) or not expert.carry(wrist, plan):
+            if not all(expert.carry(stop, plan) for stop in stops[1:]):
                 raise Rejected("no reachable goal")
             expert.hold(5)
 
         return solve
+
+    def _free_spots(
+        self, simulation: Simulation, target: str, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Places (x, y) on the counter that others leave free, about as far as is to be carried.
+
+        Raises:
+            Rejected: There is none.
+        """
+        here = simulation.object_position(target)[:2]
+        others = [simulation.object_position(name)[:2] for name in simulation.objects[1:]]
+        spots = [
+            spot
+            for spot in rng.uniform(LOW, HIGH, (DRAWS, 2))
+            if LEAST < np.linalg.norm(spot - here) < MOST
+            and all(np.linalg.norm(spot - other) > CLEARANCE for other in others)
+        ]
+        if not spots:
+            raise Rejected("no free place on the counter")
+        return spots
 
     def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
         """The object is in the hand, at least 25 cm from its goal."""
