@@ -130,40 +130,46 @@ def objects(columns: int = 2) -> np.ndarray:
     from ..envs.assets import asset_root
     from ..envs.objects import CATEGORIES, INSTANCES
 
-    root = ElementTree.fromstring(_TABLE)
-    assets, world = root.find("asset"), root.find("worldbody")
+    page_xml, pack = ElementTree.fromstring(_TABLE), asset_root()
+    assets, world = page_xml.find("asset"), page_xml.find("worldbody")
     assert assets is not None and world is not None
     names = list(CATEGORIES)
     rows = -(-len(names) // columns)
-    wide, deep = 8.2 * PITCH, 1.9 * PITCH
+    wide, slope = 8.2 * PITCH, 0.6  # seen from 37 degrees above the horizon
+    # From the page's top down to where a row stands: what is taller takes more.
+    down: dict[str, float] = {}
+    for index, name in enumerate(names):
+        above = down[names[index - 1]] if index % rows else 0.0
+        items = [item for item in INSTANCES.values() if item.category == name]
+        tallest = max(_height(pack / item.path) for item in items)
+        down[name] = above + PITCH + tallest * 0.8 / slope
+    deep = max(down.values()) + 0.5 * PITCH
     for item in INSTANCES.values():
-        place = names.index(item.category)
-        x = (place // rows) * wide + (item.index + 2.2) * PITCH
-        y = (rows - 1 - place % rows) * deep
-        _put(assets, world, asset_root() / item.path, item.name, (x, y))
-    width, slope = columns * wide, 0.6  # seen from 37 degrees above the horizon
-    size = 1200
+        x = (names.index(item.category) // rows) * wide + (item.index + 2.2) * PITCH
+        place = (x, deep - down[item.category])
+        _put(assets, world, pack / item.path, item.name, place)
+    width, size = columns * wide, 1200
     scale = size / width
-    height = round(rows * deep * slope * scale)
+    height = round(deep * slope * scale)
     camera = world.find("camera")
     assert camera is not None
-    middle = ((rows - 1) * deep + 0.5 * deep) / 2
+    middle = deep / 2
     camera.set("pos", f"{width / 2} {middle - 8} {8 * slope / 0.8}")
     camera.set("fovy", str(height / scale))
-    root.find("visual/global").attrib.update(  # type: ignore[union-attr]
+    page_xml.find("visual/global").attrib.update(  # type: ignore[union-attr]
         offwidth=str(size), offheight=str(height)
     )
-    model = mujoco.MjModel.from_xml_string(ElementTree.tostring(root, encoding="unicode"))
+    model = mujoco.MjModel.from_xml_string(ElementTree.tostring(page_xml, encoding="unicode"))
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     with mujoco.Renderer(model, height, size) as renderer:
         renderer.update_scene(data, "page")
         page = Image.fromarray(renderer.render())
     draw = ImageDraw.Draw(page)
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         category = CATEGORIES[name]
-        x = (place // rows) * wide * scale + 10
-        y = (place % rows + 0.55) * height / rows
+        x = (index // rows) * wide * scale + 10
+        y = down[name] * slope * scale - LINE
         draw.text((x, y), category.title + ("*" if category.held_out else ""), fill="black")
     return np.asarray(page)
 
@@ -174,6 +180,12 @@ _TABLE = """<mujoco><visual><global/><quality offsamples="4"/>
 <worldbody><light directional="true" dir="-.4 .5 -1" diffuse=".5 .5 .5" castshadow="false"/>
 <geom type="plane" size="50 50 1" material="table"/>
 <camera name="page" orthographic="true" xyaxes="1 0 0 0 .6 .8"/></worldbody></mujoco>"""
+
+
+def _height(path: Path) -> float:
+    """Height in m of the object of a model file."""
+    (bounds,) = ElementTree.parse(path).getroot().findall(".//geom[@name='reg_bbox']")
+    return 2 * float(bounds.attrib["size"].split()[2])
 
 
 def _put(
