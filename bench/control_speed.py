@@ -1,9 +1,11 @@
-"""``dexbench speed control``: control steps a second against robosuite's own, and rendering time.
+"""``dexbench speed control``: control steps and recorded frames a second against robosuite's own.
 
-Both step the same recipe's kitchen at 10 Hz with 50 physics steps of 2 ms, no camera. robosuite
-steps it as RoboCasa built it (doors, base and both arms move) and through its stock controllers;
-ours is the frozen scene of the suites. They take turns, so that whatever else the machine does
-slows both alike. MuJoCo alone on robosuite's model tells the controllers' part from the physics'.
+Both step the same recipe's kitchen at 10 Hz with 50 physics steps of 2 ms: first without a camera,
+then recording the head camera's 224x392 picture of every step, each with its own renderer.
+robosuite steps it as RoboCasa built it (doors, base and both arms move) and through its stock
+controllers; ours is the frozen scene of the suites. They take turns, so that whatever else the
+machine does slows both alike. MuJoCo alone on robosuite's model tells the controllers' part from
+the physics'.
 """
 
 import time
@@ -22,14 +24,14 @@ WARM_UP = 5
 
 @dataclass(frozen=True)
 class SpeedConfig:
-    """Measures control steps a second through the Simulation and through robosuite."""
+    """Measures control steps and frames a second through the Simulation and through robosuite."""
 
     repeats: int = 7
     """Turns of each; the medians are printed."""
     steps: int = 60
     """Control steps in a turn."""
     frames: int = 30
-    """Pictures rendered in a turn."""
+    """Frames recorded, and pictures rendered, in a turn."""
     scene: int = 0
     """Number of the training kitchen."""
 
@@ -44,6 +46,10 @@ class Speed:
     """The same through robosuite's ``env.step``, in the same order."""
     physics: tuple[float, ...]
     """The same of MuJoCo alone on robosuite's model, without controllers."""
+    recorded: tuple[float, ...]
+    """Frames a second of each turn as collection records them: step, picture and state."""
+    robosuite_recorded: tuple[float, ...]
+    """The same through robosuite's ``env.step`` with its camera observation."""
     render_ms: tuple[float, ...]
     """Milliseconds for a 224x392 picture, of each turn."""
     renderer: str
@@ -54,19 +60,32 @@ class Speed:
         """How many times faster the Simulation is: ratio of the medians."""
         return median(self.ours) / median(self.robosuite)
 
+    @property
+    def recorded_ratio(self) -> float:
+        """How many times faster frames are recorded: ratio of the medians."""
+        return median(self.recorded) / median(self.robosuite_recorded)
+
     def text(self) -> str:
-        """The result in five lines."""
-        ratios = [a / b for a, b in zip(self.ours, self.robosuite, strict=True)]
+        """The result in eight lines."""
         return "\n".join(
             [
-                f"Simulation.step     {median(self.ours):8.1f} control steps/s",
-                f"robosuite env.step  {median(self.robosuite):8.1f} control steps/s",
-                f"  its physics alone {median(self.physics):8.1f} control steps/s",
-                f"ratio               {self.ratio:8.2f} (turns: {min(ratios):.2f} to "
-                f"{max(ratios):.2f}, {len(ratios)} of them)",
-                f"rendering 224x392   {median(self.render_ms):8.1f} ms a picture, {self.renderer}",
+                f"Simulation.step      {median(self.ours):8.1f} control steps/s",
+                f"robosuite env.step   {median(self.robosuite):8.1f} control steps/s",
+                f"  its physics alone  {median(self.physics):8.1f} control steps/s",
+                f"ratio                {self.ratio:8.2f} ({_turns(self.ours, self.robosuite)})",
+                f"Recorder             {median(self.recorded):8.1f} frames/s",
+                f"robosuite and camera {median(self.robosuite_recorded):8.1f} frames/s",
+                f"ratio                {self.recorded_ratio:8.2f} "
+                f"({_turns(self.recorded, self.robosuite_recorded)})",
+                f"rendering 224x392    {median(self.render_ms):8.1f} ms a picture, {self.renderer}",
             ]
         )
+
+
+def _turns(ours: tuple[float, ...], theirs: tuple[float, ...]) -> str:
+    """In what range the turns' own ratios are."""
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return f"turns: {min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} of them"
 
 
 def measure(config: SpeedConfig) -> Speed:
@@ -86,23 +105,34 @@ def measure(config: SpeedConfig) -> Speed:
     recipe = draw_recipe(rng("speed", config.scene), "train")
     scene = build_scene(recipe)
     simulation = Simulation(scene.xml, scene.objects)
-    env = stock_environment(recipe)
+    plain, filmed = stock_environment(recipe), stock_environment(recipe, camera=True)
     try:
-        return _take_turns(config, simulation, env)
+        return _take_turns(config, simulation, plain, filmed)
     finally:
         simulation.close()
-        env.close()
+        plain.close()
+        filmed.close()
 
 
-def stock_environment(recipe: dict[str, Any]) -> Any:
-    """The recipe's kitchen as a robosuite environment: stock controllers, 10 Hz, no camera."""
+def stock_environment(recipe: dict[str, Any], camera: bool = False) -> Any:
+    """The recipe's kitchen as a robosuite environment: stock controllers, 10 Hz.
+
+    Args:
+        recipe: The kitchen.
+        camera: Whether it observes the head camera's picture, in the size of ours.
+    """
     from ..envs import compat
     from ..envs.embodiment import register  # noqa: F401
+    from ..envs.embodiment.camera import HEIGHT, WIDTH
     from ..envs.kitchen import DexKitchen
+    from ..envs.rendering import CAMERA
     from ..envs.simulation import CONTROL_HZ
 
+    view: dict[str, Any] = {"has_offscreen_renderer": True, "use_camera_obs": True,
+        "camera_names": CAMERA, "camera_heights": HEIGHT, "camera_widths": WIDTH,
+    } if camera else {}  # fmt: skip
     with compat.quiet():
-        env = DexKitchen(recipe, control_freq=CONTROL_HZ, ignore_done=True)
+        env = DexKitchen(recipe, control_freq=CONTROL_HZ, ignore_done=True, **view)
         env.reset()
     return env
 
@@ -115,10 +145,11 @@ def rate(function: Callable[[int], object], count: int) -> float:
     return count / (time.perf_counter() - start)
 
 
-def _take_turns(config: SpeedConfig, simulation: Any, env: Any) -> Speed:
-    """Measures both and the renderer, turn by turn."""
+def _take_turns(config: SpeedConfig, simulation: Any, env: Any, filmed: Any) -> Speed:
+    """Measures both, with and without pictures, and the renderer, turn by turn."""
     import mujoco
 
+    from ..data_collection.recorder import Recorder
     from ..envs.embodiment.robot import INIT_ARM, OPEN_HAND
     from ..envs.simulation import PHYSICS_STEPS, STATE
 
@@ -127,13 +158,22 @@ def _take_turns(config: SpeedConfig, simulation: Any, env: Any) -> Speed:
     low, high = env.action_spec
     model, data = env.sim.model._model, env.sim.data._data
     scratch, state = mujoco.MjData(model), np.empty(mujoco.mj_stateSize(model, STATE))
-    swing = np.sin(np.arange(config.steps) / 5)
+    swing = np.sin(np.arange(max(config.steps, config.frames)) / 5)
 
     def ours(index: int) -> None:
-        simulation.step(target + 0.1 * swing[index % config.steps])
+        simulation.step(target + 0.1 * swing[index % len(swing)])
 
     def theirs(index: int) -> None:
-        env.step(np.clip(np.full(len(low), 0.1 * swing[index % config.steps]), low, high))
+        env.step(np.clip(np.full(len(low), 0.1 * swing[index % len(swing)]), low, high))
+
+    def record(index: int) -> None:
+        ours(index)
+        recorder.observe()
+
+    def film(index: int) -> None:
+        if index == 0:  # robosuite draws into whatever context is current
+            filmed.sim._render_context_offscreen.gl_ctx.make_current()
+        filmed.step(np.clip(np.full(len(low), 0.1 * swing[index % len(swing)]), low, high))
 
     def physics(index: int) -> None:
         # From where robosuite is: without its controllers the robot would fall.
@@ -144,19 +184,21 @@ def _take_turns(config: SpeedConfig, simulation: Any, env: Any) -> Speed:
     def picture(index: int) -> None:
         simulation.render()
 
-    for function in (ours, theirs, physics, picture):
+    recorder = Recorder(simulation)
+    for function in (ours, theirs, physics, record, film, picture):
         rate(function, WARM_UP)
     turns = [
         (
             rate(ours, config.steps),
             rate(theirs, config.steps),
             rate(physics, config.steps),
+            rate(record, config.frames),
+            rate(film, config.frames),
             1000 / rate(picture, config.frames),
         )
         for _ in range(config.repeats)
     ]
-    first, second, third, fourth = zip(*turns, strict=True)
-    return Speed(first, second, third, fourth, simulation.gl_renderer)
+    return Speed(*zip(*turns, strict=True), simulation.gl_renderer)
 
 
 def main(config: SpeedConfig) -> None:

@@ -22,12 +22,18 @@ def test_rate_counts_calls_a_second(monkeypatch: Any) -> None:
 
 
 def test_the_ratio_is_of_medians() -> None:
-    result = Speed((90.0, 100.0, 20.0), (20.0, 30.0, 10.0), (50.0,) * 3, (15.0,) * 3, "llvmpipe")
+    result = Speed(
+        (90.0, 100.0, 20.0), (20.0, 30.0, 10.0), (50.0,) * 3,
+        (30.0, 28.0, 32.0), (6.0, 5.0, 4.0), (15.0,) * 3, "llvmpipe",
+    )  # fmt: skip
     assert result.ratio == 4.5
+    assert result.recorded_ratio == 6.0
     lines = result.text().splitlines()
     assert "90.0 control steps/s" in lines[0] and "20.0 control steps/s" in lines[1]
     assert "4.50 (turns: 2.00 to 4.50, 3 of them)" in lines[3]
-    assert "15.0 ms" in lines[4] and "llvmpipe" in lines[4]
+    assert "30.0 frames/s" in lines[4] and "5.0 frames/s" in lines[5]
+    assert "6.00 (turns: 5.00 to 8.00, 3 of them)" in lines[6]
+    assert "15.0 ms" in lines[7] and "llvmpipe" in lines[7]
 
 
 def test_numbers_below_one_are_refused_before_anything_is_built(monkeypatch: Any) -> None:
@@ -41,5 +47,7 @@ def test_the_simulation_is_faster_than_robosuite_on_the_same_scene() -> None:
     result = measure(SpeedConfig(repeats=2, steps=5, frames=1))
     assert result.ratio > 1
     assert len(result.ours) == len(result.robosuite) == len(result.render_ms) == 2
+    assert result.recorded_ratio > 1
+    assert max(result.recorded) < max(result.ours), "a picture takes time"
     # robosuite does the physics and more.
     assert max(result.physics) > max(result.robosuite)
