@@ -58,14 +58,14 @@ class SetStates:
     """
 
     def __init__(self, root: Path):
-        from ..envs.assets.cache import PACK_VERSION, asset_root
+        from ..envs.assets.cache import CONTAINED, PACK_VERSION, asset_root
 
         self._store = EpisodeStore(root)
         self.info, self.rows = self._store.info, list(self._store.rows())
-        if self.info.get("assets", PACK_VERSION) != PACK_VERSION:
+        if self.info.get("assets", PACK_VERSION) not in CONTAINED:
             raise UserError(
                 f"{root} was recorded with asset pack {self.info['assets']}, this dexbench has "
-                f"{PACK_VERSION}; render with dexbench {self.info['dexbench']}"
+                f"{PACK_VERSION}; render with the dexbench that recorded it"
             )
         self.assets = asset_root()
         """Root of the asset files."""

@@ -12,6 +12,7 @@ from ..envs.embodiment.robot import OPEN_HAND, READY_ARM
 from ..envs.motion.expert import Expert
 from ..envs.scene import Scene
 from ..envs.simulation import Simulation
+from ..envs.tasks.base import Rejected
 from ..envs.tasks.grasp import RISE, stand_near
 from .clips import (
     clear_posture,
@@ -21,6 +22,7 @@ from .clips import (
     permute_objects,
     replay,
     settle,
+    stuck,
     wander,
 )
 from .recorder import Recorder
@@ -45,6 +47,8 @@ def lift(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list
         if clip % 2:
             plan = lift_plan(simulation, rng, rng.uniform(*RISE))
             stand_near(simulation, plan, rng)
+            if stuck(simulation):
+                raise Rejected("the hand stands inside something")
         else:
             # Fingers anyhow: were they always open, they alone would tell a policy the time.
             simulation.set_joints(clear_posture(simulation, rng))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 PACK_VERSION = "3"
 """Raised whenever a pixel, vertex or physical property of the pack changes; part of its path."""
+CONTAINED = ("2", PACK_VERSION)
+"""Versions whose every file is in the present one unchanged: pack 3 added a category to pack 2."""
 
 DONE = "complete"
 

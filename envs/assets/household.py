@@ -253,19 +253,19 @@ def _ball(wide: float, high: float, at: Point, seed: int) -> Shape:
 
 def _flower_vase() -> Model:
     """A slender vase whose flowers are wider than a hand opens: it is grasped from the side."""
-    outer = smooth([(0.0, 0.0), (0.034, 0.0), (0.038, 0.006), (0.037, 0.09), (0.030, 0.150),
-                    (0.034, 0.180), (0.0, 0.181)], 1)  # fmt: skip
+    outer = smooth([(0.0, 0.0), (0.034, 0.0), (0.038, 0.006), (0.037, 0.09), (0.030, 0.160),
+                    (0.034, 0.190), (0.0, 0.191)], 1)  # fmt: skip
     shape = _painted(lathe(outer, 28), 0.0, 0.5)
     for index, (x, y) in enumerate(circle(6)):
-        shape += _painted(_ball(0.034, 0.026, (0.038 * x, 0.038 * y, 0.201), index), 0.5, 0.84)
-    shape += _painted(_ball(0.040, 0.030, (0.0, 0.0, 0.222), 6), 0.5, 0.84)
+        shape += _painted(_ball(0.034, 0.026, (0.038 * x, 0.038 * y, 0.211), index), 0.5, 0.84)
+    shape += _painted(_ball(0.040, 0.030, (0.0, 0.0, 0.232), 6), 0.5, 0.84)
     for index, (x, y) in enumerate(circle(5, 0.3)):
         low = index % 2
-        place = (0.046 * x, 0.046 * y, 0.236 - 0.014 * low)
+        place = (0.046 * x, 0.046 * y, 0.246 - 0.014 * low)
         shape += _painted(_ball(0.021, 0.017, place, 10 + index), 0.86, 1.0)
-    shape += _painted(_ball(0.023, 0.018, (0.004, -0.003, 0.256), 16), 0.86, 1.0)
-    flowers = [(0.0, 0.176), (0.056, 0.184), (0.070, 0.204), (0.066, 0.240), (0.026, 0.268),
-               (0.0, 0.272)]  # fmt: skip
+    shape += _painted(_ball(0.023, 0.018, (0.004, -0.003, 0.266), 16), 0.86, 1.0)
+    flowers = [(0.0, 0.186), (0.056, 0.194), (0.070, 0.214), (0.066, 0.250), (0.026, 0.278),
+               (0.0, 0.282)]  # fmt: skip
     return Model(shape, ((lathe(outer, 18).points, 0.92), (lathe(flowers, 12).points, 0.08)))
 
 

@@ -85,13 +85,30 @@ class Expert:
         Returns:
             Whether the arm can go there; if not, nothing is commanded.
         """
-        start = self.sim.keypoints[0]
-        points = start + (wrist - start) * np.linspace(0, 1, 9)[1:, None]
-        rows = ArmIK(self.sim).line(points, grasp.turn, self.sim.joint_targets[:7])
+        arm = self.sim.joint_targets[:7]
+        rows = straight(ArmIK(self.sim), self.sim.keypoints[0], wrist, grasp.turn, arm)
         if rows is None:
             return False
         self.follow(rows, self.sim.joint_targets[7:])
         return True
+
+
+def straight(
+    ik: ArmIK, start: np.ndarray, end: np.ndarray, turn: np.ndarray, arm: np.ndarray
+) -> np.ndarray | None:
+    """Arm joints (8, 7) that take the wrist straight from ``start`` to ``end``, both (3,) in m.
+
+    Args:
+        ik: Of the scene.
+        start: Where the wrist is, in the base frame.
+        end: Where it goes.
+        turn: Wrist rotation (3, 3) that it keeps.
+        arm: Joints (7,) in rad at the start.
+
+    Returns:
+        None if the arm cannot go there.
+    """
+    return ik.line(start + (end - start) * np.linspace(0, 1, 9)[1:, None], turn, arm)
 
 
 def find_grasp(

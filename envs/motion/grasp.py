@@ -36,7 +36,7 @@ FINGER = 0.02
 SIDE_LEAST = 0.14
 """Least height, in m, of an object that is grasped from the side."""
 SIDE_REACH = 0.14
-"""What begins higher than this above the counter, in m, is over a palm on edge, not before it."""
+"""What begins higher than this above the counter, in m, a side grasp passes beneath."""
 SIDE_ROLLS = (-75, 75)
 """How far a palm is rolled about its fingers for a side grasp, in degrees."""
 SIDE_FAVOUR = 0.5
@@ -61,16 +61,13 @@ class Grasp:
     """Wrist rotation (3, 3) of the grasp in the base frame."""
 
 
-def object_points(
-    simulation: Simulation, name: str, begin_below: float = np.inf
-) -> np.ndarray:  # fmt: skip
-    """Points (n, 3) that span an object's collision shape, in the base frame, in m.
+def object_points(simulation: Simulation, name: str) -> np.ndarray:
+    """Points (n, 3) that span an object's collision shape, in the base frame, in m."""
+    return np.concatenate(object_pieces(simulation, name))
 
-    Args:
-        simulation: The scene.
-        name: Body name of the object.
-        begin_below: Convex pieces that begin higher than this above the lowest are left out, in m.
-    """
+
+def object_pieces(simulation: Simulation, name: str) -> list[np.ndarray]:
+    """The same, (n, 3) of each convex piece."""
     model, data = simulation.model, simulation.data
     body = model.body(name).id
     pieces = []
@@ -87,11 +84,7 @@ def object_points(
             local = center + signs * half
         turn = data.geom_xmat[geom].reshape(3, 3)
         pieces.append(simulation.to_base(local @ turn.T + data.geom_xpos[geom]))
-    bottoms = [piece[:, 2].min() for piece in pieces]
-    highest = min(bottoms) + begin_below
-    return np.concatenate(
-        [piece for piece, bottom in zip(pieces, bottoms, strict=True) if bottom <= highest]
-    )
+    return pieces
 
 
 def palm_turn(yaw: float, pitch: float, roll: float = 0.0) -> np.ndarray:
@@ -135,18 +128,21 @@ def grasps(
         rise: Length in m of the straight approach.
         sides: From where: "top", "side" or both.
     """
-    points = object_points(simulation, name)
+    pieces = object_pieces(simulation, name)
+    points = np.concatenate(pieces)
     table = points[:, 2].min()
     ik = ArmIK(simulation)
     start = simulation.joint_positions[:7]
     favour = rng.uniform(-SIDE_FAVOUR, SIDE_FAVOUR)  # so that both kinds get their turn
-    rolls: tuple[int, ...] = (0,) * ("top" in sides)
+    # For each roll what comes between fingers and thumb, and the height that the hand stays below.
+    room: dict[int, tuple[np.ndarray, float]] = {0: (points, np.inf)} if "top" in sides else {}
     if "side" in sides and np.ptp(points[:, 2]) > SIDE_LEAST:
-        rolls += SIDE_ROLLS
-    body = object_points(simulation, name, SIDE_REACH)
+        low = [piece for piece in pieces if piece[:, 2].min() <= table + SIDE_REACH]
+        begin = [piece[:, 2].min() for piece in pieces]
+        ceiling = min((height for height in begin if height > table + SIDE_REACH), default=np.inf)
+        room |= dict.fromkeys(SIDE_ROLLS, (np.concatenate(low), ceiling))
     candidates = []
-    for roll in rolls:
-        between = body if roll else points
+    for roll, (between, _) in room.items():
         for yaw in np.radians(np.arange(0, 181, 15)):
             for pitch in np.radians([0, 15, 30, 45] if roll == 0 else [-15, 0, 15, 30]):
                 turn = palm_turn(yaw, pitch, np.radians(roll))
@@ -158,15 +154,16 @@ def grasps(
                 cost += 0.3 * abs(pitch - np.radians(15)) - favour * (roll != 0)
                 candidates.append((cost + 0.05 * rng.random(), yaw, pitch, roll))
     for _, yaw, pitch, roll in sorted(candidates):
-        between = body if roll else points
-        grasp = _plan(between, table, palm_turn(yaw, pitch, np.radians(roll)), ik, start, rise)
+        turn = palm_turn(yaw, pitch, np.radians(roll))
+        grasp = _plan(*room[roll], table, turn, ik, start, rise)
         if grasp is not None:
             yield grasp
 
 
 def _plan(
-    points: np.ndarray, table: float, turn: np.ndarray, ik: ArmIK, start: np.ndarray, rise: float
-) -> Grasp | None:
+    points: np.ndarray, ceiling: float, table: float, turn: np.ndarray, ik: ArmIK,
+    start: np.ndarray, rise: float,
+) -> Grasp | None:  # fmt: skip
     """The grasp of a point set with the palm at one rotation, or None where the arm cannot go."""
     local = points @ turn
     low, high = local[:, 2].min(), local[:, 2].max()
@@ -185,6 +182,8 @@ def _plan(
         axis = turn[:, 0 if facing_down else 1]
         palm = palm + axis / axis[2] * (lowest_palm - palm[2])
     if not facing_down and palm[2] > points[:, 2].max() - FINGER:
+        return None
+    if palm[2] + HALF_HAND * abs(turn[2, 1]) > ceiling:
         return None
     depth = float(np.clip(center[0] - (palm @ turn)[0], 0.07, 0.125))
     origin = float((palm @ turn)[2])

@@ -22,7 +22,7 @@ DRIFT = 0.005
 STILL = 0.0001
 """Farthest that objects at rest move in half a second, in m."""
 SETTLE = 8
-"""Half seconds that objects are given to come to rest, after the first."""
+"""Half seconds that objects are given to come to rest, after a whole one."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a draw, not a fault
@@ -139,15 +139,20 @@ class Task(ABC):
 
 
 def _settle(sim: Simulation) -> None:
-    """Let the objects come to rest; one that rocks, such as an avocado, takes longer."""
+    """Let the objects come to rest; some, such as an avocado, rock for seconds.
+
+    Raises:
+        Rejected: One does not.
+    """
     expert = Expert(sim)
     expert.hold(10)
     for _ in range(SETTLE):
         before = [sim.object_position(name) for name in sim.objects]
         expert.hold(5)
         after = [sim.object_position(name) for name in sim.objects]
-        if np.abs(np.subtract(after, before)).max() < STILL:
+        if np.linalg.norm(np.subtract(after, before), axis=1).max() < STILL:
             return
+    raise Rejected("an object does not come to rest")
 
 
 def _require_view(sim: Simulation, target_only: bool, moment: str) -> None:

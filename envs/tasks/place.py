@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..motion.expert import Expert, find_grasp
+from ..motion.expert import Expert, find_grasp, straight
 from ..motion.grasp import object_points
 from ..motion.ik import ArmIK
 from ..simulation import Simulation
@@ -37,7 +37,7 @@ class Place(Task):
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[Expert], None]:
         """Lift the object; the expert carries it over and down to a free place."""
-        spots = self._free_spots(simulation, target, rng)
+        spots = _free_spots(simulation, target, rng)
         plan = find_grasp(simulation, target, rng)
         if plan is None:
             raise Rejected("no grasp lifts the object")
@@ -56,40 +56,22 @@ class Place(Task):
         wrist, ik = simulation.keypoints[0], ArmIK(simulation)
         for spot in spots:
             move = np.array([*(spot - here[:2]), -drop])
+            if not LEAST + 0.01 < np.linalg.norm(move) < MOST:
+                continue
             # First over, then down, so that the object does not sweep others off the counter.
-            stops = wrist + [[0.0, 0.0, 0.0], [move[0], move[1], 0.0], move]
-            way = ik.line(stops, plan.turn, simulation.joint_targets[:7], jump=np.inf)
-            if way is not None and LEAST + 0.01 < np.linalg.norm(move) < MOST:
+            over, down = wrist + [move[0], move[1], 0.0], wrist + move
+            way = straight(ik, wrist, over, plan.turn, simulation.joint_targets[:7])
+            if way is not None and straight(ik, over, down, plan.turn, way[-1]) is not None:
                 break
         else:
             raise Rejected("no reachable goal")
 
         def solve(expert: Expert) -> None:
-            if not all(expert.carry(stop, plan) for stop in stops[1:]):
+            if not (expert.carry(over, plan) and expert.carry(down, plan)):
                 raise Rejected("no reachable goal")
             expert.hold(5)
 
         return solve
-
-    def _free_spots(
-        self, simulation: Simulation, target: str, rng: np.random.Generator
-    ) -> list[np.ndarray]:
-        """Places (x, y) on the counter that others leave free, about as far as is to be carried.
-
-        Raises:
-            Rejected: There is none.
-        """
-        here = simulation.object_position(target)[:2]
-        others = [simulation.object_position(name)[:2] for name in simulation.objects[1:]]
-        spots = [
-            spot
-            for spot in rng.uniform(LOW, HIGH, (DRAWS, 2))
-            if LEAST < np.linalg.norm(spot - here) < MOST
-            and all(np.linalg.norm(spot - other) > CLEARANCE for other in others)
-        ]
-        if not spots:
-            raise Rejected("no free place on the counter")
-        return spots
 
     def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
         """The object is in the hand, at least 25 cm from its goal."""
@@ -103,3 +85,24 @@ class Place(Task):
         moved = np.linalg.norm(sim.object_position(trial.target) - before)
         if moved > 0.02 or not sim.hand_touches(trial.target):
             raise Rejected("the object slips while the hand holds still")
+
+
+def _free_spots(
+    simulation: Simulation, target: str, rng: np.random.Generator
+) -> list[np.ndarray]:  # fmt: skip
+    """Places (2,) on the counter that others leave free, as far away as objects are carried.
+
+    Raises:
+        Rejected: There is none.
+    """
+    here = simulation.object_position(target)[:2]
+    others = [simulation.object_position(name)[:2] for name in simulation.objects if name != target]
+    spots = [
+        spot
+        for spot in rng.uniform(LOW, HIGH, (DRAWS, 2))
+        if LEAST < np.linalg.norm(spot - here) < MOST
+        and all(np.linalg.norm(spot - other) > CLEARANCE for other in others)
+    ]
+    if not spots:
+        raise Rejected("no free place on the counter")
+    return spots

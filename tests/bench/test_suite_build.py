@@ -1,9 +1,11 @@
-import numpy as np
+import subprocess
+import sys
+
 import pytest
 
 from dexbench.bench.suite_build import SuiteBuildConfig, _build_one, build_suite
 from dexbench.envs.errors import UserError
-from dexbench.envs.suite import SUITES, Suite
+from dexbench.envs.suite import Suite
 from dexbench.envs.trial import Trial
 
 
@@ -16,15 +18,17 @@ def test_a_suite_is_never_built_over_another(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (SUITES / "v1").is_dir(), reason="suite v1 is not built yet")
 @pytest.mark.parametrize("task", ["reach", "grasp", "place"])
-def test_a_shipped_trial_is_what_its_name_draws(tmp_path, task):
-    _build_one(("v1", task, 49, tmp_path))
-    made, shipped = Trial.load(tmp_path / task / "049.npz"), Suite.load("v1").trial(task, 49)
-    for name in ("task", "seed", "xml", "objects", "instances", "recipe"):
-        assert getattr(made, name) == getattr(shipped, name), name
-    # The last bits of NumPy's linear algebra depend on the processor and its number of threads.
-    assert np.abs(made.expert_actions - shipped.expert_actions).max() < 1e-3
+def test_a_trial_is_a_pure_function_of_suite_task_and_number(tmp_path, task):
+    _build_one(("again", task, 1, tmp_path / "here"))
+    other = "from dexbench.bench.suite_build import _build_one; from pathlib import Path; "
+    other += f"_build_one(('again', {task!r}, 0, Path('there'))); "  # whatever was built before
+    other += f"_build_one(('again', {task!r}, 1, Path('there')))"
+    subprocess.run([sys.executable, "-c", other], cwd=tmp_path, check=True)
+    here, there = (Trial.load(tmp_path / name / task / "001.npz") for name in ("here", "there"))
+    assert here.hash == there.hash
+    zero = Trial.load(tmp_path / "there" / task / "000.npz")
+    assert zero.recipe != here.recipe
 
 
 @pytest.mark.slow

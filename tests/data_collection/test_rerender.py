@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from dexbench.data_collection.pack import main as pack
 from dexbench.data_collection.rerender import RerenderConfig, main
 from dexbench.data_collection.states import open_states
 from dexbench.data_collection.store import EpisodeStore
+from dexbench.envs.assets.cache import PACK_VERSION
 from dexbench.envs.embodiment.camera import project
 from dexbench.envs.errors import UserError
 from dexbench.envs.video import parse_size, read_video
@@ -39,6 +41,19 @@ def test_as_recorded_it_gives_the_recorded_frames(real_set, again):
         assert old.shape == new.shape == (row["frames"], 224, 392, 3)
         assert np.abs(old.astype(int) - new).mean() < 0.5
         assert np.abs(old[0].astype(int) - new[-1]).mean() > 0.5, "frames do differ"
+
+
+@pytest.mark.parametrize(("version", "opens"), [("1", False), ("2", True), (PACK_VERSION, True)])
+def test_sets_of_packs_that_this_one_contains_can_be_rendered(tmp_path, version, opens):
+    facts = {"strategy": "lift", "seed": 0, "image_size": [224, 392]}
+    EpisodeStore(tmp_path / "old", facts)
+    path = tmp_path / "old" / "dataset.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"assets": version}))
+    if opens:
+        assert open_states(tmp_path / "old").assets.name == f"assets-{PACK_VERSION}"
+    else:
+        with pytest.raises(UserError, match="asset pack 1, this dexbench has"):
+            open_states(tmp_path / "old")
 
 
 def test_depth_is_metres_and_segmentation_names_bodies(real_set, again):

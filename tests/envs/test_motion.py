@@ -8,14 +8,24 @@ import pytest
 import torch
 
 from dexbench.envs.embodiment.kinematics import HandKinematics
-from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, OPEN_HAND, READY_ARM, UPPER
+from dexbench.envs.embodiment.robot import (
+    HIGHEST,
+    LOWER,
+    LOWEST,
+    OPEN_HAND,
+    PALM_POS,
+    READY_ARM,
+    UPPER,
+)
 from dexbench.envs.motion import expert as expert_module
 from dexbench.envs.motion.expert import ARM_STEP, HAND_STEP, LIFT, LIFTED, Expert, find_grasp
 from dexbench.envs.motion.grasp import (
     _PALM_TURN,
+    HALF_HAND,
     SIDE_REACH,
     WIDEST,
     grasps,
+    object_pieces,
     object_points,
     palm_turn,
     wrist_pose,
@@ -223,7 +233,7 @@ def test_side_grasps_put_the_palm_on_edge_beside_a_tall_object(ready):
 def test_low_objects_are_grasped_from_above_only(ready, monkeypatch):
     low = object_points(ready, ready.objects[0])
     low[:, 2] = np.minimum(low[:, 2], low[:, 2].min() + 0.10)
-    monkeypatch.setattr("dexbench.envs.motion.grasp.object_points", lambda *_: low)
+    monkeypatch.setattr("dexbench.envs.motion.grasp.object_pieces", lambda *_: [low])
     assert not list(grasps(ready, ready.objects[0], rng("low"), sides=("side",)))
 
 
@@ -235,24 +245,31 @@ def test_a_tall_object_is_grasped_from_above_and_from_the_side(ready):
     assert found == {True, False}
 
 
-def test_what_is_too_wide_above_is_grasped_from_the_side_only():
-    scene = build_scene(draw_recipe(rng("test", "vase"), "train", "flower_vase"))
+@pytest.mark.parametrize("instance", [0, 3, 4])  # of middle, largest and smallest size
+def test_what_is_too_wide_above_is_grasped_from_the_side_only(instance):
+    recipe = draw_recipe(rng("test", "vase"), "train", "flower_vase")
+    recipe["objects"][0]["instance"] = f"flower_vase_{instance}"
+    scene = build_scene(recipe)
     sim = Simulation(scene.xml, scene.objects)
     sim.set_joints(READY)
     Expert(sim).hold(10)
     name = scene.objects[0]
-    whole, below = object_points(sim, name), object_points(sim, name, SIDE_REACH)
-    assert np.ptp(whole[:, :2], axis=0).min() > WIDEST > np.ptp(below[:, :2], axis=0).max()
-    assert below[:, 2].min() == whole[:, 2].min()
-    assert below[:, 2].max() < whole[:, 2].max() - 0.05, "the flowers stand above the vase"
+    vase, flowers = object_pieces(sim, name)
+    table = vase[:, 2].min()
+    assert np.ptp(flowers[:, :2], axis=0).min() > WIDEST > np.ptp(vase[:, :2], axis=0).max()
+    assert flowers[:, 2].min() > table + SIDE_REACH
     assert not list(grasps(sim, name, rng("top"), sides=("top",)))
+    for plan in islice(grasps(sim, name, rng("side")), 5):
+        palm = plan.turn @ _PALM_TURN
+        assert abs(palm[2, 0]) < 0.5, "the palm faces it across the counter"
+        middle = plan.wrist + plan.turn @ PALM_POS
+        assert middle[2] + HALF_HAND * abs(palm[2, 1]) < flowers[:, 2].min() + 1e-9
     plan = find_grasp(sim, name, rng("side"))
     assert plan is not None
-    assert abs((plan.turn @ _PALM_TURN)[2, 0]) < 0.5, "the palm faces it across the counter"
     expert = Expert(sim)
     expert.grasp(plan)
     assert expert.carry(plan.wrist + [0, 0, LIFT], plan)
-    assert object_points(sim, name)[:, 2].min() - whole[:, 2].min() > 0.04
+    assert object_points(sim, name)[:, 2].min() - table > 0.04
     assert sim.hand_touches(name)
 
 
