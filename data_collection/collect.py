@@ -1,6 +1,7 @@
 """`dexbench collect`: fills an episode store, scene by scene, on all cores."""
 
 import os
+import sys
 from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +23,8 @@ from .verify import damaged
 
 SCENE_DRAWS = 20
 """Scenes drawn for one place in a set before giving up."""
+LOSSES = 3
+"""Times in a row that a process is lost, by a signal or in native code, before giving up."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,32 @@ def _complete_scenes(store: EpisodeStore) -> dict[int, list[dict[str, Any]]]:
 def _in_order(
     config: CollectConfig, store: EpisodeStore, done: dict[int, list[dict[str, Any]]]
 ) -> Generator[list[dict[str, Any]], None, None]:
-    """Manifest rows of scene 0, 1, 2, ...: those that exist, then new ones as they are made."""
-    scene = 0
+    """Manifest rows of scene 0, 1, 2, ...; when a process is lost, new ones go on in its place."""
+    scene = losses = 0
+    while True:
+        try:
+            with closing(_made(config, store, done, scene)) as made:
+                for rows in made:
+                    yield rows
+                    scene, losses = scene + 1, 0
+        except BrokenProcessPool as error:
+            losses += 1
+            if losses == LOSSES:
+                raise UserError(
+                    f"collecting processes were killed {LOSSES} times in a row, perhaps for want "
+                    "of memory; give the same command again to continue, with fewer --workers "
+                    "if memory was short"
+                ) from error
+            tqdm.write(f"a process was lost; scene {scene} is begun again", file=sys.stderr)
+
+
+def _made(
+    config: CollectConfig,
+    store: EpisodeStore,
+    done: dict[int, list[dict[str, Any]]],
+    scene: int,
+) -> Generator[list[dict[str, Any]], None, None]:
+    """Manifest rows from ``scene`` on: those that exist, then new ones as they are made."""
     while scene in done:
         yield done[scene]
         scene += 1
@@ -130,11 +157,6 @@ def _in_order(
             rows = made.result()
             store.commit(rows)
             yield rows
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a collecting process was killed, perhaps for want of memory; give the same command "
-            "again to continue, with fewer --workers if memory was short"
-        ) from error
     finally:
         # Scenes begun beyond the goal are not wanted.
         for child in active_children():

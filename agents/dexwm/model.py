@@ -46,7 +46,6 @@ def hand_action(before: Tensor, after: Tensor) -> Tensor:
 
 
 def best_dtype(device: torch.device | str = "cpu") -> torch.dtype:
-    """bfloat16 where the hardware multiplies it (CUDA, AMX), else float32."""
-    if torch.device(device).type == "cuda" or torch.cpu._is_amx_tile_supported():
-        return torch.bfloat16
-    return torch.float32
+    """bfloat16 where the hardware multiplies it (CUDA, AMX, AVX-512 BF16), else float32."""
+    cpu = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if cpu or torch.device(device).type == "cuda" else torch.float32

@@ -18,7 +18,7 @@ from dexbench.agents.dexwm.keypoint_head import (
 )
 from dexbench.agents.dexwm.layers import attention
 from dexbench.agents.dexwm.losses import keypoint_metrics
-from dexbench.agents.dexwm.model import DexWMModel, hand_action
+from dexbench.agents.dexwm.model import DexWMModel, best_dtype, hand_action
 from dexbench.agents.dexwm.predictor import Predictor
 from dexbench.agents.tensors import save_tensors
 from dexbench.envs.embodiment import camera
@@ -221,3 +221,12 @@ def test_damaged_weights_are_named(tmp_path, damage):
         save_model(path, model)
     with pytest.raises(UserError, match="a.safetensors"):
         load_model(path)
+
+
+@pytest.mark.parametrize("amx", [False, True])
+@pytest.mark.parametrize("avx512", [False, True])
+def test_bfloat16_is_chosen_where_the_processor_multiplies_it(monkeypatch, amx, avx512):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    assert (best_dtype("cpu") == torch.bfloat16) == (amx or avx512)
+    assert best_dtype("cuda") == torch.bfloat16

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import h5py
@@ -302,18 +303,40 @@ def children(pid):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_ends_the_run_with_one_clear_line(tmp_path):
+def test_a_killed_worker_is_replaced(tmp_path):
+    assert start(tmp_path / "calm", 2).wait() == 0
     victim = start(tmp_path / "set", 2)
     while not list((tmp_path / "set").glob("episodes/*.h5")):
         assert victim.poll() is None
         time.sleep(0.05)
     others = children(victim.pid)
     os.kill(others[0], signal.SIGKILL)
-    _, said = victim.communicate(timeout=60)
-    assert victim.returncode == 2
-    assert "give the same command again" in said
-    assert "Traceback" not in said
+    _, said = victim.communicate(timeout=300)
+    assert victim.returncode == 0
+    assert "a process was lost" in said and "Traceback" not in said
     assert not any(Path(f"/proc/{pid}").exists() for pid in others), "nobody is left running"
+    assert manifest(tmp_path / "set") == manifest(tmp_path / "calm")
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_processes_may_be_lost_but_not_thrice_at_one_scene(tmp_path, quick, monkeypatch, times):
+    record, left = collect._record, [times]
+
+    def lost(config, index):
+        if index == 2 and left[0]:
+            left[0] -= 1
+            raise BrokenProcessPool
+        return record(config, index)
+
+    monkeypatch.setattr(collect, "_record", lost)
+    config = CollectConfig(tmp_path / "set", episodes=24, workers=1)
+    if times < collect.LOSSES:
+        collect.main(config)
+        assert len(list(EpisodeStore(tmp_path / "set").rows())) == 24
+    else:
+        with pytest.raises(UserError, match="3 times in a row"):
+            collect.main(config)
+        assert len(list(EpisodeStore(tmp_path / "set").rows())) == 12, "what was whole is kept"
 
 
 @pytest.mark.slow
