@@ -74,7 +74,7 @@ _SPECS = (
     AgentSpec(
         "diffusion-policy",
         "dexbench.agents.diffusion_policy.agent:DiffusionPolicy",
-        "Behaviour cloned from the exploratory data that dexwm learns from, given the goal.",
+        "Behaviour cloned from exploratory data like those that dexwm learns from, given the goal.",
     ),
     AgentSpec(
         "diffusion-policy-lift",

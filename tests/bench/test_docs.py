@@ -27,7 +27,8 @@ def commands(page: str) -> list[str]:
 @pytest.mark.parametrize(
     "page",
     ["README.md", "docs/reproduce.md", "docs/data.md", "docs/your_own_agent.md",
-     "docs/your_own_task.md"],
+     "docs/your_own_task.md", "docs/planners.md", "agents/dexwm/weights/README.md",
+     "agents/diffusion_policy/weights/README.md"],
 )  # fmt: skip
 def test_commands_in_the_documents_parse(page: str) -> None:
     assert commands(page)
