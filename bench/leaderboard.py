@@ -12,7 +12,7 @@ from .tasks import in_order, rank
 COLUMNS = (
     *("agent", "task", "trials", "successes", "rate", "ci_low", "ci_high"),
     *("median_final_distance_m", "held_at_end", "decision_seconds", "pretraining", "suite"),
-    *("suite_hash", "weights_hash", "privileged", "errors", "versions", "renderer"),
+    *("suite_hash", "weights_hash", "privileged", "errors", "versions", "dtype", "renderer"),
 )
 
 
@@ -145,7 +145,10 @@ def _line(rows: list[Row]) -> dict[str, Any]:
         **summarise(rows),
         "privileged": first["privileged"],
         "versions": " | ".join(sorted(versions)),
-        "renderer": " | ".join(sorted({row["renderer"] for row in rows if row.get("renderer")})),
+        **{
+            key: " | ".join(sorted({row[key] for row in rows if row.get(key)}))
+            for key in ("dtype", "renderer")
+        },
     }
     return {column: line[column] for column in COLUMNS}
 

@@ -31,6 +31,7 @@ def write_ledger(
             "pretraining": "none",
             "privileged": False,
             "versions": {"dexbench": "0.1.0", "mujoco": "3.3.1"},
+            "dtype": "bfloat16",
             "renderer": "llvmpipe",
             "timing": {"decisions": 3, "decision_s": 0.6},
             **changes,
@@ -76,6 +77,7 @@ def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
         "privileged": "False",
         "errors": "1",
         "versions": "dexbench 0.1.0, mujoco 3.3.1",
+        "dtype": "bfloat16",
         "renderer": "llvmpipe",
     }
     table = capsys.readouterr().out.splitlines()
