@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..envs.assets import cache, robocasa
 from ..envs.errors import UserError
@@ -169,13 +169,16 @@ def check_disk(config: DoctorConfig) -> Iterator[Finding]:
 
 def check_weights(config: DoctorConfig) -> Iterator[Finding]:
     """Whether the packaged weights load."""
-    from ..agents.dexwm.checkpoint import PACKAGED, load_model
-    from ..agents.diffusion_policy.checkpoint import PACKAGED as POLICIES
-    from ..agents.diffusion_policy.checkpoint import load_policy
+    from ..agents.dexwm import checkpoint as dexwm
+    from ..agents.diffusion_policy import checkpoint as policies
 
-    for path in (PACKAGED, *POLICIES.values()):
+    packaged: list[tuple[Callable[[Path], tuple[Any, str]], Path]] = [
+        *((dexwm.load_model, path) for path in dexwm.PACKAGED.values()),
+        *((policies.load_policy, path) for path in policies.PACKAGED.values()),
+    ]
+    for load, path in packaged:
         try:
-            _, digest = load_model(path) if path == PACKAGED else load_policy(path)
+            _, digest = load(path)
         except UserError as error:
             yield Finding("fail", "weights", str(error).rpartition("; ")[0], REINSTALL)
         else:

@@ -14,7 +14,7 @@ from ..planning.cem import in_tiles
 from ..planning.dummy_grasp import DUMMY_GRASP
 from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
 from ..tensors import pick_device
-from .checkpoint import PACKAGED, load_model
+from .checkpoint import load_model, weights_file
 from .config import HEAD_KEYPOINTS, WRIST_AND_TIPS
 from .decoder import load_decoder, pictures
 from .encoder import downsample
@@ -87,7 +87,8 @@ class DexWM(WaypointAgent):
 
     Args:
         planner: As ``WaypointAgent``: "compact" (the default budget), "paper", "mppi", "gradient".
-        weights: A safetensors file; the packaged one if left out.
+        weights: A safetensors file, or the name of a packaged one: "compact", if left out, or
+            "lift-noise".
         cost: A name in ``COSTS`` or a configuration; "paper" with the planner of that name, else
             "compact", if left out.
         device: Where the model runs; "auto" takes a GPU if there is one.
@@ -117,7 +118,7 @@ class DexWM(WaypointAgent):
         self.model, self.weights_hash = load_model(
             weights, self.device, self.dtype, Path(encoder_weights) if encoder_weights else None
         )
-        self._decoder = load_decoder(Path(weights or PACKAGED))
+        self._decoder = load_decoder(weights_file(weights))
         self.metadata = {
             "pretraining": self.model.pretraining,
             "dtype": str(self.dtype).removeprefix("torch."),

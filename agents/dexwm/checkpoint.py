@@ -12,7 +12,13 @@ from .model import DexWMModel
 from .pretrained import PretrainedEncoder
 
 FORMAT = "dexbench-dexwm-1"
-PACKAGED = Path(__file__).parent / "weights" / "compact.safetensors"
+WEIGHTS = Path(__file__).parent / "weights"
+PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("compact", "lift-noise")}
+
+
+def weights_file(path: str | Path | None) -> Path:
+    """The file that a path, a name in ``PACKAGED`` or None, for "compact", stands for."""
+    return Path(PACKAGED.get(str(path or "compact"), path or ""))
 
 
 def save_model(path: str | Path, model: DexWMModel, notes: dict[str, Any] | None = None) -> str:
@@ -36,7 +42,7 @@ def load_model(
     """Loads a model, frozen, and its file's sha256.
 
     Args:
-        path: A file of ``save_model``; the packaged weights if None.
+        path: A file of ``save_model``, or as ``weights_file``.
         device: Where the model goes.
         dtype: What it computes in.
         encoder_weights: Folder of a pretrained encoder's weights; the Hugging Face cache if None.
@@ -54,7 +60,7 @@ def load_model(
         return model
 
     model, digest = load_weights(
-        Path(path or PACKAGED),
+        weights_file(path),
         build,
         FORMAT,
         f"this version reads {FORMAT!r}; train it again or use the dexbench version that wrote it",
