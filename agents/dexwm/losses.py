@@ -30,8 +30,7 @@ def autoencoder_loss(
         The loss and its parts.
     """
     latent = model.encoder(images)
-    target = decoder.patches(images.float() / 64 - 2)
-    pixels = (decoder(latent).float() - target).square().mean()
+    pixels = _pixel_error(decoder, latent, images)
     hands = keypoint_loss(model.head(latent), keypoints[:, :HEAD_KEYPOINTS])
     return pixels + weight * hands, {"pixels": pixels, "keypoints": hands}
 
@@ -65,6 +64,39 @@ def prediction_loss(
     # The goal is read off a true state, so the head must stay right on those too.
     real = keypoint_loss(model.head(target[:, -1]), points[:, -1])
     return state + weight * (hands + real), {"state": state, "hands": hands, "real": real}
+
+
+def end_to_end_loss(
+    model: DexWMModel, decoder: PixelDecoder, images: Tensor, keypoints: Tensor, weight: float,
+    history: int | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+    """``prediction_loss`` through the encoder: both sides of L_state move towards each other.
+
+    Alone they would meet in a constant; reconstruction asks the latent to tell pictures apart.
+
+    Args:
+        model: All of it is trained.
+        decoder: Trained along.
+        images: ``(B, F, H, W, 3)`` in 0..255.
+        keypoints: ``(B, F, 21, 3)`` metres, camera frame.
+        weight: Weight lambda of the hand-consistency loss.
+        history: As in ``prediction_loss``.
+
+    Returns:
+        The loss and its parts.
+    """
+    flat = images.flatten(0, 1)
+    latent = model.encoder(flat)
+    pixels = _pixel_error(decoder, latent, flat)
+    states = latent.unflatten(0, images.shape[:2])
+    loss, parts = prediction_loss(model, states, keypoints, weight, history)
+    return pixels + loss, {"pixels": pixels, **parts}
+
+
+def _pixel_error(decoder: PixelDecoder, latent: Tensor, images: Tensor) -> Tensor:
+    """Mean squared error of the pictures ``(B, H, W, 3)`` decoded from ``(B, P, C)``."""
+    target = decoder.patches(images.float() / 64 - 2)
+    return (decoder(latent).float() - target).square().mean()
 
 
 def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> dict[str, float]:

@@ -3,6 +3,7 @@
 1. The encoder and the keypoint head: pixel reconstruction and keypoints. Left out where the encoder
    is pretrained.
 2. The predictor on the frozen encoder's latents, teacher-forced, with the hand-consistency loss.
+   With ``end_to_end`` the encoder is not frozen.
 3. The predictor rolled out over as many steps as a plan has waypoints.
 
 A run is resumed by giving the same command again. Budgeted by minutes it always ends on time;
@@ -29,7 +30,7 @@ from .checkpoint import load_model, save_model
 from .data import load_episodes
 from .decoder import decoder_path, load_decoder, save_decoder
 from .encoder import PixelDecoder
-from .losses import autoencoder_loss, prediction_loss, validate
+from .losses import autoencoder_loss, end_to_end_loss, prediction_loss, validate
 from .model import DexWMModel, best_dtype
 from .optim import MasterAdamW, schedule, trainable
 from .pretrained import PretrainedEncoder
@@ -49,6 +50,11 @@ class Trainer:
         if min(config.images, config.clips) < 1 or config.minutes <= 0:
             raise UserError("minutes, images and clips must all be above zero")
         model = sized(config.size, config.encoder, config.model)
+        if config.end_to_end and (model.encoder != "compact" or config.features is not None):
+            raise UserError(
+                "--end-to-end trains the encoder: it goes with the compact one, and not with "
+                "--features, which are a frozen one's"
+            )
         weight = HAND_WEIGHT[model.head] if config.hand_weight is None else config.hand_weight
         self.recipe = RECIPES[config.recipe or ("compact" if config.size == "compact" else "paper")]
         self.rates = config.rates or self.recipe.rates
@@ -91,6 +97,8 @@ class Trainer:
             )
         identity["digest"] = self.episodes.digest
         identity["recipe"] = dataclasses.asdict(self.recipe)
+        if config.end_to_end:
+            identity["end_to_end"] = True
         if config.features is not None:
             identity["features"] = True
         self.batches = Batches(
@@ -135,7 +143,8 @@ class Trainer:
             return self.stage_loss(images[:, 0], points[:, 0], config.keypoint_weight)
         index = self.recipe.windows(episodes, draw, config.clips)
         history = None if stage == 1 else self.recipe.history(draw, index.shape[1] - 1)
-        states, points = self.batches.states(index, draw)
+        read = self.batches.pictures if config.end_to_end else self.batches.states
+        states, points = read(index, draw)
         return self.stage_loss(states, points, self.hand_weight, history)
 
     # --- stages ----------------------------------------------------------------------------
@@ -166,26 +175,31 @@ class Trainer:
             "compute_dtype": str(self.dtype),
         }
         result["weights_hash"] = save_model(self.config.out, self.model, notes)
-        if self.decoder_known or self.state["seconds"][0] > 0:
+        if self.decoder_known or self.config.end_to_end or self.state["seconds"][0] > 0:
             save_decoder(self.config.out, self.decoder)
         else:  # an earlier run's is another encoder's
             decoder_path(self.config.out).unlink(missing_ok=True)
 
     def modules(self, stage: int) -> dict[str, torch.nn.Module]:
         """The modules that a stage trains."""
+        model = self.model
+        seeing = {"encoder": model.encoder, "head": model.head, "decoder": self.decoder}
         if stage == 0:
-            return {"encoder": self.model.encoder, "head": self.model.head, "decoder": self.decoder}
-        return {"predictor": self.model.predictor, "head": self.model.head}
+            return seeing
+        if self.config.end_to_end:
+            return {**seeing, "predictor": model.predictor}
+        return {"predictor": model.predictor, "head": model.head}
 
     def begin_stage(self, stage: int) -> MasterAdamW:
         """Sets gradients and optimiser up for a stage."""
         trainable([self.model, self.decoder], False)
         trainable(self.modules(stage).values(), True)
         modules = self.modules(stage)
-        loss = (
-            functools.partial(autoencoder_loss, self.model, self.decoder) if stage == 0
-            else functools.partial(prediction_loss, self.model)
-        )  # fmt: skip
+        if stage > 0 and not self.config.end_to_end:
+            loss = functools.partial(prediction_loss, self.model)
+        else:
+            through = end_to_end_loss if stage else autoencoder_loss
+            loss = functools.partial(through, self.model, self.decoder)
         self.stage_loss = self.ranks.together(list(modules.values()), loss)
         recipe = self.recipe
         return MasterAdamW(modules, self.rates[stage], recipe.decay, recipe.clip, recipe.betas)

@@ -9,7 +9,7 @@ from .config import ModelConfig
 FREE = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device",
         "validate_every", "validation_windows", "checkpoint_every", "progress", "features",
         "size", "encoder", "encoder_weights", "activation_checkpointing", "recipe",
-        "init")  # fmt: skip
+        "init", "end_to_end")  # fmt: skip
 """Settings that a continued run may change; what size and encoder mean, ``model`` says."""
 
 
@@ -47,6 +47,9 @@ class TrainConfig:
     """Peak learning rate of each stage; the recipe's if left out."""
     init: Path | None = None
     """DexWM weights to begin with, as in fine-tuning; their sizes must be this run's."""
+    end_to_end: bool = False
+    """Train the compact encoder in stages 2 and 3 too; reconstruction goes on there, so that it
+    does not collapse. If not, it is frozen after stage 1, as in the paper."""
     keypoint_weight: float = 0.1
     """Weight of the keypoint loss in stage 1."""
     hand_weight: float | None = None

@@ -4,11 +4,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from synthetic_store import keypoints_of, picture, write_store
 
 from dexbench.agents.dexwm.agent import COSTS, DexWM
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.data import GAPS, load_episodes
+from dexbench.agents.dexwm.decoder import decoder_path
 from dexbench.agents.dexwm.train import TrainConfig, train
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.reference.keypoint_fk import KeypointFK
@@ -121,6 +123,35 @@ def test_resumed_training_gives_the_same_losses_and_weights(store, trained, tmp_
     assert losses(again) == losses(out)
     assert again.read_bytes()[-4096:] == out.read_bytes()[-4096:]  # the last tensors
     assert result["ratio_1"] > 0
+
+
+def test_end_to_end_trains_the_encoder_too_and_resumes(store, trained, tmp_path):
+    """From the frozen recipe's weights: the encoder and decoder move, and nothing collapses."""
+    out = tmp_path / "w.safetensors"
+    settings = {"init": trained[0], "steps": (0, 0, 6), "end_to_end": True}
+    result = train(config(store, out, **settings))
+    before, after = load_file(trained[0]), load_file(out)
+    moved = {name.split(".")[0] for name in after if not torch.equal(before[name], after[name])}
+    assert moved == {"encoder", "head", "predictor"}
+    assert decoder_path(out).read_bytes() != decoder_path(trained[0]).read_bytes()
+    assert result["latent_std"] > 0.5 * trained[1]["latent_std"]
+
+    def interrupt(row):
+        if row["step"] == 4:
+            raise KeyboardInterrupt
+
+    again = tmp_path / "again.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train(config(store, again, **settings), interrupt)
+    train(config(store, again, **settings))
+    assert losses(again) == losses(out)
+
+
+@pytest.mark.parametrize("other", [{"features": "f"}, {"size": "S"}])
+def test_only_a_compact_encoder_that_sees_pictures_is_trained_end_to_end(store, tmp_path, other):
+    changes = {"end_to_end": True, "model": ModelConfig(), **other}
+    with pytest.raises(UserError, match="--end-to-end"):
+        train(config(store, tmp_path / "w.safetensors", **changes))
 
 
 def test_a_checkpoint_of_another_run_is_refused(store, trained):
