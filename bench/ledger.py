@@ -7,7 +7,6 @@ names it. All clocks are under the key ``timing``: without it, the sorted rows a
 number of workers.
 """
 
-import fcntl
 import hashlib
 import io
 import json
@@ -23,6 +22,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..envs.errors import UserError
+from ..envs.locks import open_locked
 
 Row = dict[str, Any]
 
@@ -134,7 +134,7 @@ class Ledger:
         self.path = folder / ROWS_FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = _open_locked(self.path)
+            self._file = open_locked(self.path)
         except BlockingIOError as error:
             raise UserError(
                 f"another run is writing to {self.path}: wait for it or choose another --out"
@@ -197,7 +197,7 @@ class Ledger:
             return
         partial = self.path.with_suffix(".tmp")
         try:
-            replacement = _open_locked(partial)
+            replacement = open_locked(partial)
             try:
                 os.ftruncate(replacement, 0)
                 _write(replacement, b"".join(map(_line, kept)))
@@ -250,25 +250,6 @@ def _npz(actions: np.ndarray) -> bytes:
         entry = zipfile.ZipInfo("actions.npy", date_time=(1980, 1, 1, 0, 0, 0))
         file.writestr(entry, array.getvalue(), zipfile.ZIP_DEFLATED)
     return archive.getvalue()
-
-
-def _open_locked(path: Path) -> int:
-    """Opens a file for appending by this process alone.
-
-    Raises:
-        BlockingIOError: Another process has it.
-    """
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another process may have put a new file in its place before we had the lock.
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        except OSError:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
 
 
 def _line(row: Row) -> bytes:

@@ -92,7 +92,7 @@ def _build_one(job: tuple[str, str, int, Path]) -> tuple[str, int, str, dict[str
             trial = rules.draw(scene, stream, key)
             if solved_by_chance(trial):
                 raise Rejected("chance solves it")
-        except Rejected as reason:
+        except (Rejected, FloatingPointError) as reason:
             reasons[str(reason)] += 1
             continue
         trial.save(root / task / f"{index:03d}.npz")

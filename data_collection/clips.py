@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..envs.embodiment.robot import LOWER, OPEN_HAND, READY_ARM, UPPER
+from ..envs.embodiment.robot import LOWER, N_JOINTS, OPEN_HAND, READY_ARM, UPPER
 from ..envs.motion.expert import Expert
 from ..envs.motion.grasp import Grasp, grasps, object_points
 from ..envs.motion.hand import REST
@@ -17,6 +17,7 @@ from .noise import ornstein_uhlenbeck
 from .recorder import Recorder
 from .store import Episode
 
+HAND_JOINTS = len(OPEN_HAND)
 ARM_NOISE, HAND_NOISE = 0.15, 0.25
 """Standard deviation in rad of the noise on replayed arm and hand targets."""
 NOISE_SECONDS = 1.5
@@ -71,7 +72,9 @@ def lift_targets(simulation: Simulation, plan: Grasp) -> tuple[np.ndarray, np.nd
 
 
 def permute_objects(simulation: Simulation, rng: np.random.Generator, away: np.ndarray) -> None:
-    """Put every object somewhere else, none within 8 cm of the point ``away`` (3,), upright.
+    """Put every object somewhere else, none within 8 cm of the point ``away`` (3,).
+
+    They turn about the vertical only, and keep their heights.
 
     Raises:
         Rejected: There is no room.
@@ -105,7 +108,7 @@ def replay(
     Raises:
         Rejected: The noise would start the robot inside itself, the counter or an object.
     """
-    scale = np.concatenate([np.full(7, ARM_NOISE), np.full(16, HAND_NOISE)])
+    scale = np.concatenate([np.full(7, ARM_NOISE), np.full(HAND_JOINTS, HAND_NOISE)])
     spare = max(0, REPLAY_STEPS - len(targets))
     targets = np.concatenate([targets, np.tile(targets[-1:], (spare, 1))])[:REPLAY_STEPS]
     for _ in range(NOISE_DRAWS):
@@ -138,8 +141,12 @@ def stray(simulation: Simulation, here: np.ndarray, rng: np.random.Generator) ->
     Raises:
         Rejected: None was found.
     """
-    scale = np.concatenate([np.full(7, ARM_STRAY), np.full(16, HAND_STRAY)])
-    return _clear(simulation, lambda: np.clip(here + scale * rng.standard_normal(23), LOWER, UPPER))
+    scale = np.concatenate([np.full(7, ARM_STRAY), np.full(HAND_JOINTS, HAND_STRAY)])
+
+    def draw() -> np.ndarray:
+        return np.clip(here + scale * rng.standard_normal(N_JOINTS), LOWER, UPPER)
+
+    return _clear(simulation, draw)
 
 
 def _clear(simulation: Simulation, draw: Callable[[], np.ndarray]) -> np.ndarray:
@@ -166,13 +173,12 @@ def open_close(
     corners = [start[7:]]
     while len(corners) < 6:
         extent = rng.uniform(0.0, 0.5) if len(corners) % 2 else rng.uniform(0.9, 1.8)
-        corner = extent * REST + rng.normal(0, 0.15, 16)
+        corner = extent * REST + rng.normal(0, 0.15, HAND_JOINTS)
         corner[12] = REST[12] + rng.normal(0, 0.15)
         corners.append(np.clip(corner, LOWER[7:], UPPER[7:]))
     times = np.concatenate([[0], np.cumsum(rng.uniform(5, 14, 5))])
     hand = np.stack(
-        [np.interp(np.arange(HAND_STEPS), times, [c[j] for c in corners]) for j in range(16)],
-        axis=1,
+        [np.interp(np.arange(HAND_STEPS), times, joint) for joint in np.transpose(corners)], axis=1
     )
     rows = np.concatenate([np.tile(start[:7], (HAND_STEPS, 1)), hand], axis=1)
     return _play(simulation, scene, rows, meta)

@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +15,12 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from ..envs.errors import UserError
+from ..envs.locks import open_locked
 from ..envs.orphans import die_with_parent
 from ..envs.simulation import CONTROL_HZ
 from ..envs.video import parse_size
 from .ray_executor import THREADS, RayExecutor
-from .store import EpisodeStore
+from .store import INFO, EpisodeStore
 from .verify import damaged
 
 SCENE_DRAWS = 20
@@ -59,11 +61,15 @@ def main(config: CollectConfig) -> None:
     What is there already is checked against its checksums; damaged scenes are made again.
 
     Raises:
-        UserError: Not exactly one of --episodes and --hours was given, or too little; or --size
-            makes no pictures.
+        UserError: Not exactly one of --episodes and --hours was given, or too little; --size makes
+            no pictures; or another run fills the set.
     """
     if (config.episodes is None) == (config.hours is None):
         raise UserError("give either --episodes or --hours")
+    if config.workers < 0:
+        raise UserError(f"--workers is {config.workers}; expected 0, one a core, or more")
+    if not isfinite(config.hours or 0):
+        raise UserError(f"--hours is {config.hours}; expected a number of hours")
     unit = "frame" if config.episodes is None else "episode"
     goal = int((config.hours or 0) * 3600 * CONTROL_HZ) if unit == "frame" else config.episodes
     if not goal or goal < 0:
@@ -74,6 +80,31 @@ def main(config: CollectConfig) -> None:
         raise UserError(f"with --executor ray, --out must be absolute; got {config.out}")
     facts = {"strategy": config.strategy, "seed": config.seed}
     store = EpisodeStore(config.out, facts | {"image_size": list(parse_size(config.size))})
+    with _alone(config.out):
+        _fill(config, store, goal, unit)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Two runs that fill a set would delete each other's files and list episodes twice.
+
+    Raises:
+        UserError: Another run has the set.
+    """
+    try:
+        lock = open_locked(out / INFO)
+    except BlockingIOError as error:
+        raise UserError(
+            f"another run is filling {out}; wait for it, or choose another --out"
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _fill(config: CollectConfig, store: EpisodeStore, goal: int, unit: str) -> None:
+    """Collects until the set has ``goal`` frames or episodes, and clears up."""
     done = _complete_scenes(store)
     known = max(done, default=-1) + 1  # damaged scenes before the last whole one are made again
 
@@ -91,7 +122,7 @@ def main(config: CollectConfig) -> None:
                     break
     store.keep(sorted(store.rows(), key=lambda row: row["id"]))  # those made again came last
     for path in store.unlisted():
-        path.unlink()  # of scenes begun beyond the goal, or by a run that was killed
+        path.unlink(missing_ok=True)  # of scenes begun beyond the goal, or by a run that was killed
 
 
 def _complete_scenes(store: EpisodeStore) -> dict[int, list[dict[str, Any]]]:
@@ -193,7 +224,7 @@ def _record(config: CollectConfig, index: int) -> list[dict[str, Any]]:
         simulation = Simulation(scene.xml, scene.objects, parse_size(config.size))
         try:
             clips = STRATEGIES[config.strategy](simulation, scene, stream)
-        except Rejected:
+        except (Rejected, FloatingPointError):
             continue
         finally:
             simulation.close()

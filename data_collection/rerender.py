@@ -3,7 +3,7 @@
     <out>/000123.mp4               frames
     <out>/000123.depth.npz         `depth` (T, height, width) float32, in m along the optical axis
     <out>/000123.segmentation.npz  `body` (T, height, width) int16, -1 for none, and `bodies`, names
-    <out>/rerender.json            camera and size
+    <out>/rerender.json            which set, camera and size
 
 An episode whose files are there is not rendered again, so that an interrupted run goes on.
 """
@@ -26,6 +26,7 @@ from ..envs.rendering import CAMERA, HeadCamera
 from ..envs.simulation import STATE
 from ..envs.video import parse_size, write_video
 from .states import States, open_states
+from .store import info_bytes, sha256
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def main(config: RerenderConfig) -> None:
 
     Raises:
         UserError: There is no such set, episode or camera, the size is no size, or the folder
-            holds pictures of another camera or size.
+            holds pictures of another set, camera or size.
     """
     height, width = parse_size(config.size)
     source = open_states(config.set)
@@ -76,7 +77,10 @@ def main(config: RerenderConfig) -> None:
         rows = [row for row in source.rows if not config.episodes or row["id"] in config.episodes]
         if rows:
             _check_camera(source.model(rows[0]), config.camera)
-        _claim(config.out, {"camera": config.camera, "height": height, "width": width})
+        # Sets of one description have the same episodes, as far as they go; so has a pack of one.
+        made = sha256(info_bytes(source.info))
+        facts = {"set": made, "camera": config.camera, "height": height, "width": width}
+        _claim(config.out, facts)
         for row in tqdm(rows, "rendering", unit="episode", disable=None):
             _render(config, source, row, height, width)
     finally:
@@ -143,7 +147,10 @@ def _claim(out: Path, facts: dict) -> None:
     if path.exists() and path.read_text() == text:
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is not empty and holds other things; choose another --out")
+        raise UserError(
+            f"{out} is not empty and holds other things, or pictures of another set, camera or "
+            "size; choose another --out"
+        )
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 

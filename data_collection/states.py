@@ -62,9 +62,10 @@ class SetStates:
 
         self._store = EpisodeStore(root)
         self.info, self.rows = self._store.info, list(self._store.rows())
-        if self.info.get("assets", PACK_VERSION) not in CONTAINED:
+        assets = self.info.get("assets", "1")  # schema 1 did not name it, there was one
+        if assets not in CONTAINED:
             raise UserError(
-                f"{root} was recorded with asset pack {self.info['assets']}, this dexbench has "
+                f"{root} was recorded with asset pack {assets}, this dexbench has "
                 f"{PACK_VERSION}; render with the dexbench that recorded it"
             )
         self.assets = asset_root()

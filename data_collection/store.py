@@ -205,7 +205,7 @@ class EpisodeStore:
         folders = [self.root / folder for folder in FOLDERS.values()]
         found = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
         found += [path for path in self.root.iterdir() if DRAFT.fullmatch(path.name)]
-        return sorted(set(found) - named)
+        return sorted(path for path in set(found) - named if path.is_file())
 
     def _lines(self, rows: list[dict[str, Any]]) -> bytes:
         info = file_sha256(self.root / INFO)

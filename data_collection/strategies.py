@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..envs.embodiment.robot import OPEN_HAND, READY_ARM
+from ..envs.embodiment.robot import OPEN_HAND
 from ..envs.motion.expert import Expert
 from ..envs.scene import Scene
 from ..envs.simulation import Simulation
@@ -93,9 +93,11 @@ def lift_noise(simulation: Simulation, scene: Scene, rng: np.random.Generator) -
 
 def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
     """Random targets, a third near objects and a third astray; no Lift data."""
+    settle(simulation)
+    rest = simulation.get_state()
     clips = []
     for clip in range(CLIPS):
-        simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
+        simulation.set_state(rest)
         permute_objects(simulation, rng, np.full(3, 10.0))
         settle(simulation)
         kind = "wander" if clip % CLIPS else "open-close"

@@ -15,6 +15,8 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
+from .. import __version__
+from ..envs.assets.cache import PACK_VERSION
 from ..envs.errors import UserError
 from .store import (
     DRAFT,
@@ -193,9 +195,13 @@ def _collect_again(root: Path, info: dict[str, Any], rows: list[dict[str, Any]])
         return "collect the set anew, into another folder"
     if "sources" in info:
         return "merge its sources again, into another folder"
+    made = info["dexbench"], info["assets"]
+    then = ", with the dexbench that recorded the set (version {}, asset pack {})".format(*made)
+    with_what = "" if made == (__version__, PACK_VERSION) else then
+    size = "x".join(map(str, info["image_size"]))
     names = (path.stem for path in (root / "episodes").glob("[0-9]*.h5"))
     last = max([row["id"] for row in rows] + [int(name) for name in names if name.isdigit()] + [0])
     return (
         f"`dexbench collect --out {root} --strategy {info['strategy']} --seed {info['seed']} "
-        f"--episodes {last + 1}` makes again what is not whole"
+        f"--episodes {last + 1} --size {size}` makes again what is not whole{with_what}"
     )

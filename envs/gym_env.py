@@ -143,6 +143,7 @@ class DexBenchEnv(gym.Env):
 
         Raises:
             ValueError: The action has a wrong shape, is not finite or is out of bounds.
+            FloatingPointError: The simulation diverged; ``reset`` begins anew.
         """
         row = self._checked(action)
         simulation = self._simulation
@@ -344,6 +345,6 @@ def draw_trial(
         for _ in range(2):
             try:
                 return find_task(task).draw(scene, stream, (task, *key))
-            except Rejected as reason:
+            except (Rejected, FloatingPointError) as reason:
                 reasons.append(str(reason))
     raise RuntimeError(f"no {task} trial found for {key}: {sorted(set(reasons))}")

@@ -20,6 +20,9 @@ PHYSICS_STEPS = 50
 """Physics steps of 2 ms in one control step of 0.1 s."""
 
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+_BAD = mujoco.mjtWarning
+DIVERGED = [int(w) for w in (_BAD.mjWARN_BADQPOS, _BAD.mjWARN_BADQVEL, _BAD.mjWARN_BADQACC)]
+"""Warnings after which MuJoCo puts the scene back to where its file has it, and goes on."""
 HAND_PREFIX = "gripper0_right_"
 ROBOT_PREFIXES = ("robot0_", "gripper0_")
 WRIST = "robot0_right_hand"
@@ -62,9 +65,15 @@ class Simulation:
         mujoco.mj_forward(self.model, self.data)
 
     def step(self, target: np.ndarray) -> None:
-        """Hold the joint targets (23,) in rad for one control step of 0.1 s."""
+        """Hold the joint targets (23,) in rad for one control step of 0.1 s.
+
+        Raises:
+            FloatingPointError: The simulation diverged; only ``set_state`` helps then.
+        """
         self.data.ctrl[:] = np.clip(target, LOWER, UPPER)
         mujoco.mj_step(self.model, self.data, PHYSICS_STEPS)
+        if self.data.warning.number[DIVERGED].any():
+            raise FloatingPointError("the simulation diverged: a number is not finite, or huge")
         # MuJoCo leaves positions as they were before the last 2 ms; this changes no later step.
         mujoco.mj_kinematics(self.model, self.data)
 
@@ -130,10 +139,6 @@ class Simulation:
         """Centre of mass (3,) of an object in the base frame."""
         return self.to_base(self.data.xipos[self.model.body(name).id])
 
-    def object_speed(self, name: str) -> float:
-        """Speed of an object's centre in m/s."""
-        return float(np.linalg.norm(self.data.cvel[self.model.body(name).id, 3:]))
-
     def hand_touches(self, name: str | None = None) -> bool:
         """Whether the right hand is in contact with an object (any object if no name is given)."""
         names = self.objects if name is None else (name,)
@@ -152,6 +157,7 @@ class Simulation:
 
     def set_state(self, state: np.ndarray) -> None:
         """Restore a state from ``get_state``; the same state and targets give the same future."""
+        self.data.warning.number[DIVERGED] = 0
         mujoco.mj_setState(self.model, self.data, state, STATE)
         mujoco.mj_forward(self.model, self.data)
         # Computing forces has replaced the solver's warm start, on which the next step depends.

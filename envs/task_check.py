@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .embodiment.robot import N_JOINTS
 from .seeding import rng
 from .trial import HELD_STEPS, STEPS
 
@@ -34,7 +35,13 @@ def check_task(env_id: str, seeds: int = 2) -> None:
     import gymnasium
 
     # Gymnasium's checker is called below, on the environment itself.
-    env: Any = gymnasium.make(env_id, disable_env_checker=True).unwrapped
+    try:
+        env: Any = gymnasium.make(env_id, disable_env_checker=True).unwrapped
+    except (gymnasium.error.Error, ImportError) as error:
+        raise AssertionError(
+            f"it cannot be made ({error}); give an id that is registered, such as "
+            "dexbench/Grasp-v1, or MODULE:ID with the module that registers it"
+        ) from error
     twin: Any = gymnasium.make(env_id, disable_env_checker=True).unwrapped
     try:
         _check_form(env)
@@ -89,7 +96,7 @@ def _hold(env: "DexBenchEnv", steps: int = STEPS) -> np.ndarray:
 def _walk(env: "DexBenchEnv", steps: int) -> np.ndarray:
     """A random walk of targets from the present ones, (steps, 23) float32 in rad."""
     space: Any = env.action_space
-    drift = rng("testing", "walk").normal(0, 0.03, (steps, 23)).cumsum(axis=0)
+    drift = rng("testing", "walk").normal(0, 0.03, (steps, N_JOINTS)).cumsum(axis=0)
     return (_hold(env, steps) + drift.astype(np.float32)).clip(space.low, space.high)
 
 

@@ -66,9 +66,7 @@ class SimCEM(WaypointAgent):
 
     def cost(self, sequences: Tensor, context: np.ndarray) -> Tensor:
         """Weighted distances ``(N,)`` in m of candidates ``(N, T, 23)`` to the goal."""
-        distances = np.array(
-            [[self._distance(sim) for sim in self._play(row, context)] for row in sequences]
-        )
+        distances = np.array([self._distances(row, context) for row in sequences])
         return torch.from_numpy(distances).float() @ self.weights(sequences.shape[1])
 
     def predict(self, sequences: Tensor, context: np.ndarray) -> Belief:
@@ -90,6 +88,13 @@ class SimCEM(WaypointAgent):
                 sim.step(target)
             start = targets[-1]
             yield sim
+
+    def _distances(self, waypoints: Tensor, state: np.ndarray) -> list[float]:
+        """Distances in m after each waypoint; infinite where the simulation diverges."""
+        try:
+            return [self._distance(sim) for sim in self._play(waypoints, state)]
+        except FloatingPointError:
+            return [np.inf] * len(waypoints)
 
     def _distance(self, sim: Simulation) -> float:
         hand = np.linalg.norm(sim.keypoints[list(DISTINCT)] - self._goal_keypoints, axis=-1).mean()

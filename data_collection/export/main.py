@@ -64,7 +64,9 @@ def main(config: ExportConfig) -> None:
 
             lerobot.write(store, draft)
         draft.replace(config.out)
-    except OSError as error:
+    except (OSError, KeyError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(
             f"{config.set} cannot be exported to {config.out} ({error}); "
             f"`dexbench data verify {config.set}` tells if the set is whole"

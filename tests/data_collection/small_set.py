@@ -4,6 +4,7 @@ import dataclasses
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 from test_store import episode
@@ -32,14 +33,21 @@ def threads(workers, context, initializer):
     return ThreadPoolExecutor(workers)
 
 
-def fill(folder, episodes=12, seed=0, patch=None):
-    """Collect a small set, as `dexbench collect` does."""
+@contextmanager
+def collector():
+    """Inside, `dexbench collect` makes such sets."""
     old = collect._record, collect.ProcessPoolExecutor, strategies.CLIPS
     collect._record, collect.ProcessPoolExecutor, strategies.CLIPS = record, threads, CLIPS
     try:
-        collect.main(CollectConfig(folder, "programmatic", episodes, workers=1, seed=seed))
+        yield
     finally:
         collect._record, collect.ProcessPoolExecutor, strategies.CLIPS = old
+
+
+def fill(folder, episodes=12, seed=0):
+    """Collect a small set, as `dexbench collect` does."""
+    with collector():
+        collect.main(CollectConfig(folder, "programmatic", episodes, workers=1, seed=seed))
     return folder
 
 

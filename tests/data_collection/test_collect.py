@@ -109,6 +109,46 @@ def test_a_scene_that_fails_stops_the_run_and_keeps_the_rest(quick, tmp_path, mo
     assert run(tmp_path / "set", episodes=12) == whole
 
 
+def test_two_runs_do_not_fill_one_set(quick, tmp_path, monkeypatch):
+    refused = []
+
+    def record(config, index, first=collect._record):
+        with pytest.raises(UserError, match="another run is filling"):
+            run(tmp_path / "set", episodes=6)
+        refused.append(index)
+        return first(config, index)
+
+    monkeypatch.setattr(collect, "_record", record)
+    assert run(tmp_path / "set", episodes=6) == manifest(tmp_path / "set") and 0 in refused
+
+
+def test_a_folder_that_something_else_left_in_a_set_is_left_alone(quick, tmp_path):
+    (tmp_path / "set").mkdir()
+    run(tmp_path / "set", episodes=6)
+    (tmp_path / "set" / "videos" / "@thumbnails").mkdir()
+    run(tmp_path / "set", episodes=12)
+    assert (tmp_path / "set" / "videos" / "@thumbnails").is_dir()
+
+
+def test_every_clip_of_a_scene_begins_with_its_objects_as_the_first_did(monkeypatch):
+    """One that a clip knocks over, or off the counter, is back for the next."""
+    stream = rng("test", "programmatic")
+    scene = build_scene(draw_recipe(stream, "train"))
+    simulation = Simulation(scene.xml, scene.objects)
+    heights = []
+
+    def play(simulation, *_):
+        heights.append([simulation.object_position(name)[2] for name in scene.objects])
+        for name in scene.objects:
+            simulation.place_object(name, np.array([0.7, 0.0, 0.3]), 0.0)
+
+    monkeypatch.setattr(strategies, "wander", play)
+    monkeypatch.setattr(strategies, "open_close", play)
+    strategies.programmatic(simulation, scene, stream)
+    assert len(heights) == strategies.CLIPS
+    assert np.ptp(heights, axis=0).max() < 0.02
+
+
 def test_hours_are_robot_time_at_10_hz(quick, tmp_path):
     # Scene i has 6 clips of 2 + i frames: 12, 18, 24, ...
     rows = run(tmp_path / "set", hours=25 / 36000).splitlines()
@@ -119,10 +159,13 @@ def test_hours_are_robot_time_at_10_hz(quick, tmp_path):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"episodes": 6, "hours": 1.0}, {"episodes": 0}, {"hours": 0.0}, {"hours": -1.0}],
-)
+    [
+        {}, {"episodes": 6, "hours": 1.0}, {"episodes": 0}, {"hours": 0.0}, {"hours": -1.0},
+        {"hours": float("inf")}, {"hours": float("nan")}, {"episodes": 6, "workers": -1},
+    ],
+)  # fmt: skip
 def test_bad_amounts_are_refused_and_nothing_is_written(tmp_path, settings):
-    with pytest.raises(UserError, match="--episodes"):
+    with pytest.raises(UserError, match="--(episodes|hours|workers)"):
         collect.main(CollectConfig(out=tmp_path / "set", **settings))
     assert not (tmp_path / "set").exists()
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -165,3 +166,12 @@ def test_bad_input_writes_nothing(real_set, tmp_path, form):
     with pytest.raises(UserError, match="no episode set"):
         main(ExportConfig(tmp_path / "nothing", form, tmp_path / "out"))
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+@pytest.mark.parametrize("damaged", ["videos/000001.mp4", "episodes/000001.h5"])
+def test_a_damaged_set_is_named_and_nothing_written(real_set, tmp_path, damaged):
+    path = shutil.copytree(real_set, tmp_path / "set") / damaged
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UserError, match="dexbench data verify"):
+        main(ExportConfig(tmp_path / "set", "robomimic", tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -43,12 +44,17 @@ def test_as_recorded_it_gives_the_recorded_frames(real_set, again):
         assert np.abs(old[0].astype(int) - new[-1]).mean() > 0.5, "frames do differ"
 
 
-@pytest.mark.parametrize(("version", "opens"), [("1", False), ("2", True), (PACK_VERSION, True)])
+@pytest.mark.parametrize(
+    ("version", "opens"), [(None, False), ("1", False), ("2", True), (PACK_VERSION, True)]
+)
 def test_sets_of_packs_that_this_one_contains_can_be_rendered(tmp_path, version, opens):
     facts = {"strategy": "lift", "seed": 0, "image_size": [224, 392]}
     EpisodeStore(tmp_path / "old", facts)
     path = tmp_path / "old" / "dataset.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"assets": version}))
+    info = json.loads(path.read_text()) | {"assets": version}
+    if version is None:
+        del info["assets"]
+    path.write_text(json.dumps(info))
     if opens:
         assert open_states(tmp_path / "old").assets.name == f"assets-{PACK_VERSION}"
     else:
@@ -101,6 +107,17 @@ def test_what_is_there_is_not_rendered_again(packed, again):
     assert (again / "000000.mp4").stat() == before
     with pytest.raises(UserError, match="not empty"):
         main(RerenderConfig(packed, again, size="112x196"))
+
+
+def test_pictures_of_another_set_are_not_taken_for_this_ones(real_set, packed, tmp_path):
+    other = shutil.copytree(real_set, tmp_path / "other")
+    path = other / "dataset.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    EpisodeStore(other).keep(list(EpisodeStore(real_set).rows()))
+    main(RerenderConfig(packed, tmp_path / "out", episodes=(0,)))
+    main(RerenderConfig(real_set, tmp_path / "out", episodes=(0,)))
+    with pytest.raises(UserError, match="pictures of another set"):
+        main(RerenderConfig(other, tmp_path / "out"))
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ import shutil
 import time
 
 import pytest
-from small_set import contents, fill, fork_and_kill
+from small_set import collector, contents, fill, fork_and_kill
 
 from dexbench.bench import cli
-from dexbench.data_collection.store import EpisodeStore
+from dexbench.data_collection.store import EpisodeStore, info_bytes
 from dexbench.data_collection.verify import VerifyConfig, main, verify
 from dexbench.envs.errors import UserError
 from dexbench.envs.seeding import rng
@@ -112,15 +112,30 @@ def test_gaps_repeats_and_orphans_are_named(copy):
     assert contents(copy) == before, "nothing is changed"
 
 
-def test_the_mend_is_a_command_that_parses(copy):
+def test_the_mend_is_a_command_that_mends(copy):
     (copy / "videos" / "000003.mp4").unlink()
     (problem,) = verify(copy)
     assert (problem.where, problem.what) == ("videos/000003.mp4", "is missing (episode 3)")
     command = problem.mend.split("`")[1]
     assert command == (
-        f"dexbench collect --out {copy} --strategy programmatic --seed 0 --episodes 12"
+        f"dexbench collect --out {copy} --strategy programmatic --seed 0 --episodes 12 "
+        "--size 224x392"
     )
-    assert cli._command(command.split()[1:]) == "collect"
+    with collector():
+        cli.main(command.split()[1:])
+    assert verify(copy) == []
+
+
+def test_the_mend_names_the_dexbench_that_must_make_it(copy):
+    """An older set's: today's would refuse, as it would make other episodes."""
+    path = copy / "dataset.json"
+    store = EpisodeStore(copy)
+    path.write_bytes(info_bytes(store.info | {"assets": "2"}))
+    store.keep(list(store.rows()))
+    (copy / "videos" / "000003.mp4").unlink()
+    (problem,) = verify(copy)
+    assert "with the dexbench that recorded the set (version 0" in problem.mend
+    assert problem.mend.endswith("asset pack 2)")
 
 
 def test_exit_codes(copy, tmp_path):
