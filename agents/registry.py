@@ -5,6 +5,7 @@ import importlib
 import os
 import re
 import sys
+import traceback
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,6 +112,12 @@ def find_agent(name: str) -> AgentSpec:
     )
 
 
+def _reason(error: Exception) -> str:
+    """The error and the line that raised it, which is what an agent's author needs to see."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+
+
 def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:
     """Makes an agent.
 
@@ -123,7 +130,7 @@ def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:
         The agent, and its spec with ``privileged`` and ``pretraining`` as the class has them.
 
     Raises:
-        UserError: The agent is unknown, cannot be imported, or is not an agent.
+        UserError: The agent is unknown, cannot be imported or made, or is not an agent.
     """
     spec = find_agent(name)
     module_name, _, class_name = spec.entry_point.partition(":")
@@ -132,11 +139,18 @@ def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:
         sys.path.append(os.getcwd())
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UserError(f"agent {name!r}: cannot import {module_name}: {error}") from error
+    except Exception as error:
+        raise UserError(
+            f"agent {name!r}: cannot import {module_name}: {_reason(error)}"
+        ) from error
     if not hasattr(module, class_name):
         raise UserError(f"agent {name!r}: module {module_name} has no class {class_name}")
-    agent = getattr(module, class_name)(**{**spec.kwargs, **kwargs})
+    try:
+        agent = getattr(module, class_name)(**{**spec.kwargs, **kwargs})
+    except UserError:
+        raise  # it names its own cure
+    except Exception as error:
+        raise UserError(f"agent {name!r} cannot be made: {_reason(error)}") from error
     spec = replace(spec, privileged=spec.privileged or bool(getattr(agent, "privileged", False)))
     required = ("reset", "act", "bind") if spec.privileged else ("reset", "act")
     missing = [method for method in required if not callable(getattr(agent, method, None))]

@@ -20,10 +20,20 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that a setting names; ``auto`` is a GPU if there is one."""
+    """The device that a setting names; ``auto`` is a GPU if there is one.
+
+    Raises:
+        UserError: PyTorch knows no such device, or finds none here.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"there is no device {name!r}; choose cpu, cuda or auto") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device is {name}, but PyTorch finds no GPU; choose cpu or auto")
+    return device
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...envs.embodiment import camera
 from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
+from ...envs.errors import UserError
 from ..planning.cem import in_tiles
 from ..planning.dummy_grasp import DUMMY_GRASP
 from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
@@ -114,6 +115,8 @@ class DexWM(WaypointAgent):
             raise ValueError(f"unknown cost {cost!r}; known: {sorted(COSTS)}")
         self.costs = COSTS[cost] if isinstance(cost, str) else cost
         self.device = pick_device(device)
+        if dtype not in ("auto", "bfloat16", "float32"):
+            raise UserError(f"dtype is {dtype!r}; choose auto, bfloat16 or float32")
         self.dtype = best_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
         self.model, self.weights_hash = load_model(
             weights, self.device, self.dtype, Path(encoder_weights) if encoder_weights else None
@@ -189,8 +192,10 @@ class DexWM(WaypointAgent):
         """
         if self._decoder is None or self.last_plan is None:
             return None
-        states = self.predict(self.chosen(self.last_plan)[None], self.last_context).latent
-        return None if states is None else pictures(self._decoder, states[0, :1])[0]
+        chosen = self.chosen(self.last_plan)[None].to(self.device)
+        with torch.no_grad():
+            states = self.roll_out(chosen, self.last_context)
+        return pictures(self._decoder, states[0, :1])[0]
 
     def hand(self, sequences: Tensor) -> Tensor:
         """Keypoints ``(..., 21, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""

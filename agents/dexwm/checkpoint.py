@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ...envs.errors import UserError
 from ..tensors import load_weights, save_weights
@@ -28,8 +29,7 @@ def save_model(path: str | Path, model: DexWMModel, notes: dict[str, Any] | None
     """
     metadata = {"format": FORMAT, "config": model.config.to_json()}
     metadata["pretraining"] = model.pretraining
-    if isinstance(model.encoder, PretrainedEncoder):
-        metadata["encoder_sha256"] = model.encoder.digest
+    metadata |= encoder_facts(model.encoder)
     return save_weights(path, model, metadata, notes or {})
 
 
@@ -48,8 +48,7 @@ def load_model(
         encoder_weights: Folder of a pretrained encoder's weights; the Hugging Face cache if None.
 
     Raises:
-        UserError: As ``tensors.load_weights`` and ``PretrainedEncoder.load``, or the encoder's
-            weights are not those that the model was trained with.
+        UserError: As ``tensors.load_weights`` and ``load_encoder``.
     """
     metadata: dict[str, str] = {}
 
@@ -65,12 +64,36 @@ def load_model(
         FORMAT,
         f"this version reads {FORMAT!r}; train it again or use the dexbench version that wrote it",
     )
-    if isinstance(model.encoder, PretrainedEncoder):
-        found = model.encoder.load(encoder_weights)
-        if found != metadata.get("encoder_sha256"):
-            raise UserError(
-                f"{path} was trained with other weights of {model.config.encoder} (sha256 "
-                f"{metadata.get('encoder_sha256')}) than those found ({found}); put those in their "
-                "place"
-            )
+    load_encoder(model.encoder, encoder_weights, metadata, weights_file(path))
     return model.to(device, dtype), digest
+
+
+def encoder_facts(encoder: nn.Module) -> dict[str, str]:
+    """What a file says of a pretrained encoder, whose weights it does not hold."""
+    return {"encoder_sha256": encoder.digest} if isinstance(encoder, PretrainedEncoder) else {}
+
+
+def load_encoder(
+    encoder: nn.Module, folder: Path | None, metadata: dict[str, str], path: Path
+) -> None:
+    """Loads a pretrained encoder's weights; any other has them already.
+
+    Args:
+        encoder: Of a model.
+        folder: Of the weights; the Hugging Face cache if None.
+        metadata: Of the model's file, with its ``encoder_facts``.
+        path: The model's file, for the message.
+
+    Raises:
+        UserError: As ``PretrainedEncoder.load``, or they are not those that the model was trained
+            with.
+    """
+    if not isinstance(encoder, PretrainedEncoder):
+        return
+    found = encoder.load(folder)
+    if found != metadata.get("encoder_sha256"):
+        raise UserError(
+            f"{path} was trained with other weights of {encoder.config.encoder} (sha256 "
+            f"{metadata.get('encoder_sha256')}) than those found ({found}); put those in their "
+            "place"
+        )

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from ...envs.errors import UserError
 from ..tensors import WeightsConfig
 
 HEAD_KEYPOINTS = 17
@@ -15,6 +16,9 @@ PAPER_KEYPOINTS = 12
 """Heat-maps of the paper's head: wrist and five tips of the left hand, then of the right."""
 ACTION_DIM = 132
 """Left hand 21x3, right hand 21x3, camera translation 3, camera rotation 3 (paper Eq. 2)."""
+
+HISTORY = 3
+"""Most true frames that a training window or a plan begins with."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,21 @@ class ModelConfig(WeightsConfig):
     head_heads: int = 2
     head_mlp_ratio: float = 2.0
     cdit: Literal["compact", "paper"] = "compact"
+
+    def __post_init__(self) -> None:
+        for part, width, heads in (
+            ("predictor", self.predictor_dim, self.predictor_heads),
+            ("head", self.head_dim or self.latent_dim, self.head_heads),
+        ):
+            if heads < 1 or width < 1 or width % heads:
+                raise UserError(
+                    f"the {part} is {width} wide, which {heads} attention heads cannot share; make "
+                    f"the width a multiple of --model.{part}-heads"
+                )
+        if self.max_frames < HISTORY:
+            raise UserError(
+                f"--model.max-frames is {self.max_frames}; a plan's history has up to {HISTORY}"
+            )
 
     @property
     def tokens(self) -> int:

@@ -102,6 +102,9 @@ class Episodes:
         gaps = np.where(generator.random((count, 1)) < planner_share, GAPS[1], gaps)
         shrink = np.minimum(room / gaps.sum(1, keepdims=True), 1)
         gaps = np.maximum((gaps * shrink).astype(int), 1)
+        # In an episode of a few frames the least gaps may be one too many; the longest gives it.
+        over = np.maximum(gaps.sum(1) - room[:, 0], 0)
+        gaps[np.arange(count), gaps.argmax(1)] -= over
         start = self.first[episode] + generator.integers(0, room[:, 0] - gaps.sum(1) + 1)
         return start[:, None] + np.concatenate([np.zeros((count, 1), int), gaps.cumsum(1)], 1)
 
@@ -171,8 +174,8 @@ def load_episodes(
             video = folder / "videos" / f"{_name(row)}.mp4"
             try:
                 frames = decode_video(video, size)
-            except ValueError as error:  # pictures of another --size
-                raise UserError(f"{video}: {error}") from error
+            except (OSError, ValueError) as error:  # missing, damaged, or of another --size
+                raise UserError(f"{video}: {error}; {_verify(folder)}") from error
             if len(frames) != length[index]:
                 raise UserError(f"{video} has {len(frames)} frames, its manifest says "
                                 f"{length[index]}; collect the set again")  # fmt: skip
@@ -182,10 +185,16 @@ def load_episodes(
     keypoints = np.empty((total, 21, 3), np.float32)
     joints, targets = np.empty((2, total, N_JOINTS), np.float32)
     for (folder, row), start, count in zip(rows, first, length, strict=True):
-        with h5py.File(folder / "episodes" / f"{_name(row)}.h5") as file:
-            keypoints[start : start + count] = file["keypoints"][:]
-            joints[start : start + count] = file["agent_pos"][:]
-            targets[start : start + count] = file["action"][:]
+        path = folder / "episodes" / f"{_name(row)}.h5"
+        try:
+            with h5py.File(path) as file:
+                for key, into in (("keypoints", keypoints), ("agent_pos", joints),
+                                  ("action", targets)):  # fmt: skip
+                    if len(file[key]) != count:
+                        raise ValueError(f"{key} has {len(file[key])} rows instead of {count}")
+                    into[start : start + count] = file[key][:]
+        except (OSError, KeyError, ValueError) as error:
+            raise UserError(f"{path}: {error}; {_verify(folder)}") from error
     scenes = [_scene(row) for _, row in rows]
     validation = np.array([_share(scene) < holdout for scene in scenes])
     usable = length >= WINDOW
@@ -207,6 +216,10 @@ def load_episodes(
 def _name(row: dict) -> str:
     """The episode's file name, ``000123``."""
     return f"{row['id']:06d}" if isinstance(row["id"], int) else str(row["id"])
+
+
+def _verify(folder: Path) -> str:
+    return f"`dexbench data verify {folder}` says how to mend the set"
 
 
 def _scene(row: dict) -> str:

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...envs.errors import UserError
 from .config import ModelConfig
 from .layers import Block
 from .pretrained import PretrainedEncoder
@@ -69,7 +70,10 @@ class CompactEncoder(nn.Module):
         # The stem's patches are half a token wide; two by two of them are merged into a token.
         self.patch = height // (2 * rows)
         if (self.patch * 2 * rows, self.patch * 2 * columns) != (height, width):
-            raise ValueError(f"image_size {config.image_size} does not fit the grid {config.grid}")
+            raise UserError(
+                f"--model.image-size {config.image_size} does not fit --model.grid {config.grid}; "
+                "a token is a square of an even number of pixels"
+            )
         channels = config.encoder_width
         self.stem = nn.Linear(3 * self.patch**2, channels)
         self.convs = nn.Sequential(ResidualConv(channels), ResidualConv(channels))

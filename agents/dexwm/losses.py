@@ -21,7 +21,7 @@ def autoencoder_loss(
 
     Args:
         model: Its encoder and head are trained.
-        decoder: Trained along, then dropped.
+        decoder: Trained along; it draws latents for people.
         images: ``(B, H, W, 3)`` in 0..255.
         keypoints: ``(B, 21, 3)`` metres, camera frame.
         weight: Weight of the keypoint loss.

@@ -18,7 +18,7 @@ class Recipe:
 
     Attributes:
         odds: How often a batch has 1, 2, ... transitions. Fewer leave room for longer gaps in short
-            clips; a batch has so many more windows then that its frames are as many.
+            clips; a batch has so many more windows then that its transitions are as many.
         span: Most frames that a window reaches back, its gaps then any that are left; None draws
             each gap by itself, see ``Episodes.windows``.
         later_starts: Whether some roll-outs start from several true frames, as a planner's do after

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ...envs.errors import UserError
+from ...envs.errors import UserError, at_least
 from ...envs.seeding import rng, seed_for
 from ..ranks import Loss, Ranks
 from ..training import Rate, RunFolder
 from .batches import Batches
-from .checkpoint import load_model, save_model
+from .checkpoint import load_model, save_model, weights_file
 from .data import load_episodes
 from .decoder import decoder_path, load_decoder, save_decoder
 from .encoder import PixelDecoder
@@ -47,8 +47,12 @@ class Trainer:
     """Holds what the stages share; see ``train``."""
 
     def __init__(self, config: TrainConfig, on_step: Callable[[dict], None] | None = None):
-        if min(config.images, config.clips) < 1 or config.minutes <= 0:
-            raise UserError("minutes, images and clips must all be above zero")
+        one = ("images", "clips", "threads", "validate_every", "validation_windows",
+               "checkpoint_every")  # fmt: skip
+        at_least(1, **{name: getattr(config, name) for name in one})
+        at_least(0, steps=min(config.steps or [0]), holdout=config.holdout)
+        if not config.minutes > 0 or config.holdout >= 1:
+            raise UserError("--minutes must be above 0 and --holdout, a share, below 1")
         model = sized(config.size, config.encoder, config.model)
         if config.end_to_end and (model.encoder != "compact" or config.features is not None):
             raise UserError(
@@ -78,6 +82,8 @@ class Trainer:
         self.decoder_known = False
         identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
         identity["model"] = model.settings()
+        # What "auto" came to: rounding differently, a run would go on as another.
+        identity["dtype"] = str(self.dtype).removeprefix("torch.")
         self.first_stage = 0
         if isinstance(self.model.encoder, PretrainedEncoder):
             identity["encoder_sha256"] = self.model.encoder.load(config.encoder_weights)
@@ -106,7 +112,8 @@ class Trainer:
         )
         modules = {"model": self.model, "decoder": self.decoder}
         self.folder = RunFolder(self.work, modules, identity, "data, seed, model or batches")
-        self.state: dict[str, Any] = {"stage": self.first_stage, "step": 0, "seconds": [0.0] * 3}
+        self.state: dict[str, Any] = {"stage": self.first_stage, "step": 0, "seconds": [0.0] * 3,
+                                      "taken": [0] * 3}  # fmt: skip
         self.optimizer: MasterAdamW | None = None
 
     def begin_with(self, path: Path) -> str:
@@ -125,7 +132,7 @@ class Trainer:
         self.model.pretraining = f"{found.pretraining}, then weights {digest[:12]}".removeprefix(
             "none, then "
         )
-        decoder = load_decoder(path)
+        decoder = load_decoder(weights_file(path))
         if decoder is not None and decoder.config == self.model.config:
             self.decoder.load_state_dict(decoder.state_dict())
             self.decoder_known = True
@@ -170,6 +177,7 @@ class Trainer:
             "frames": len(self.episodes.frames),
             "episodes": len(self.episodes.length),
             "seconds": [round(s, 1) for s in self.state["seconds"]],
+            "steps": self.state["taken"],
             "validation": result,
             "torch": torch.__version__,
             "compute_dtype": str(self.dtype),
@@ -244,17 +252,20 @@ class Trainer:
                 self.on_step(row)
         bar.close()
         self.log_validation(stage)
+        state["taken"][stage] = state["step"]
         state["stage"], state["step"], self.optimizer = stage + 1, 0, None
         self.save()
 
     def progress(self, stage: int) -> float:
         """Share of the stage's budget that is used up."""
         config = self.config
+        state = self.state
         if config.steps is not None:
-            return self.state["step"] / config.steps[stage] if config.steps[stage] else 1.0
+            taken = state["taken"][stage] if stage < state["stage"] else state["step"]
+            return taken / config.steps[stage] if config.steps[stage] else 1.0
         whole = sum(config.shares[self.first_stage :])
         seconds = 60 * config.minutes * config.shares[stage] / whole if whole else 0
-        return self.state["seconds"][stage] / seconds if seconds else 1.0
+        return state["seconds"][stage] / seconds if seconds else 1.0
 
     # --- metrics and checkpoints -----------------------------------------------------------
 
@@ -283,6 +294,15 @@ class Trainer:
         self.ranks.wait()  # nobody trains, and logs, before all have cut the metrics
         if found:
             self.state, tensors = found
+            # Checkpoints did not always say.
+            self.state.setdefault("taken", list(self.config.steps or [0] * 3))
+            if self.state["stage"] == len(STAGES) and any(
+                self.progress(stage) < 1 for stage in range(self.first_stage, len(STAGES))
+            ):
+                raise UserError(
+                    f"{self.work} holds a run that ended with a smaller budget; to train its "
+                    f"weights further give --init {self.config.out} and another --out"
+                )
         if any(self.ranks.agree(self.state[key]) != self.state[key] for key in ("stage", "step")):
             raise UserError(
                 f"the processes found different checkpoints in {self.work}; all machines must "

@@ -35,7 +35,7 @@ class TrainConfig:
     """CPU threads."""
     device: str = "cpu"
     """"cpu", "cuda", or "auto"."""
-    dtype: str = "auto"
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """"bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it."""
     images: int = 64
     """Pictures of a stage 1 batch."""

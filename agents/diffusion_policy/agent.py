@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from ...envs.embodiment.robot import HIGHEST, LOWEST
+from ...envs.errors import UserError
 from ...envs.seeding import seed_for
 from ..dexwm.encoder import downsample
 from ..tensors import pick_device
 from .checkpoint import load_policy
-from .model import SchedulerName, sample
+from .model import SCHEDULERS, SchedulerName, sample
 
 
 class DiffusionPolicy:
@@ -23,6 +24,11 @@ class DiffusionPolicy:
         scheduler: "ddim" or "ddpm".
         steps: Denoising steps of a decision; ddpm was trained with 100.
         device: Where the model runs; "auto" takes a GPU if there is one.
+        encoder_weights: Folder of the pretrained encoder that the policy was trained with, if it
+            was; the Hugging Face cache if left out.
+
+    Raises:
+        UserError: As ``load_policy``, or the sampler cannot take so many steps.
     """
 
     def __init__(
@@ -31,11 +37,21 @@ class DiffusionPolicy:
         scheduler: SchedulerName = "ddim",
         steps: int = 16,
         device: str = "cpu",
+        encoder_weights: str | Path | None = None,
     ):
         self.device = pick_device(device)
         self.scheduler, self.steps = scheduler, steps
-        self.model, self.weights_hash = load_policy(weights, self.device)
-        self.metadata = {"pretraining": "none", "dtype": "float32", "device": str(self.device)}
+        folder = Path(encoder_weights) if encoder_weights else None
+        self.model, self.weights_hash = load_policy(weights, self.device, folder)
+        levels = self.model.config.noise_levels
+        if scheduler not in SCHEDULERS or not 1 <= steps <= levels:
+            raise UserError(
+                f"scheduler is {scheduler!r} and steps {steps}; choose one of "
+                f"{', '.join(SCHEDULERS)}, and 1 to {levels} steps"
+            )
+        self.metadata = {
+            "pretraining": self.model.pretraining, "dtype": "float32", "device": str(self.device),
+        }  # fmt: skip
 
     def reset(self, task: str, seed: int) -> None:
         """Starts a trial; the policy is told the goal by its picture alone, whatever the task."""

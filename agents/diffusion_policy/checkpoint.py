@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from ..dexwm.checkpoint import encoder_facts, load_encoder
 from ..dexwm.config import ModelConfig
 from ..tensors import load_weights, save_weights
 from .config import PolicyConfig
@@ -22,29 +23,44 @@ def save_policy(path: Path, model: DiffusionPolicyModel, notes: dict[str, Any]) 
         "format": FORMAT,
         "config": model.config.to_json(),
         "encoder": model.encoder_config.to_json(),
+        "pretraining": model.pretraining,
+        **encoder_facts(model.encoder),
     }
     # Ranges of joints in float16 would put targets off by up to a milliradian.
     return save_weights(path, model, metadata, notes, exact=("low", "high", "middle", "spread"))
 
 
 def load_policy(
-    path: str | Path = "exploration", device: torch.device | str = "cpu"
+    path: str | Path = "exploration",
+    device: torch.device | str = "cpu",
+    encoder_weights: Path | None = None,
 ) -> tuple[DiffusionPolicyModel, str]:
     """Loads a policy, frozen and in float32, and its file's sha256.
 
     Args:
         path: A file of ``save_policy``, or a name in ``PACKAGED``.
         device: Where the model goes.
+        encoder_weights: Folder of a pretrained encoder's weights; the Hugging Face cache if None.
 
     Raises:
-        UserError: As ``tensors.load_weights``.
+        UserError: As ``tensors.load_weights`` and ``dexwm.checkpoint.load_encoder``.
     """
+    metadata: dict[str, str] = {}
+
+    def build(found: dict[str, str]) -> DiffusionPolicyModel:
+        metadata.update(found)
+        model = DiffusionPolicyModel(
+            PolicyConfig.from_json(found["config"]), ModelConfig.from_json(found["encoder"])
+        )
+        model.pretraining = found.get("pretraining", model.pretraining)
+        return model
+
+    file = Path(PACKAGED.get(str(path), path))
     model, digest = load_weights(
-        Path(PACKAGED.get(str(path), path)),
-        lambda metadata: DiffusionPolicyModel(
-            PolicyConfig.from_json(metadata["config"]), ModelConfig.from_json(metadata["encoder"])
-        ),
+        file,
+        build,
         FORMAT,
         f"a Diffusion Policy has {FORMAT!r}; `dexbench train diffusion-policy` makes one",
     )
+    load_encoder(model.encoder, encoder_weights, metadata, file)
     return model.to(device), digest

@@ -13,6 +13,7 @@ from ..dexwm.encoder import build_encoder
 from .config import PolicyConfig
 
 SchedulerName = Literal["ddpm", "ddim"]
+SCHEDULERS = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler}
 
 
 class Denoiser(nn.Module):
@@ -80,6 +81,9 @@ class DiffusionPolicyModel(nn.Module):
         config: Sizes of the policy.
         encoder: Sizes of the encoder, which is DexWM's.
 
+    Attributes:
+        pretraining: What the encoder learned from beside the policy's data.
+
     Raises:
         UserError: The pooling does not fit the encoder.
     """
@@ -102,6 +106,7 @@ class DiffusionPolicyModel(nn.Module):
                 f"{encoder.grid[0]} rows and {encoder.grid[1]} columns of tokens"
             )
         self.config, self.encoder_config = config, encoder
+        self.pretraining = "none"
         self.encoder = build_encoder(encoder)
         self.denoiser = Denoiser(config)
         shape = (1 + config.chunk, config.joints)
@@ -148,10 +153,9 @@ def scheduler(
     Raises:
         ValueError: The name is unknown.
     """
-    kinds = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler}
-    if name not in kinds:
-        raise ValueError(f"unknown scheduler {name!r}; choose one of {sorted(kinds)}")
-    made = kinds[name](
+    if name not in SCHEDULERS:
+        raise ValueError(f"unknown scheduler {name!r}; choose one of {sorted(SCHEDULERS)}")
+    made = SCHEDULERS[name](
         num_train_timesteps=config.noise_levels,
         beta_schedule="squaredcos_cap_v2",
         clip_sample=True,

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from ...envs.errors import UserError
+from ...envs.errors import UserError, at_least
 from ...envs.seeding import rng, seed_for
 from ..dexwm.checkpoint import load_model
 from ..dexwm.data import load_episodes
@@ -34,8 +34,8 @@ from .model import DiffusionPolicyModel, scheduler
 
 VALIDATION_SAMPLES = 512
 """Held-out chunks whose noise is predicted in a validation."""
-FREE = ("data", "out", "work", "encoder", "features", "minutes", "steps", "threads", "device",
-        "validate_every", "progress")  # fmt: skip
+FREE = ("data", "out", "work", "encoder", "encoder_weights", "features", "minutes", "steps",
+        "threads", "device", "validate_every", "progress")  # fmt: skip
 """Settings that a continued run may change."""
 
 
@@ -51,6 +51,8 @@ class PolicyTrainConfig:
     """Folder for decoded frames, checkpoint and metrics.jsonl; OUT.work if left out."""
     encoder: Path | None = None
     """DexWM weights whose encoder sees for the policy; the packaged ones if left out."""
+    encoder_weights: Path | None = None
+    """Folder of its weights if it is a pretrained one; the Hugging Face cache if left out."""
     lifted_only: bool = False
     """Learn from episodes alone in which an object was lifted, as from demonstrations."""
     features: Path | None = None
@@ -86,15 +88,22 @@ class PolicyTrainer:
     """Holds what a run needs; see ``train``."""
 
     def __init__(self, config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None):
-        if config.minutes <= 0 or config.batch < 1 or not 0 <= config.ema < 1:
-            raise UserError("minutes and batch must be above zero, and ema within 0..1")
+        one = ("batch", "threads", "validate_every")
+        at_least(1, **{name: getattr(config, name) for name in one})
+        at_least(0, steps=config.steps, holdout=config.holdout)
+        if not config.minutes > 0 or not 0 <= config.ema < 1 or config.holdout >= 1:
+            raise UserError(
+                "--minutes must be above 0, and --ema and --holdout, which are shares, below 1"
+            )
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise UserError("train diffusion-policy runs in one process; leave torchrun out")
         self.config, self.on_step = config, on_step
         self.work = config.work or config.out.with_name(config.out.name + ".work")
         self.device = pick_device(config.device)
         torch.set_num_threads(config.threads)
-        world, self.encoder_hash = load_model(config.encoder)
+        world, self.encoder_hash = load_model(
+            config.encoder, encoder_weights=config.encoder_weights
+        )
         if config.model.feature_dim != world.config.latent_dim:
             raise UserError(
                 f"the encoder's features have {world.config.latent_dim} channels, the policy's "
@@ -106,7 +115,7 @@ class PolicyTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for("diffusion-policy", "weights", config.seed))
             self.model = DiffusionPolicyModel(config.model, world.config)
-        self.model.encoder.load_state_dict(world.encoder.state_dict())
+        self.model.encoder, self.model.pretraining = world.encoder, world.pretraining
         self.training = self._choose(validation=False)
         self.held_out = self._choose(validation=True)
         frames = self._set_ranges()

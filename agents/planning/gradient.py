@@ -55,8 +55,9 @@ def gradient(problem: Problem, config: GradientConfig) -> Plan:
     draws[0] = 0.0
     candidates = problem.clip(mean + std * draws)
     order = cheapest(problem.evaluate(candidates), config.restarts)
-    low, high = (problem.lower - mean) / std, (problem.upper - mean) / std
-    offsets = ((candidates[order] - mean) / std).requires_grad_()
+    unit = std.clamp(min=1e-6)  # a joint of no deviation stays where it is
+    low, high = (problem.lower - mean) / unit, (problem.upper - mean) / unit
+    offsets = ((candidates[order] - mean) / unit).requires_grad_()
     adam = torch.optim.Adam([offsets], lr=config.rate)
     elites, lowest = candidates[order], torch.full((config.restarts,), torch.inf).to(mean)
     progress = []

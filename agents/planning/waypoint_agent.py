@@ -36,7 +36,8 @@ class PlannerConfig:
 
     Attributes:
         optimiser: A name in ``OPTIMISERS``.
-        cem: Budget of the cross-entropy method.
+        cem: Budget of the cross-entropy method; as the next two also a dict of what differs from
+            its class's.
         mppi: That of model predictive path integral control.
         gradient: That of gradient descent.
         step_weights: Weight of the cost at each waypoint of the horizon; a shorter horizon takes
@@ -72,6 +73,17 @@ class PlannerConfig:
             )
         if self.execute not in ("mean", "best"):
             raise ValueError(f"execute must be 'mean' or 'best', got {self.execute!r}")
+        if self.tile < 1 or min(self.arm_std, self.hand_std, self.place_hand_std) < 0:
+            raise ValueError(
+                "tile must be 1 or more and deviations 0 or more, got "
+                f"{self.tile}, {self.arm_std}, {self.hand_std} and {self.place_hand_std}"
+            )
+        for name, kind in (("cem", CEMConfig), ("mppi", MPPIConfig), ("gradient", GradientConfig)):
+            budget = getattr(self, name)
+            if isinstance(budget, dict):  # as the command line gives it
+                object.__setattr__(self, name, kind(**budget))
+            elif not isinstance(budget, kind):
+                raise ValueError(f"{name} must be a {kind.__name__} or a dict, got {budget!r}")
 
 
 PLANNERS = {

@@ -34,6 +34,7 @@ class KeypointFK(KeypointPlanner):
     ):
         super().__init__(planner, **overrides)
         self.model, self.weights_hash = load_model(weights)
+        self.metadata = {"pretraining": self.model.pretraining, "dtype": "float32"}
 
     def reset(self, task: str, seed: int) -> None:
         """Starts a trial and forgets the last one's goal."""

@@ -1,6 +1,8 @@
 import dataclasses
 import json
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,15 @@ from safetensors.torch import load_file
 from synthetic_store import keypoints_of, picture, write_store
 
 from dexbench.agents.dexwm.agent import COSTS, DexWM
+from dexbench.agents.dexwm.checkpoint import weights_file
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.data import GAPS, load_episodes
-from dexbench.agents.dexwm.decoder import decoder_path
+from dexbench.agents.dexwm.decoder import decoder_path, load_decoder
+from dexbench.agents.dexwm.model import DexWMModel
 from dexbench.agents.dexwm.train import TrainConfig, train
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.reference.keypoint_fk import KeypointFK
+from dexbench.agents.tensors import read_tensors
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
 from dexbench.envs.seeding import rng
@@ -81,6 +86,34 @@ def test_windows_stay_inside_their_episode_and_split(store, tmp_path):
     assert (single.min(), single.max()) == GAPS
     held_out = episodes.windows(rng("test"), 50, validation=True) // 24
     assert episodes.validation[held_out].all()
+
+
+@pytest.mark.parametrize("frames", [4, 5])
+def test_windows_fit_into_episodes_of_a_few_frames(tmp_path, frames):
+    folder = write_store(tmp_path / "set", frames=frames)
+    episodes = load_episodes([folder], tmp_path / "cache", progress=False)
+    index = episodes.windows(rng("test"), 200)
+    assert (index // frames == index[:, :1] // frames).all() and np.diff(index, axis=1).min() >= 1
+
+
+@pytest.mark.parametrize("damage", ["no video", "half a video", "no episode", "short", "no action"])
+def test_a_damaged_set_is_named_with_its_cure(tmp_path, damage):
+    folder = write_store(tmp_path / "set")
+    video, episode = folder / "videos" / "000002.mp4", folder / "episodes" / "000002.h5"
+    if damage == "no video":
+        video.unlink()
+    elif damage == "half a video":
+        video.write_bytes(video.read_bytes()[:2000])
+    elif damage == "no episode":
+        episode.unlink()
+    else:
+        with h5py.File(episode, "a") as file:
+            action = file["action"][:20]
+            del file["action"]
+            if damage == "short":
+                file["action"] = action
+    with pytest.raises(UserError, match=r"000002\.(mp4|h5).*dexbench data verify"):
+        load_episodes([folder], tmp_path / "cache", progress=False)
 
 
 def test_bad_stores_are_named(store, tmp_path):
@@ -155,8 +188,63 @@ def test_only_a_compact_encoder_that_sees_pictures_is_trained_end_to_end(store, 
 
 
 def test_a_checkpoint_of_another_run_is_refused(store, trained):
-    with pytest.raises(UserError, match="other data, seed"):
-        train(config(store, trained[0], seed=1))
+    for change in ({"seed": 1}, {"dtype": "bfloat16"}):
+        with pytest.raises(UserError, match="other data, seed"):
+            train(config(store, trained[0], **change))
+
+
+def test_a_run_that_ended_takes_no_larger_budget(store, trained):
+    before = trained[0].read_bytes()
+    with pytest.raises(UserError, match="ended with a smaller budget.*--init"):
+        train(config(store, trained[0], steps=(8, 5, 6)))
+    assert trained[0].read_bytes() == before
+
+
+def test_notes_tell_the_steps_that_were_taken(trained):
+    notes = json.loads(read_tensors(trained[0])[1]["notes"])
+    assert notes["steps"] == [8, 5, 5] and notes["compute_dtype"] == "torch.float32"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"threads": 0}, "--threads is 0, expected at least 1"),
+        ({"clips": 0}, "--clips is 0"),
+        ({"checkpoint_every": 0}, "--checkpoint-every is 0"),
+        ({"validate_every": 0}, "--validate-every is 0"),
+        ({"validation_windows": 0}, "--validation-windows is 0"),
+        ({"steps": (1, -1, 1)}, "--steps is -1, expected at least 0"),
+        ({"minutes": float("nan")}, "--minutes must be above 0"),
+        ({"holdout": 1.5}, "--holdout, a share, below 1"),
+        ({"device": "gpu"}, "no device 'gpu'"),
+    ],
+)
+def test_bad_training_settings_are_named(store, tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        train(config(store, tmp_path / "w.safetensors", **change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"predictor_heads": 5}, "predictor is 48 wide, which 5 attention heads cannot share"),
+        ({"head_heads": 3}, "head is .* wide, which 3 attention heads"),
+        ({"max_frames": 2}, "--model.max-frames is 2"),
+        ({"image_size": (100, 100)}, "--model.image-size .* does not fit --model.grid"),
+    ],
+)
+def test_bad_model_sizes_are_named(change, message):
+    with pytest.raises(UserError, match=message):
+        DexWMModel(dataclasses.replace(SMALL, **change))
+
+
+def test_training_on_from_packaged_weights_keeps_their_decoder(store, tmp_path):
+    out = tmp_path / "w.safetensors"
+    base = config(store, out, model=ModelConfig(), init=Path("compact"), steps=(0, 0, 0))
+    train(base)
+    ours, theirs = (load_decoder(path) for path in (out, weights_file("compact")))
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(value, ours.state_dict()[name]), name
 
 
 def observation(steps_left=60):

@@ -206,8 +206,14 @@ def test_another_runs_checkpoint_is_refused(trained, store, tmp_path):
 
 
 def test_bad_settings_are_refused(store, tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="above zero"):
-        train(settings(store, tmp_path / "p.safetensors", minutes=0))
+    for bad, message in (
+        ({"minutes": 0}, "--minutes must be above 0"),
+        ({"ema": 1.0}, "--ema and --holdout, which are shares"),
+        ({"threads": 0}, "--threads is 0, expected at least 1"),
+        ({"steps": -1}, "--steps is -1, expected at least 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            train(settings(store, tmp_path / "p.safetensors", **bad))
     with pytest.raises(UserError, match="in which an object was lifted"):
         train(settings(store, tmp_path / "p.safetensors", lifted_only=True))
     with monkeypatch.context() as variables, pytest.raises(UserError, match="leave torchrun out"):

@@ -1,5 +1,6 @@
 """The picture of what the world model expects."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -66,6 +67,8 @@ def test_imagining_follows_the_plan_and_changes_nothing():
         chunks.append(agent.act({**obs, "steps_left": np.array([40])}))
     assert np.array_equal(chunks[0], chunks[2]) and np.array_equal(chunks[1], chunks[3])
     assert np.array_equal(*pictured) and pictured[0].shape == (224, 392, 3)
+    agent.last_plan = dataclasses.replace(agent.last_plan, mean=agent.last_plan.mean + 0.3)
+    assert not np.array_equal(agent.imagine(), pictured[0]), "another plan, another picture"
 
 
 def test_a_decoder_lies_beside_its_weights_or_nowhere(tmp_path):

@@ -110,6 +110,15 @@ def test_gradient_moves_a_tight_joint_little():
     assert 0 < float(plan.best.abs().max()) < 0.01 * 6
 
 
+def test_a_joint_without_a_deviation_stays():
+    std = torch.ones(2, 3)
+    std[:, 1] = 0
+    problem = dataclasses.replace(quadratic(torch.ones(2, 3)), std=std)
+    plan = gradient(problem, GradientConfig(steps=10, rate=0.2))
+    assert plan.best.isfinite().all() and plan.best[:, 1].abs().max() < 1e-4
+    assert plan.best[:, 0].min() > 0.3
+
+
 def test_gradient_leaves_a_limit_again():
     # A start on the limit, with the minimum inside: a clamped joint must not be stuck there.
     problem = Problem(
@@ -185,6 +194,10 @@ def test_the_cost_has_a_gradient_at_the_dummy_grasp():
     sequences = torch.stack([grasp, grasp + 0.1]).requires_grad_()
     (slope,) = torch.autograd.grad(agent.cost(sequences, context).sum(), sequences)
     assert slope.isfinite().all() and (slope.abs().sum(-1) > 0).all()
+    # Rounding may leave the angle a slope at its minimum, but that points anywhere.
+    agent.costs = dataclasses.replace(agent.costs, orientation=0.4)
+    (angled,) = torch.autograd.grad(agent.cost(sequences, context).sum(), sequences)
+    assert not torch.allclose(angled[0], slope[0]), "the angle would count if it had a weight"
 
 
 def test_what_dexwm_expects_is_what_it_sees_there():

@@ -9,7 +9,9 @@ import pytest
 import torch
 from synthetic_store import write_store
 from test_dexwm_train import config, losses
+from torch.utils.checkpoint import checkpoint
 
+from dexbench.agents.dexwm import predictor
 from dexbench.agents.dexwm.train import train
 from dexbench.agents.ranks import Ranks
 from dexbench.agents.tensors import read_tensors
@@ -127,11 +129,19 @@ def test_a_batch_that_cannot_be_shared_is_refused():
         alone.part(batch)
 
 
-def test_activations_computed_again_change_nothing(store, tmp_path):
+def test_activations_computed_again_change_nothing(store, tmp_path, monkeypatch):
+    calls = []
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return checkpoint(*args, **kwargs)
+
+    monkeypatch.setattr(predictor, "checkpoint", counted)
     plain = config(store, tmp_path / "one.safetensors", steps=(1, 2, 2))
     again = dataclasses.replace(
         plain, out=tmp_path / "two.safetensors", activation_checkpointing=True
     )
     train(plain)
+    assert not calls
     train(again)
-    assert losses(plain.out) == losses(again.out)
+    assert calls and losses(plain.out) == losses(again.out)

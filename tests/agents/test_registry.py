@@ -1,3 +1,4 @@
+import importlib
 import os
 import subprocess
 import sys
@@ -51,6 +52,48 @@ def test_a_module_in_the_current_folder_is_found(tmp_path: Path, monkeypatch: An
     assert spec.privileged and spec.pretraining == "videos"
     with pytest.raises(UserError, match="no method bind"):
         make_agent("here_only:Blind")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("import nowhere_to_be_found", "cannot import broken: ModuleNotFoundError: .*broken.py:1"),
+        ("1 / 0", r"cannot import broken: ZeroDivisionError: .*broken.py:1"),
+        ("class Mine:\n def __init__(self): {}['k']", r"made: KeyError: 'k' .*broken.py:2"),
+        ("class Mine:\n def __init__(self, size): pass", "made: TypeError: .*size"),
+    ],
+)
+def test_an_agent_that_cannot_be_made_says_where(
+    tmp_path: Path, monkeypatch: Any, body: str, message: str
+) -> None:
+    (tmp_path / "broken.py").write_text(body)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    importlib.invalidate_caches()
+    with pytest.raises(UserError, match=message):
+        make_agent("broken:Mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("dexwm", {"dtype": "fp16"}, "dtype is 'fp16'"),
+        ("dexwm", {"device": "gpu"}, "no device 'gpu'"),
+        ("dexwm", {"tile": 0}, "tile must be 1 or more"),
+        ("dexwm", {"cem": 3}, "cem must be a CEMConfig or a dict"),
+        ("diffusion-policy", {"steps": 0}, "steps 0; choose one of ddpm, ddim, and 1 to 100"),
+        ("diffusion-policy", {"scheduler": "euler"}, "scheduler is 'euler'"),
+    ],
+)
+def test_bad_options_of_an_agent_are_named(name: str, options: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make_agent(name, **options)
+
+
+def test_a_planners_budget_may_be_a_dict() -> None:
+    agent, _ = make_agent("kinematic", cem={"samples": 20, "elites": 4})
+    assert (agent.config.cem.samples, agent.config.cem.elites) == (20, 4)
 
 
 @pytest.mark.parametrize(
