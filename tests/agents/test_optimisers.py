@@ -9,7 +9,7 @@ from stand_ins import watched_problem
 from synthetic_store import keypoints_of, picture
 from test_planning import HIGH, LOW, ToGoal, goal_near, observation, play
 
-from dexbench.agents.dexwm.agent import DexWM
+from dexbench.agents.dexwm.agent import COSTS, DexWM
 from dexbench.agents.planning.cem import noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.gradient import GradientConfig, gradient
@@ -183,21 +183,23 @@ def test_gradient_descends_through_the_world_model(task):
 
 def test_the_cost_has_a_gradient_at_the_dummy_grasp():
     """There the angle to the neutral orientation, which compact does not count, has none."""
-    agent = DexWM(dtype="float32", tile=2)
     start = INIT_JOINTS.astype(np.float32)
     obs = {**observation(start), "pixels": picture(keypoints_of(start))}
     obs["goal"] = picture(keypoints_of(goal_near(3)))
-    agent.reset("grasp", 0)
-    with torch.no_grad():
-        context = agent.observe(obs)
     grasp = torch.tensor(DUMMY_GRASP, dtype=torch.float32)
     sequences = torch.stack([grasp, grasp + 0.1]).requires_grad_()
-    (slope,) = torch.autograd.grad(agent.cost(sequences, context).sum(), sequences)
-    assert slope.isfinite().all() and (slope.abs().sum(-1) > 0).all()
-    # Rounding may leave the angle a slope at its minimum, but that points anywhere.
-    agent.costs = dataclasses.replace(agent.costs, orientation=0.4)
-    (angled,) = torch.autograd.grad(agent.cost(sequences, context).sum(), sequences)
-    assert not torch.allclose(angled[0], slope[0]), "the angle would count if it had a weight"
+    slopes = []
+    for orientation in (0.0, 0.4):
+        cost = dataclasses.replace(COSTS["compact"], orientation=orientation)
+        agent = DexWM(cost=cost, dtype="float32", tile=2)
+        agent.reset("grasp", 0)
+        with torch.no_grad():
+            context = agent.observe(obs)
+        slopes += torch.autograd.grad(agent.cost(sequences, context).sum(), sequences)
+    without, counted = slopes
+    assert without.isfinite().all() and (without.abs().sum(-1) > 0).all()
+    # Rounding may leave the angle a slope there, but one that points anywhere.
+    assert not torch.allclose(counted[0], without[0])
 
 
 def test_what_dexwm_expects_is_what_it_sees_there():
