@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 from ..envs.errors import UserError
-from .ledger import ROWS_FILE, Row, check_compatible, play_key, read_rows
+from .ledger import ROWS_FILE, Row, check_compatible, check_complete, play_key, read_rows
 
 KEYS = {
     *("agent", "task", "suite", "suite_hash", "trial", "success", "steps_to_success", "distances"),
@@ -59,10 +59,7 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
         rows = [row for row in read_rows(path) if play_key(row)[1] == 0]
         if not rows:
             continue
-        if missing := {key for key in KEYS for row in rows if key not in row}:
-            raise UserError(
-                f"{path} is no ledger of this version: a row lacks {', '.join(sorted(missing))}"
-            )
+        check_complete(rows, KEYS, path)
         check_compatible(rows, rows[0], path)
         first = rows[0]
         key = (first["suite_hash"], first["task"], first["agent"])

@@ -1,5 +1,6 @@
 """``dexbench leaderboard``: derives the leaderboard from ledgers; nobody edits it by hand."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,12 @@ def derive(ledgers: Path) -> list[dict[str, Any]]:
         A dict of `COLUMNS` for each ledger; by suite and task, the best first, then by name.
 
     Raises:
-        UserError: There is no ledger, one is damaged or mixes what cannot be compared, or two
-            hold the same agent on the same suite and task.
+        UserError: There is no ledger, one is damaged or mixes what cannot be compared, two hold
+            the same agent on the same suite and task, or different suites have one name.
     """
     paths = sorted(ledgers.rglob(ROWS_FILE))
     lines: dict[tuple[str, str, str], dict[str, Any]] = {}
+    suites: dict[str, tuple[str, Path]] = {}
     for path in paths:
         rows = sorted(read_rows(path), key=play_key)
         if not any(play_key(row)[1] == 0 for row in rows):
@@ -52,6 +54,12 @@ def derive(ledgers: Path) -> list[dict[str, Any]]:
             line = _line(rows)
         except (KeyError, TypeError) as error:
             raise UserError(f"{path} is no ledger of this version ({error!r})") from error
+        digest, other = suites.setdefault(line["suite"], (line["suite_hash"], path))
+        if digest != line["suite_hash"]:
+            raise UserError(
+                f"{other} and {path} were played on different suites of the name {line['suite']}, "
+                f"with hash {digest[:12]} and {line['suite_hash'][:12]}; score them apart"
+            )
         key = (line["suite"], line["task"], line["agent"])
         if key in lines:
             raise UserError(
@@ -65,16 +73,25 @@ def derive(ledgers: Path) -> list[dict[str, Any]]:
 
 
 def main(config: LeaderboardConfig) -> None:
-    """Writes the CSV and prints the table."""
+    """Writes the CSV and prints the table.
+
+    Raises:
+        UserError: As `derive`, or the CSV cannot be written.
+    """
     import pandas
 
     lines = derive(config.ledgers)
     path = config.csv or config.ledgers / "leaderboard.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.tmp")
     table = pandas.DataFrame(lines, columns=list(COLUMNS), dtype=object)
-    table.to_csv(partial, index=False, lineterminator="\n")
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(partial, index=False, lineterminator="\n")
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise UserError(f"cannot write {path} ({error}); choose another --csv") from error
     print(markdown_table(lines) if config.markdown else score_table(lines))
 
 

@@ -14,7 +14,7 @@ import os
 import shutil
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,8 +28,12 @@ Row = dict[str, Any]
 
 ROWS_FILE = "trials.jsonl"
 
-# What must agree between the rows of one ledger; MuJoCo's version changes trajectories.
-IDENTITY = ("agent", "task", "suite", "suite_hash", "weights_hash", "agent_args", "threads")
+IDENTITY = (
+    *("agent", "task", "suite", "suite_hash", "weights_hash", "agent_args", "threads"),
+    *("dtype", "privileged", "entry_point"),
+)
+"""What must agree between the rows of one ledger, beside MuJoCo, whose version changes
+trajectories. Earlier rows lack some of it, which then agrees with anything."""
 
 
 def play_key(row: Row) -> tuple[int, int]:
@@ -48,8 +52,17 @@ def play_stem(trial: int, repeat: int) -> str:
 
 
 def _identity(row: Row) -> Row:
-    identity = {key: row.get(key) for key in IDENTITY}
+    identity = {key: row[key] for key in IDENTITY if key in row}
     return {**identity, "mujoco": row.get("versions", {}).get("mujoco")}
+
+
+def difference(one: Row, other: Row) -> tuple[str, Any, Any] | None:
+    """The first of `IDENTITY` in which two rows differ, and what each has there; None if none."""
+    first, second = _identity(one), _identity(other)
+    for key in first:
+        if key in second and first[key] != second[key]:
+            return key, first[key], second[key]
+    return None
 
 
 def _parse(data: bytes, path: Path) -> tuple[list[Row], int]:
@@ -107,14 +120,30 @@ def check_compatible(rows: list[Row], row: Row, path: Path) -> None:
     Raises:
         UserError: They differ in something that changes what is measured.
     """
-    wanted = _identity(row)
-    for old in map(_identity, rows):
-        for key, value in wanted.items():
-            if old[key] != value:
-                raise UserError(
-                    f"{path} holds rows with {key} {old[key]}, but this run has {value}: choose "
-                    "another --out or --name, or delete those rows with --fresh"
-                )
+    for old in rows:
+        if found := difference(old, row):
+            key, value, wanted = found
+            raise UserError(
+                f"{path} holds rows with {key} {value}, but this run has {wanted}: choose "
+                "another --out or --name, or delete those rows with --fresh"
+            )
+
+
+def check_complete(rows: list[Row], keys: Collection[str], path: Path) -> None:
+    """Refuses rows that lack something.
+
+    Args:
+        rows: What the ledger holds.
+        keys: What each row must have.
+        path: The ledger, for the message.
+
+    Raises:
+        UserError: A row lacks one of the keys.
+    """
+    if missing := {key for key in keys for row in rows if key not in row}:
+        raise UserError(
+            f"{path} is no ledger of this version: a row lacks {', '.join(sorted(missing))}"
+        )
 
 
 class Ledger:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..envs.errors import UserError
 from .summary import text_table
@@ -48,7 +48,7 @@ class PlannerSpeedConfig:
     """Whether to time plain computation too."""
     device: str = "cpu"
     """cpu, cuda, or auto."""
-    dtype: str = "auto"
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """bfloat16, float32, or auto: bfloat16 where the hardware multiplies it."""
     threads: int = 2
     """CPU threads."""

@@ -103,7 +103,8 @@ class Pool:
         """Starts the first worker.
 
         Returns:
-            The agent's part of every row: weights_hash, pretraining, privileged, dtype, versions.
+            What every worker adds to its rows: weights_hash, pretraining, privileged, entry_point,
+            dtype, versions.
 
         Raises:
             UserError: The agent cannot be made.

@@ -6,6 +6,7 @@ stopped when the same command is given again.
 
 import ast
 import importlib
+import json
 import math
 import re
 import sys
@@ -20,7 +21,16 @@ from tqdm import tqdm
 from ..agents.registry import find_agent
 from ..envs.errors import UserError
 from ..envs.suite import DEFAULT
-from .ledger import ROWS_FILE, Ledger, Row, check_compatible, play_key, play_name, read_rows
+from .ledger import (
+    ROWS_FILE,
+    Ledger,
+    Row,
+    check_compatible,
+    difference,
+    play_key,
+    play_name,
+    read_rows,
+)
 from .pool import Pool
 from .summary import score_table, summarise
 from .tasks import rank, resolve
@@ -163,7 +173,7 @@ def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
 
     Raises:
         UserError: The configuration is wrong, the ledger belongs to another suite or other
-            weights, or the environment cannot be made.
+            weights, the environment cannot be made, or two workers have different agents.
     """
     plan = check(config, backend)
     setup = Setup(
@@ -185,7 +195,13 @@ def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
         jobs = list(_missing(plan, ledgers))
         with _progress(plan, len(jobs)) as bar:
             for row, actions in pool.play(jobs):
-                ledgers[row["task"]].append(_ordered({**header, **row}), actions)
+                row = {**header, **row}
+                if found := difference({**header, "task": row["task"]}, row):
+                    raise UserError(
+                        f"the first worker has {found[0]} {found[1]}, another one {found[2]}: the "
+                        "machines of a run must give an agent the same files and the same dtype"
+                    )
+                ledgers[row["task"]].append(_ordered(row), actions)
                 bar.update()
     rows = [row for ledger in ledgers.values() for row in ledger.rows]
     asked = filter(plan.asks_for, rows)
@@ -243,8 +259,12 @@ def _agent_args(config: RunConfig) -> dict[str, Any]:
 
 
 def _header(plan: Run, agent: Row) -> Row:
-    """The part of a row that all trials of a run share."""
-    return {
+    """The part of a row that all trials of a run share, as JSON gives it back.
+
+    Raises:
+        UserError: JSON cannot hold it.
+    """
+    header = {
         "agent": plan.name,
         "suite": plan.suite_name,
         "suite_hash": plan.suite_hash,
@@ -252,6 +272,13 @@ def _header(plan: Run, agent: Row) -> Row:
         "threads": plan.config.threads,
         **agent,
     }
+    try:
+        return json.loads(json.dumps(header, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"a row cannot hold --agent-args or what agent {plan.name!r} says of itself ({error}): "
+            "give strings, finite numbers, lists and dicts"
+        ) from error
 
 
 def _ordered(row: Row) -> Row:

@@ -2,13 +2,15 @@
 
 import shutil
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ..envs.errors import UserError
+from ..envs.errors import UserError, at_least
 
 MAX_CANDIDATES = 60
 """Draws tried before a trial index is given up."""
@@ -37,12 +39,13 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
         By task, how many candidates were accepted and why others were rejected.
 
     Raises:
-        UserError: The folder exists already, there is no such task, or a trial of it cannot be
-            drawn.
+        UserError: The folder exists already or cannot be written, there is no such task, a trial
+            of it cannot be drawn, or a process died. Nothing is left behind.
     """
     from ..envs.suite import SUITES, write_index
     from ..envs.tasks import find_task
 
+    at_least(1, trials=config.trials, workers=config.workers)
     root = (config.out or SUITES) / config.name
     if root.exists():
         raise UserError(f"{root} exists; delete it or choose another --name")
@@ -53,15 +56,25 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
     hashes: dict[str, list[str]] = {task: [""] * config.trials for task in tasks}
     report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
     # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
-    with get_context("spawn").Pool(config.workers) as pool:
-        results = pool.imap_unordered(_build_one, jobs)
-        bar = tqdm(results, total=len(jobs), unit="trial", disable=None)
-        for task, index, digest, reasons in bar:
+    pool = ProcessPoolExecutor(config.workers, get_context("spawn"))
+    try:
+        results = as_completed([pool.submit(_build_one, job) for job in jobs])
+        for result in tqdm(results, total=len(jobs), unit="trial", disable=None):
+            task, index, digest, reasons = result.result()
             hashes[task][index] = digest
             report[task].update(reasons)
             report[task]["accepted"] += 1
-    write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in tasks})
-    draft.rename(root)
+        write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in tasks})
+        draft.rename(root)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that built trials died, as for want of memory; give fewer --workers"
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot write {root} ({error}); choose another --out") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+        shutil.rmtree(draft, ignore_errors=True)
     return {task: dict(counts) for task, counts in report.items()}
 
 

@@ -15,7 +15,7 @@ from ..envs.suite import DEFAULT, Suite
 from ..envs.trial import Trial
 from ..envs.video import write_video
 from .film import Film, Play, moving, sheet, shoot
-from .ledger import ROWS_FILE, Row, play_key, read_rows
+from .ledger import ROWS_FILE, Row, check_complete, play_key, read_rows
 from .resimulation import recorded_actions
 from .tasks import resolve
 from .window import show
@@ -98,7 +98,9 @@ def _folder(config: ViewConfig, task: str) -> Path:
 
 def _rows(config: ViewConfig, task: str) -> dict[int, Row]:
     """The ledger's rows by trial; repeats are left out."""
-    rows = read_rows(_folder(config, task) / ROWS_FILE)
+    path = _folder(config, task) / ROWS_FILE
+    rows = read_rows(path)
+    check_complete(rows, ("success", "trial_hash", "actions_hash", "error"), path)
     return {row["trial"]: row for row in rows if play_key(row)[1] == 0}
 
 
@@ -193,7 +195,13 @@ def _draw_scenes(config: ViewConfig) -> None:
     from . import gallery
 
     if config.scenes == "held":
-        page = gallery.held(Suite.load(config.suite))
+        suite = Suite.load(config.suite)
+        if not suite.trials("place"):
+            raise UserError(
+                f"suite {suite.name} has no place trials, which start with an object in the hand; "
+                "choose another --suite"
+            )
+        page = gallery.held(suite)
     else:
         page = gallery.kitchens() if config.scenes == "kitchens" else gallery.objects()
     try:

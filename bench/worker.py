@@ -79,8 +79,9 @@ def main(connection: Connection, setup: Setup) -> None:
     """Serves `Job`s from ``connection`` until it closes.
 
     It sends ``("ready", description)`` once; for each trial what `trial.play` notifies and
-    ``("finished", (row, actions))``; ``("failed", reason)`` or, where the user can mend it,
-    ``("refused", reason)`` when it cannot go on through no fault of the agent's play.
+    ``("finished", (row, actions))``, rows with the description in them; ``("failed", reason)`` or,
+    where the user can mend it, ``("refused", reason)`` when it cannot go on through no fault of the
+    agent's play.
 
     Args:
         connection: To the parent.
@@ -114,6 +115,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
         "weights_hash": getattr(agent, "weights_hash", None),
         "pretraining": spec.pretraining,
         "privileged": spec.privileged,
+        "entry_point": spec.entry_point,
         "dtype": metadata.get("dtype", "float32"),
         "versions": versions(),
     }
@@ -124,7 +126,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
     broken = False
 
     def notify(event: str, row: Row | None) -> None:
-        connection.send((event, row))
+        connection.send((event, row and {**description, **row}))
 
     while True:
         job: Job = connection.recv()
@@ -156,7 +158,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
             path = job.folder / "errors" / f"trial-{stem}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(played.traceback)
-        connection.send(("finished", (played.row, played.actions)))
+        connection.send(("finished", ({**description, **played.row}, played.actions)))
 
 
 def _make_env(task: str, backend: Backend) -> gymnasium.Env:

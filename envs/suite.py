@@ -87,9 +87,8 @@ class Suite:
         """
         count = self.trials(task)
         if not 0 <= index < count:
-            raise UserError(
-                f"suite {self.name} has {count} {task} trials, 0-{count - 1}; asked for {index}"
-            )
+            numbers = f"{count} {task} trials, 0-{count - 1}" if count else f"no {task} trials"
+            raise UserError(f"suite {self.name} has {numbers}; asked for {index}")
         path = self.root / task / f"{index:03d}.npz"
         trial = Trial.load(path)
         if trial.hash != self.trial_hash(task, index):

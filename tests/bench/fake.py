@@ -175,6 +175,27 @@ class Unmakeable:
         raise FileNotFoundError("weights.safetensors is missing")
 
 
+class OtherDtype(Wander):
+    """Computes in float16 in the first process that makes it, in float32 in the next."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        flag = Path(folder) / "made"
+        if flag.exists():
+            self.metadata = {**self.metadata, "dtype": "float32"}
+        flag.touch()
+
+    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        time.sleep(0.3)  # So that both workers play.
+        return super().act(obs)
+
+
+class Unsayable(Wander):
+    """Says of itself what JSON cannot hold."""
+
+    metadata = {"dtype": np.dtype("float32")}
+
+
 class Peeks:
     """Privileged: steers straight to the goal that it reads from the environment."""
 

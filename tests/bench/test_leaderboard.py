@@ -126,10 +126,24 @@ def test_what_cannot_be_a_leaderboard_is_refused(tmp_path: Path) -> None:
     write_ledger(tmp_path / "b", "hold", "reach", 0)
     with pytest.raises(UserError, match="two ledgers"):
         derive(tmp_path)
+    write_ledger(tmp_path / "d", "hold", "reach", 0)
+    write_ledger(tmp_path / "d", "prior", "grasp", 0, suite_hash="def")
+    with pytest.raises(UserError, match="different suites of the name v1, with hash abc and def"):
+        derive(tmp_path / "d")
     (tmp_path / "c").mkdir()
     (tmp_path / "c/trials.jsonl").write_text('{"trial": 0}\n')
     with pytest.raises(UserError, match="no ledger of this version"):
         derive(tmp_path / "c")
+
+
+def test_a_csv_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "a", "hold", "reach", 0)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.csv").mkdir()
+    for path in (tmp_path / "file" / "table.csv", tmp_path / "folder.csv"):
+        with pytest.raises(UserError, match="choose another --csv"):
+            main(LeaderboardConfig(tmp_path / "a", csv=path))
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_text_table_aligns() -> None:

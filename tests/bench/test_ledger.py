@@ -195,10 +195,17 @@ def test_a_folder_that_cannot_be_made_is_refused(folder: Path) -> None:
         {"weights_hash": "w"},
         {"versions": {"mujoco": "3.4.0"}},
         {"agent_args": {"planner": "paper"}},
+        {"privileged": True},
+        {"dtype": "bfloat16"},
+        {"entry_point": "mine:Other"},
     ],
 )
 def test_rows_that_cannot_be_compared_are_refused(change: Row) -> None:
     path = Path("x")
-    check_compatible([row_of(0)], row_of(1), path)
+    whole = {"weights_hash": None, "agent_args": {}, "dtype": "float32", "privileged": False,
+             "entry_point": "mine:Agent"}  # fmt: skip
+    old = {**row_of(0), **whole}
+    check_compatible([old], {**row_of(1), **whole}, path)
+    check_compatible([row_of(0)], {**row_of(1), **whole}, path)  # of a version without them
     with pytest.raises(UserError, match="--out.*--fresh"):
-        check_compatible([row_of(0)], {**row_of(1), **change}, path)
+        check_compatible([old], {**row_of(1), **whole, **change}, path)

@@ -148,9 +148,34 @@ def test_a_ledger_of_other_weights_is_refused(tmp_path: Path) -> None:
     assert read_rows(path) == rows and rows[0]["weights_hash"] == "w2"
 
 
+def test_a_ledger_of_another_class_is_refused(tmp_path: Path) -> None:
+    """Both have no weights, and were given the same name."""
+    assert run_fake(tmp_path, "hold", trials=1, name="mine")[0]["entry_point"].endswith(":Hold")
+    with pytest.raises(UserError, match="entry_point dexbench.*:Hold, but this run has .*:Rand"):
+        run_fake(tmp_path, "random", trials=2, name="mine")
+
+
+def test_workers_with_different_agents_are_refused(tmp_path: Path) -> None:
+    """As on a cluster whose machines have other files, or multiply other formats."""
+    flags = tmp_path / "flags"
+    flags.mkdir()
+    with pytest.raises(UserError, match="first worker has dtype float16, another one float32"):
+        run_fake(tmp_path / "out", "fake:OtherDtype", workers=2, agent_args=(f"folder={flags}",))
+    rows = read_rows(next(tmp_path.rglob("trials.jsonl")))
+    assert {row["dtype"] for row in rows} <= {"float16"}
+
+
+def test_arguments_come_back_from_the_ledger_as_they_were(tmp_path: Path) -> None:
+    arguments = ("pause=0.0",)
+    first = run_fake(tmp_path, trials=1, agent_args=arguments)
+    assert run_fake(tmp_path, trials=2, agent_args=arguments)[0] == first[0]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"agent": "fake:Unsayable"}, "a row cannot hold .* 'fake:Unsayable' .*JSON serializable"),
+        ({"agent_args": ("pause=1e999",)}, "a row cannot hold --agent-args .*finite numbers"),
         ({"agent": "nosuch"}, "there is no agent 'nosuch'"),
         ({"agent": "fake:Nosuch"}, "has no class Nosuch"),
         ({"agent": "no.such.module:Agent"}, "cannot import no.such.module"),

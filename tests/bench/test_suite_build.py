@@ -1,8 +1,10 @@
+import os
 import subprocess
 import sys
 
 import pytest
 
+from dexbench.bench import suite_build
 from dexbench.bench.suite_build import SuiteBuildConfig, _build_one, build_suite
 from dexbench.envs.errors import UserError
 from dexbench.envs.suite import Suite
@@ -15,6 +17,34 @@ def test_a_suite_is_never_built_over_another(tmp_path):
         build_suite(SuiteBuildConfig(name="v1", trials=1, out=tmp_path))
     assert list(tmp_path.iterdir()) == [tmp_path / "v1"]
     assert list((tmp_path / "v1").iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["trials", "workers"])
+def test_nothing_is_built_of_no_trials_or_by_nobody(tmp_path, option):
+    with pytest.raises(UserError, match=f"--{option} is 0, expected at least 1"):
+        build_suite(SuiteBuildConfig(name="new", out=tmp_path, **{option: 0}))
+    assert not list(tmp_path.iterdir())
+
+
+class Dies:
+    """A job that ends the process which receives it."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_build_whose_process_dies_says_so_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(suite_build, "_build_one", Dies())
+    with pytest.raises(UserError, match="a process that built trials died.*fewer --workers"):
+        build_suite(SuiteBuildConfig(name="new", trials=2, out=tmp_path, workers=1))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_suite_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    config = SuiteBuildConfig(name="new", trials=1, out=tmp_path / "file", tasks=("reach",))
+    with pytest.raises(UserError, match="choose another --out"):
+        build_suite(config)
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ TRIAL: Any = SimpleNamespace(hash="abc", expert_actions=np.ones((60, 23), np.flo
 
 def write_actions(folder: Path, trial_hash: str = "abc", **row: Any) -> np.ndarray:
     actions = np.tile(READY, (STEPS, 1)).astype(np.float32)
-    row = {"trial": 3, "trial_hash": trial_hash, "error": None} | row
+    row = {"trial": 3, "trial_hash": trial_hash, "success": True, "error": None} | row
     with Ledger(folder / "v1" / "my.Agent" / "reach") as ledger:
         ledger.append({"actions_hash": actions_hash(actions)} | row, actions)
     return actions
@@ -88,6 +88,23 @@ def test_actions_of_another_trial_are_refused(tmp_path: Path, row: Any, why: str
     write_actions(tmp_path, **row)
     with pytest.raises(UserError, match=why):
         find_play(ViewConfig(agent="my:Agent", ledgers=tmp_path), "reach", TRIAL, 3)
+
+
+def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "v1" / "my.Agent" / "reach"
+    folder.mkdir(parents=True)
+    (folder / "trials.jsonl").write_text('{"trial": 3, "success": true}\n')
+    for options in ({}, {"examples": True}):
+        config = ViewConfig("reach", (3,), agent="my:Agent", ledgers=tmp_path, **options)
+        with pytest.raises(UserError, match="a row lacks actions_hash, error, trial_hash"):
+            list(find_plays(config))
+
+
+def test_objects_in_the_hand_need_place_trials(tmp_path: Path, monkeypatch: Any) -> None:
+    suite = SimpleNamespace(name="mine", trials=lambda task: 0)
+    monkeypatch.setattr(view, "Suite", SimpleNamespace(load=lambda name: suite))
+    with pytest.raises(UserError, match="suite mine has no place trials"):
+        view.main(ViewConfig(scenes="held", out=tmp_path / "held.png"))
 
 
 def test_examples_are_a_success_and_a_failure(tmp_path: Path, monkeypatch: Any) -> None:
