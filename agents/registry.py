@@ -112,10 +112,17 @@ def find_agent(name: str) -> AgentSpec:
     )
 
 
+FOREIGN = ("<frozen", f"{os.sep}importlib{os.sep}", "site-packages", __file__)
+"""What a frame's file has in it where the code is not an agent's author's."""
+
+
 def _reason(error: Exception) -> str:
-    """The error and the line that raised it, which is what an agent's author needs to see."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+    """The error and the last line of the author's own code that led to it, if any did."""
+    places = [f"{frame.filename}:{frame.lineno}"
+              for frame in traceback.extract_tb(error.__traceback__)
+              if not any(part in frame.filename for part in FOREIGN)]  # fmt: skip
+    place = f" ({places[-1]})" if places else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:

@@ -32,7 +32,7 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError as error:
         raise UserError(f"there is no device {name!r}; choose cpu, cuda or auto") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"--device is {name}, but PyTorch finds no GPU; choose cpu or auto")
+        raise UserError(f"device is {name!r}, but PyTorch finds no GPU; choose cpu or auto")
     return device
 
 
@@ -153,8 +153,8 @@ def load_weights(
     try:
         model = build(metadata)
         model.load_state_dict({key: value.float() for key, value in tensors.items()})
-    except UserError:
-        raise  # it names its own cure
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         raise UserError(f"{path} does not fit its own configuration: {error}") from error
     if bad := [key for key, value in tensors.items() if not value.isfinite().all()]:

@@ -129,6 +129,24 @@ def check_compatible(rows: list[Row], row: Row, path: Path) -> None:
             )
 
 
+def plain(value: Row, what: str) -> Row:
+    """The value as JSON gives it back, so that it equals what a ledger will hold.
+
+    Args:
+        value: To be part of a row.
+        what: Its name, for the message.
+
+    Raises:
+        UserError: JSON cannot hold it.
+    """
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"a row cannot hold {what} ({error}): strings, finite numbers, lists and dicts will do"
+        ) from error
+
+
 def check_complete(rows: list[Row], keys: Collection[str], path: Path) -> None:
     """Refuses rows that lack something.
 

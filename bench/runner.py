@@ -6,7 +6,6 @@ stopped when the same command is given again.
 
 import ast
 import importlib
-import json
 import math
 import re
 import sys
@@ -27,6 +26,7 @@ from .ledger import (
     Row,
     check_compatible,
     difference,
+    plain,
     play_key,
     play_name,
     read_rows,
@@ -158,6 +158,7 @@ def check(config: RunConfig, backend: Backend | None = None) -> Run:
     if config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out} is a file, expected a folder")
     arguments = _agent_args(config)
+    plain(arguments, "--agent-args")
     return Run(config, tasks, name, arguments, suite.name, suite.hash, trials, backend)
 
 
@@ -259,26 +260,15 @@ def _agent_args(config: RunConfig) -> dict[str, Any]:
 
 
 def _header(plan: Run, agent: Row) -> Row:
-    """The part of a row that all trials of a run share, as JSON gives it back.
-
-    Raises:
-        UserError: JSON cannot hold it.
-    """
-    header = {
+    """The part of a row that all trials of a run share."""
+    return {
         "agent": plan.name,
         "suite": plan.suite_name,
         "suite_hash": plan.suite_hash,
-        "agent_args": plan.agent_args,
+        "agent_args": plain(plan.agent_args, "--agent-args"),
         "threads": plan.config.threads,
         **agent,
     }
-    try:
-        return json.loads(json.dumps(header, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise UserError(
-            f"a row cannot hold --agent-args or what agent {plan.name!r} says of itself ({error}): "
-            "give strings, finite numbers, lists and dicts"
-        ) from error
 
 
 def _ordered(row: Row) -> Row:

@@ -5,7 +5,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from tqdm import tqdm
@@ -55,7 +55,12 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
     jobs = [(config.name, task, i, draft) for task in config.tasks for i in range(config.trials)]
     hashes: dict[str, list[str]] = {task: [""] * config.trials for task in tasks}
     report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
+    try:
+        draft.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot write {root} ({error}); choose another --out") from error
     # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
+    others = active_children()
     pool = ProcessPoolExecutor(config.workers, get_context("spawn"))
     try:
         results = as_completed([pool.submit(_build_one, job) for job in jobs])
@@ -70,9 +75,10 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
         raise UserError(
             "a process that built trials died, as for want of memory; give fewer --workers"
         ) from error
-    except OSError as error:
-        raise UserError(f"cannot write {root} ({error}); choose another --out") from error
     finally:
+        for child in active_children():  # after an error, trials begun are not wanted
+            if child not in others:
+                child.terminate()
         pool.shutdown(cancel_futures=True)
         shutil.rmtree(draft, ignore_errors=True)
     return {task: dict(counts) for task, counts in report.items()}

@@ -17,10 +17,12 @@ from typing import Any
 
 import gymnasium
 
+from ..agents.base import Agent
+from ..agents.registry import AgentSpec, make_agent
 from ..envs.errors import UserError
 from ..envs.orphans import die_with_parent
 from ..envs.seeding import seed_for
-from .ledger import Row, play_name, play_stem
+from .ledger import Row, plain, play_name, play_stem
 from .tasks import resolve
 
 
@@ -102,7 +104,6 @@ def main(connection: Connection, setup: Setup) -> None:
 
 
 def _serve(connection: Connection, setup: Setup) -> None:
-    from ..agents.registry import make_agent
     from .trial import play
     from .video import write_video
 
@@ -110,15 +111,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
     resolve(setup.task)  # Registers a user's task in this process.
     agent, spec = make_agent(setup.agent, **setup.agent_args)
     _fix_torch_threads(setup.threads)
-    metadata = getattr(agent, "metadata", {})
-    description: Row = {
-        "weights_hash": getattr(agent, "weights_hash", None),
-        "pretraining": spec.pretraining,
-        "privileged": spec.privileged,
-        "entry_point": spec.entry_point,
-        "dtype": metadata.get("dtype", "float32"),
-        "versions": versions(),
-    }
+    description = describe_agent(agent, spec)
     connection.send(("ready", description))
 
     env: gymnasium.Env | None = None
@@ -136,7 +129,8 @@ def _serve(connection: Connection, setup: Setup) -> None:
             env = _make_env(job.task, setup.backend)
             env_task = job.task
         if broken:  # An agent that raised may be in any state; the next trial must not see it.
-            agent, _ = make_agent(setup.agent, **setup.agent_args)
+            agent, spec = make_agent(setup.agent, **setup.agent_args)
+            description = describe_agent(agent, spec)
         frames: list[Any] | None = [] if job.video else None
         seed_global_generators(job.trial, job.repeat)
         stem = play_stem(job.trial, job.repeat)
@@ -159,6 +153,23 @@ def _serve(connection: Connection, setup: Setup) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(played.traceback)
         connection.send(("finished", ({**description, **played.row}, played.actions)))
+
+
+def describe_agent(agent: Agent, spec: AgentSpec) -> Row:
+    """What a row says of the agent: weights_hash, pretraining, privileged, ..., versions.
+
+    Raises:
+        UserError: JSON cannot hold what the agent says of itself.
+    """
+    said = {
+        "weights_hash": getattr(agent, "weights_hash", None),
+        "pretraining": spec.pretraining,
+        "privileged": spec.privileged,
+        "entry_point": spec.entry_point,
+        "dtype": getattr(agent, "metadata", {}).get("dtype", "float32"),
+        "versions": versions(),
+    }
+    return plain(said, f"what agent {spec.name!r} says of itself")
 
 
 def _make_env(task: str, backend: Backend) -> gymnasium.Env:

@@ -90,10 +90,15 @@ def load_encoder(
     """
     if not isinstance(encoder, PretrainedEncoder):
         return
+    if "encoder_sha256" not in metadata:
+        raise UserError(
+            f"{path} does not say with which weights of {encoder.config.encoder} it was trained; "
+            "train it again"
+        )
     found = encoder.load(folder)
-    if found != metadata.get("encoder_sha256"):
+    if found != metadata["encoder_sha256"]:
         raise UserError(
             f"{path} was trained with other weights of {encoder.config.encoder} (sha256 "
-            f"{metadata.get('encoder_sha256')}) than those found ({found}); put those in their "
+            f"{metadata['encoder_sha256']}) than those found ({found}); put those in their "
             "place"
         )

@@ -17,6 +17,9 @@ PAPER_KEYPOINTS = 12
 ACTION_DIM = 132
 """Left hand 21x3, right hand 21x3, camera translation 3, camera rotation 3 (paper Eq. 2)."""
 
+NORM_GROUPS = 8
+"""Groups of channels that the compact encoder normalises by themselves."""
+
 HISTORY = 3
 """Most true frames that a training window or a plan begins with."""
 
@@ -71,18 +74,23 @@ class ModelConfig(WeightsConfig):
     cdit: Literal["compact", "paper"] = "compact"
 
     def __post_init__(self) -> None:
-        for part, width, heads in (
-            ("predictor", self.predictor_dim, self.predictor_heads),
-            ("head", self.head_dim or self.latent_dim, self.head_heads),
+        head = "head_dim" if self.head_dim else "latent_dim"
+        for width, parts, why in (
+            ("predictor_dim", self.predictor_heads, "predictor_heads"),
+            (head, self.head_heads, "head_heads"),
+            ("latent_dim", 2, "the two attention heads of a block"),
+            ("encoder_width", NORM_GROUPS, "the groups of its normalisation"),
         ):
-            if heads < 1 or width < 1 or width % heads:
+            value = getattr(self, width)
+            if parts < 1 or value < 1 or value % parts:
                 raise UserError(
-                    f"the {part} is {width} wide, which {heads} attention heads cannot share; make "
-                    f"the width a multiple of --model.{part}-heads"
+                    f"model.{width} is {value}, expected a multiple of {parts} ({why})"
                 )
+        if min(self.grid) < 1:
+            raise UserError(f"model.grid is {self.grid}, expected 1 row and column or more")
         if self.max_frames < HISTORY:
             raise UserError(
-                f"--model.max-frames is {self.max_frames}; a plan's history has up to {HISTORY}"
+                f"model.max_frames is {self.max_frames}; a plan's history has up to {HISTORY}"
             )
 
     @property

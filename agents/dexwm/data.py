@@ -130,11 +130,11 @@ def read_manifest(folder: Path) -> list[dict]:
     return rows
 
 
-def decode_video(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """All frames of a video ``(T, *size, 3)`` uint8, averaged down to ``size``."""
+def decode_video(path: Path) -> np.ndarray:
+    """All frames of a video ``(T, H, W, 3)`` uint8."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        frames = [downsample(f.to_ndarray(format="rgb24"), size) for f in container.decode(stream)]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
     return np.stack(frames)
 
 
@@ -173,9 +173,13 @@ def load_episodes(
             folder, row = rows[index]
             video = folder / "videos" / f"{_name(row)}.mp4"
             try:
-                frames = decode_video(video, size)
-            except (OSError, ValueError) as error:  # missing, damaged, or of another --size
+                pictures = decode_video(video)
+            except (OSError, ValueError, LookupError, av.FFmpegError) as error:
                 raise UserError(f"{video}: {error}; {_verify(folder)}") from error
+            try:
+                frames = downsample(pictures, size)
+            except ValueError as error:
+                raise UserError(f"{video}: {error}, or train with another size") from error
             if len(frames) != length[index]:
                 raise UserError(f"{video} has {len(frames)} frames, its manifest says "
                                 f"{length[index]}; collect the set again")  # fmt: skip

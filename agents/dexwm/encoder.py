@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...envs.errors import UserError
-from .config import ModelConfig
+from .config import NORM_GROUPS, ModelConfig
 from .layers import Block
 from .pretrained import PretrainedEncoder
 
@@ -45,7 +45,7 @@ class ResidualConv(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.norm = nn.GroupNorm(8, channels)
+        self.norm = nn.GroupNorm(NORM_GROUPS, channels)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
@@ -71,7 +71,7 @@ class CompactEncoder(nn.Module):
         self.patch = height // (2 * rows)
         if (self.patch * 2 * rows, self.patch * 2 * columns) != (height, width):
             raise UserError(
-                f"--model.image-size {config.image_size} does not fit --model.grid {config.grid}; "
+                f"model.image_size {config.image_size} does not fit model.grid {config.grid}; "
                 "a token is a square of an even number of pixels"
             )
         channels = config.encoder_width

@@ -62,6 +62,11 @@ class Trainer:
         weight = HAND_WEIGHT[model.head] if config.hand_weight is None else config.hand_weight
         self.recipe = RECIPES[config.recipe or ("compact" if config.size == "compact" else "paper")]
         self.rates = config.rates or self.recipe.rates
+        if model.max_frames < (longest := len(self.recipe.odds)):
+            raise UserError(
+                f"model.max_frames is {model.max_frames}; the recipe trains on histories of up to "
+                f"{longest} frames"
+            )
         config = dataclasses.replace(config, model=model, hand_weight=weight, rates=self.rates)
         self.config, self.on_step, self.hand_weight = config, on_step, weight
         self.ranks = Ranks(config.device)
@@ -82,8 +87,6 @@ class Trainer:
         self.decoder_known = False
         identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
         identity["model"] = model.settings()
-        # What "auto" came to: rounding differently, a run would go on as another.
-        identity["dtype"] = str(self.dtype).removeprefix("torch.")
         self.first_stage = 0
         if isinstance(self.model.encoder, PretrainedEncoder):
             identity["encoder_sha256"] = self.model.encoder.load(config.encoder_weights)
@@ -111,9 +114,11 @@ class Trainer:
             self.episodes, self.model.encoder, self.ranks, self.dtype, self.recipe.augmented
         )
         modules = {"model": self.model, "decoder": self.decoder}
-        self.folder = RunFolder(self.work, modules, identity, "data, seed, model or batches")
-        self.state: dict[str, Any] = {"stage": self.first_stage, "step": 0, "seconds": [0.0] * 3,
-                                      "taken": [0] * 3}  # fmt: skip
+        self.folder = RunFolder(self.work, modules, identity, "data, seed, model, dtype or batches")
+        self.state: dict[str, Any] = {
+            "stage": self.first_stage, "step": 0, "seconds": [0.0] * 3, "taken": [0] * 3,
+            "dtype": str(self.dtype),
+        }  # fmt: skip
         self.optimizer: MasterAdamW | None = None
 
     def begin_with(self, path: Path) -> str:
@@ -258,14 +263,23 @@ class Trainer:
 
     def progress(self, stage: int) -> float:
         """Share of the stage's budget that is used up."""
-        config = self.config
-        state = self.state
+        config, state = self.config, self.state
         if config.steps is not None:
             taken = state["taken"][stage] if stage < state["stage"] else state["step"]
-            return taken / config.steps[stage] if config.steps[stage] else 1.0
+            if taken is None or not config.steps[stage]:
+                return 1.0
+            return taken / config.steps[stage]
         whole = sum(config.shares[self.first_stage :])
         seconds = 60 * config.minutes * config.shares[stage] / whole if whole else 0
         return state["seconds"][stage] / seconds if seconds else 1.0
+
+    def ended_early(self) -> bool:
+        """Whether the weights are written and the last stage now has a larger budget."""
+        if self.state["stage"] < len(STAGES) or not self.config.out.exists():
+            return False
+        budgets = self.config.steps or self.config.shares
+        last = [stage for stage in range(self.first_stage, len(STAGES)) if budgets[stage]][-1:]
+        return any(self.progress(stage) < 1 for stage in last)
 
     # --- metrics and checkpoints -----------------------------------------------------------
 
@@ -293,20 +307,25 @@ class Trainer:
             found = self.folder.resume()
         self.ranks.wait()  # nobody trains, and logs, before all have cut the metrics
         if found:
+            dtype = self.state["dtype"]
             self.state, tensors = found
             # Checkpoints did not always say.
-            self.state.setdefault("taken", list(self.config.steps or [0] * 3))
-            if self.state["stage"] == len(STAGES) and any(
-                self.progress(stage) < 1 for stage in range(self.first_stage, len(STAGES))
-            ):
-                raise UserError(
-                    f"{self.work} holds a run that ended with a smaller budget; to train its "
-                    f"weights further give --init {self.config.out} and another --out"
-                )
+            self.state = {"taken": [None] * 3, "dtype": dtype} | self.state
         if any(self.ranks.agree(self.state[key]) != self.state[key] for key in ("stage", "step")):
             raise UserError(
                 f"the processes found different checkpoints in {self.work}; all machines must "
                 "share the disk that --out is on"
+            )
+        if self.state["dtype"] != str(self.dtype):
+            name = self.state["dtype"].removeprefix("torch.")
+            raise UserError(
+                f"{self.work} holds a run in {name}, which this machine does not choose by itself; "
+                f"give --dtype {name} to go on with it, or another --out"
+            )
+        if self.ranks.agree(self.ended_early()):
+            raise UserError(
+                f"{self.work} holds a run that ended with a smaller budget; to train its "
+                f"weights further give --init {self.config.out} and another --out"
             )
         if found and self.state["stage"] < len(STAGES) and self.state["step"] > 0:
             self.optimizer = self.begin_stage(self.state["stage"])

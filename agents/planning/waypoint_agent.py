@@ -36,8 +36,7 @@ class PlannerConfig:
 
     Attributes:
         optimiser: A name in ``OPTIMISERS``.
-        cem: Budget of the cross-entropy method; as the next two also a dict of what differs from
-            its class's.
+        cem: Budget of the cross-entropy method.
         mppi: That of model predictive path integral control.
         gradient: That of gradient descent.
         step_weights: Weight of the cost at each waypoint of the horizon; a shorter horizon takes
@@ -79,11 +78,10 @@ class PlannerConfig:
                 f"{self.tile}, {self.arm_std}, {self.hand_std} and {self.place_hand_std}"
             )
         for name, kind in (("cem", CEMConfig), ("mppi", MPPIConfig), ("gradient", GradientConfig)):
-            budget = getattr(self, name)
-            if isinstance(budget, dict):  # as the command line gives it
-                object.__setattr__(self, name, kind(**budget))
-            elif not isinstance(budget, kind):
-                raise ValueError(f"{name} must be a {kind.__name__} or a dict, got {budget!r}")
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(
+                    f"{name} must be a {kind.__name__} or a dict, got {getattr(self, name)!r}"
+                )
 
 
 PLANNERS = {
@@ -121,7 +119,8 @@ class WaypointAgent:
 
     Args:
         planner: A name in ``PLANNERS`` or a configuration.
-        overrides: Fields of ``PlannerConfig`` to change, such as ``execute="best"``.
+        overrides: Fields of ``PlannerConfig`` to change, such as ``execute="best"``; of a budget
+            also a dict of what differs from the planner's, such as ``cem={"samples": 256}``.
 
     Raises:
         ValueError: The planner's name is unknown or a setting is out of range.
@@ -132,6 +131,9 @@ class WaypointAgent:
             if planner not in PLANNERS:
                 raise ValueError(f"unknown planner {planner!r}; known: {sorted(PLANNERS)}")
             planner = PLANNERS[planner]
+        for name in overrides.keys() & OPTIMISERS.keys():
+            if isinstance(overrides[name], dict):
+                overrides[name] = dataclasses.replace(getattr(planner, name), **overrides[name])
         self.config = dataclasses.replace(planner, **overrides)
         self.device = torch.device("cpu")
         self.lower = torch.tensor(LOWER, dtype=torch.float32)

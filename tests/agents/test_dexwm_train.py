@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import wave
 from pathlib import Path
 
 import h5py
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from synthetic_store import keypoints_of, picture, write_store
 
+from dexbench.agents.dexwm import train as training
 from dexbench.agents.dexwm.agent import COSTS, DexWM
 from dexbench.agents.dexwm.checkpoint import weights_file
 from dexbench.agents.dexwm.config import ModelConfig
@@ -18,7 +20,7 @@ from dexbench.agents.dexwm.model import DexWMModel
 from dexbench.agents.dexwm.train import TrainConfig, train
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.reference.keypoint_fk import KeypointFK
-from dexbench.agents.tensors import read_tensors
+from dexbench.agents.tensors import read_tensors, save_tensors
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
 from dexbench.envs.seeding import rng
@@ -96,7 +98,10 @@ def test_windows_fit_into_episodes_of_a_few_frames(tmp_path, frames):
     assert (index // frames == index[:, :1] // frames).all() and np.diff(index, axis=1).min() >= 1
 
 
-@pytest.mark.parametrize("damage", ["no video", "half a video", "no episode", "short", "no action"])
+DAMAGE = ["no video", "half a video", "no pictures", "no episode", "short", "no action"]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_set_is_named_with_its_cure(tmp_path, damage):
     folder = write_store(tmp_path / "set")
     video, episode = folder / "videos" / "000002.mp4", folder / "episodes" / "000002.h5"
@@ -104,6 +109,10 @@ def test_a_damaged_set_is_named_with_its_cure(tmp_path, damage):
         video.unlink()
     elif damage == "half a video":
         video.write_bytes(video.read_bytes()[:2000])
+    elif damage == "no pictures":
+        with wave.open(str(video), "wb") as sound:
+            sound.setparams((1, 2, 8000, 0, "NONE", ""))
+            sound.writeframes(bytes(800))
     elif damage == "no episode":
         episode.unlink()
     else:
@@ -125,7 +134,7 @@ def test_bad_stores_are_named(store, tmp_path):
 
 
 def test_pictures_of_another_size_are_refused(store, tmp_path):
-    with pytest.raises(UserError, match="000000.mp4: pictures must be a whole multiple of 100x100"):
+    with pytest.raises(UserError, match="000000.mp4: .* whole multiple of 100x100 .*another size"):
         load_episodes([store], tmp_path / "cache", size=(100, 100), progress=False)
 
 
@@ -193,6 +202,55 @@ def test_a_checkpoint_of_another_run_is_refused(store, trained):
             train(config(store, trained[0], **change))
 
 
+def interrupted(settings, stage, step):
+    """Trains up to a step."""
+
+    def interrupt(row):
+        if (row["stage"], row["step"]) == (stage, step):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, interrupt)
+
+
+def test_a_run_goes_on_in_the_dtype_that_it_began_in(store, tmp_path, monkeypatch):
+    settings = config(store, tmp_path / "w.safetensors", dtype="auto", steps=(4, 1, 1))
+    monkeypatch.setattr(training, "best_dtype", lambda device: torch.bfloat16)
+    interrupted(settings, "encoder", 4)
+    monkeypatch.setattr(training, "best_dtype", lambda device: torch.float32)
+    with pytest.raises(UserError, match="run in bfloat16.*give --dtype bfloat16"):
+        train(settings)
+    monkeypatch.setattr(training, "best_dtype", lambda device: torch.bfloat16)
+    train(settings)
+    assert len(losses(settings.out)) == 6
+
+
+def test_a_checkpoint_of_before_steps_and_dtype_were_kept_goes_on(store, tmp_path):
+    settings = config(store, tmp_path / "w.safetensors", dtype="auto", steps=(4, 3, 1))
+    interrupted(settings, "predictor", 2)
+    checkpoint = tmp_path / "w.safetensors.work" / "checkpoint.safetensors"
+    tensors, metadata = read_tensors(checkpoint)
+    state = json.loads(metadata["state"])
+    del state["taken"], state["dtype"]
+    save_tensors(checkpoint, tensors, {**metadata, "state": json.dumps(state)})
+    train(settings)
+    notes = json.loads(read_tensors(settings.out)[1]["notes"])
+    assert notes["steps"] == [None, 3, 1]
+    train(settings)  # ended, and no more is asked of it
+
+
+def test_a_budget_may_be_raised_midway(store, tmp_path):
+    settings = config(store, tmp_path / "w.safetensors", steps=(3, 3, 2))
+    interrupted(settings, "predictor", 3)
+    raised = dataclasses.replace(settings, steps=(6, 4, 2))
+    train(raised)
+    train(raised)
+    assert json.loads(read_tensors(settings.out)[1]["notes"])["steps"] == [3, 4, 2]
+    settings.out.unlink()  # as when it is killed before they are written
+    train(dataclasses.replace(raised, steps=(6, 4, 9)))
+    assert settings.out.exists()
+
+
 def test_a_run_that_ended_takes_no_larger_budget(store, trained):
     before = trained[0].read_bytes()
     with pytest.raises(UserError, match="ended with a smaller budget.*--init"):
@@ -217,6 +275,7 @@ def test_notes_tell_the_steps_that_were_taken(trained):
         ({"minutes": float("nan")}, "--minutes must be above 0"),
         ({"holdout": 1.5}, "--holdout, a share, below 1"),
         ({"device": "gpu"}, "no device 'gpu'"),
+        ({"recipe": "paper", "model": dataclasses.replace(SMALL, max_frames=7)}, "max_frames is 7"),
     ],
 )
 def test_bad_training_settings_are_named(store, tmp_path, change, message):
@@ -227,10 +286,14 @@ def test_bad_training_settings_are_named(store, tmp_path, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"predictor_heads": 5}, "predictor is 48 wide, which 5 attention heads cannot share"),
-        ({"head_heads": 3}, "head is .* wide, which 3 attention heads"),
-        ({"max_frames": 2}, "--model.max-frames is 2"),
-        ({"image_size": (100, 100)}, "--model.image-size .* does not fit --model.grid"),
+        ({"predictor_heads": 5}, "predictor_dim is 48, expected a multiple of 5"),
+        ({"head_heads": 3}, "latent_dim is 128, expected a multiple of 3"),
+        ({"head_heads": 3, "head_dim": 64}, "head_dim is 64, expected a multiple of 3"),
+        ({"latent_dim": 129, "head_dim": 128}, "latent_dim is 129, expected a multiple of 2"),
+        ({"encoder_width": 20}, "encoder_width is 20, expected a multiple of 8"),
+        ({"grid": (0, 14)}, "grid is .0, 14., expected 1 row"),
+        ({"max_frames": 2}, "max_frames is 2"),
+        ({"image_size": (100, 100)}, "image_size .* does not fit model.grid"),
     ],
 )
 def test_bad_model_sizes_are_named(change, message):

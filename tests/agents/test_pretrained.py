@@ -13,12 +13,16 @@ from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.decoder import decoder_path
-from dexbench.agents.dexwm.encoder import build_encoder
+from dexbench.agents.dexwm.encoder import build_encoder, downsample
 from dexbench.agents.dexwm.model import DexWMModel
 from dexbench.agents.dexwm.pretrained import PRETRAINED, PretrainedEncoder
 from dexbench.agents.dexwm.train import TrainConfig, train
+from dexbench.agents.diffusion_policy.agent import DiffusionPolicy
+from dexbench.agents.diffusion_policy.config import PolicyConfig
+from dexbench.agents.diffusion_policy.train import PolicyTrainConfig
+from dexbench.agents.diffusion_policy.train import train as train_policy
 from dexbench.agents.planning.cem import CEMConfig
-from dexbench.agents.tensors import read_tensors
+from dexbench.agents.tensors import read_tensors, save_tensors
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
 
@@ -270,6 +274,38 @@ def observation():
         "pixels": picture(keypoints), "goal": picture(keypoints + 0.03), "agent_pos": joints,
         "agent_target": joints, "keypoints": keypoints, "steps_left": np.array([60]),
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_policy_knows_the_encoder_it_learnt_with(folders, tmp_path):
+    """DexWM's file lends its encoder; the policy's holds, as that one's, only its sha256."""
+    folder = folders["dinov2"]
+    small = config(image_size=(112, 196), grid=(8, 14))
+    world, out = tmp_path / "w.safetensors", tmp_path / "p.safetensors"
+    data = (write_store(tmp_path / "set"),)
+    train(TrainConfig(
+        data=data, out=world, encoder_weights=folder, steps=(0, 0, 0), clips=1, threads=1,
+        dtype="float32", model=small, validation_windows=1, progress=False,
+    ))  # fmt: skip
+    policy = PolicyConfig(dim=32, blocks=1, heads=2, feature_dim=small.latent_dim)
+    train_policy(PolicyTrainConfig(
+        data=data, out=out, encoder=world, encoder_weights=folder, steps=1, batch=4, threads=1,
+        model=policy, progress=False,
+    ))  # fmt: skip
+    agent = DiffusionPolicy(weights=out, encoder_weights=folder, steps=1)
+    assert agent.metadata["pretraining"] == "dinov2 encoder"
+    whole = PretrainedEncoder(small)
+    whole.load(folder)
+    image = torch.from_numpy(downsample(observation()["pixels"]))[None]
+    with torch.inference_mode():
+        assert torch.equal(agent.model.encoder(image), whole.eval()(image))
+    with pytest.raises(UserError, match="trained with other weights of dinov2"):
+        DiffusionPolicy(weights=out, encoder_weights=other(folder, tmp_path))
+    tensors, metadata = read_tensors(out)
+    del metadata["encoder_sha256"]
+    save_tensors(out, tensors, metadata)
+    with pytest.raises(UserError, match="does not say with which weights of dinov2"):
+        DiffusionPolicy(weights=out, encoder_weights=folder)
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+import dataclasses
 import importlib
 import os
 import subprocess
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from dexbench.agents.base import Agent, check_chunk
+from dexbench.agents.planning.waypoint_agent import PLANNERS
 from dexbench.agents.registry import AGENTS, find_agent, make_agent
 from dexbench.envs.errors import UserError
 
@@ -57,10 +59,12 @@ def test_a_module_in_the_current_folder_is_found(tmp_path: Path, monkeypatch: An
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("import nowhere_to_be_found", "cannot import broken: ModuleNotFoundError: .*broken.py:1"),
+        ("import nowhere_to_be_found", r"import broken: ModuleNotFoundError: .*broken.py:1\)"),
+        ("x = (", r"broken: SyntaxError: '\(' was never closed \(broken.py, line 1\)$"),
+        ("import json\njson.loads('')", r"broken: JSONDecodeError: .*"),
         ("1 / 0", r"cannot import broken: ZeroDivisionError: .*broken.py:1"),
         ("class Mine:\n def __init__(self): {}['k']", r"made: KeyError: 'k' .*broken.py:2"),
-        ("class Mine:\n def __init__(self, size): pass", "made: TypeError: .*size"),
+        ("class Mine:\n def __init__(self, size): pass", "made: TypeError: [^/]*'size'$"),
     ],
 )
 def test_an_agent_that_cannot_be_made_says_where(
@@ -92,8 +96,10 @@ def test_bad_options_of_an_agent_are_named(name: str, options: dict, message: st
 
 
 def test_a_planners_budget_may_be_a_dict() -> None:
-    agent, _ = make_agent("kinematic", cem={"samples": 20, "elites": 4})
-    assert (agent.config.cem.samples, agent.config.cem.elites) == (20, 4)
+    agent, _ = make_agent("kinematic", cem={"samples": 20})
+    assert agent.config.cem == dataclasses.replace(PLANNERS["compact"].cem, samples=20)
+    agent, _ = make_agent("kinematic", planner="paper", cem={"samples": 20})
+    assert agent.config.cem == dataclasses.replace(PLANNERS["paper"].cem, samples=20)
 
 
 @pytest.mark.parametrize(

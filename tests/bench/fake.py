@@ -190,6 +190,24 @@ class OtherDtype(Wander):
         return super().act(obs)
 
 
+class Says(Wander):
+    """Has the weights' hash that it is told."""
+
+    def __init__(self, said: Any) -> None:
+        super().__init__()
+        self.weights_hash = said
+
+
+class Retrained(Sometimes):
+    """Its weights' hash tells how often it has been made, and it raises as `Sometimes`."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__("raise")
+        made = len(list(Path(folder).glob("made-*"))) + 1
+        (Path(folder) / f"made-{made}").touch()
+        self.weights_hash = made
+
+
 class Unsayable(Wander):
     """Says of itself what JSON cannot hold."""
 

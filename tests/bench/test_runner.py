@@ -166,14 +166,25 @@ def test_workers_with_different_agents_are_refused(tmp_path: Path) -> None:
 
 
 def test_arguments_come_back_from_the_ledger_as_they_were(tmp_path: Path) -> None:
-    arguments = ("pause=0.0",)
-    first = run_fake(tmp_path, trials=1, agent_args=arguments)
-    assert run_fake(tmp_path, trials=2, agent_args=arguments)[0] == first[0]
+    """A tuple becomes a list, as JSON has it."""
+    arguments = ("said=(1, 2)",)
+    first = run_fake(tmp_path, "fake:Says", trials=1, agent_args=arguments)
+    assert first[0]["agent_args"] == {"said": [1, 2]} and first[0]["weights_hash"] == [1, 2]
+    assert run_fake(tmp_path, "fake:Says", trials=2, agent_args=arguments)[0] == first[0]
+
+
+def test_an_agent_made_again_is_described_again(tmp_path: Path) -> None:
+    """After an error the worker makes a new one, whose weights may be others."""
+    with pytest.raises(UserError, match="first worker has weights_hash 1, another one 2"):
+        run_fake(tmp_path / "out", "fake:Retrained", agent_args=(f"folder={tmp_path}",))
+    rows = read_rows(next(tmp_path.rglob("trials.jsonl")))
+    assert {row["weights_hash"] for row in rows} == {1} and rows[-1]["error"]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"agent": "fake:Says", "agent_args": ("said={1}",)}, "a row cannot hold .*--agent-args"),
         ({"agent": "fake:Unsayable"}, "a row cannot hold .* 'fake:Unsayable' .*JSON serializable"),
         ({"agent_args": ("pause=1e999",)}, "a row cannot hold --agent-args .*finite numbers"),
         ({"agent": "nosuch"}, "there is no agent 'nosuch'"),

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -43,8 +44,25 @@ def test_a_build_whose_process_dies_says_so_and_leaves_nothing(tmp_path, monkeyp
 def test_a_suite_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").touch()
     config = SuiteBuildConfig(name="new", trials=1, out=tmp_path / "file", tasks=("reach",))
-    with pytest.raises(UserError, match="choose another --out"):
+    with pytest.raises(UserError, match="Not a directory.*choose another --out"):
         build_suite(config)
+
+
+class Breaks:
+    """A job that fails at once for trial 0, and takes long for others."""
+
+    def __call__(self, job):
+        if job[2] == 0:
+            raise PermissionError("set DEXBENCH_CACHE to a folder that can be written")
+        time.sleep(100)
+
+
+def test_a_build_that_fails_says_why_and_ends_what_it_began(tmp_path, monkeypatch):
+    monkeypatch.setattr(suite_build, "_build_one", Breaks())
+    begun = time.monotonic()
+    with pytest.raises(PermissionError, match="set DEXBENCH_CACHE"):
+        build_suite(SuiteBuildConfig(name="new", trials=3, out=tmp_path, workers=2))
+    assert time.monotonic() - begun < 90 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
