@@ -1,6 +1,7 @@
 """This process among those that torchrun started; alone without torchrun."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -101,7 +102,10 @@ class Ranks:
         """``loss``, whose gradients in ``modules`` are averaged over the ranks."""
         if self.count == 1:
             return loss
-        wrapped: Any = DistributedDataParallel(_Loss(modules, loss), broadcast_buffers=False)
+        with warnings.catch_warnings():
+            # Newer PyTorch has another name for it, which older does not know.
+            warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)
+            wrapped: Any = DistributedDataParallel(_Loss(modules, loss), broadcast_buffers=False)
         return wrapped
 
     def close(self) -> None:
