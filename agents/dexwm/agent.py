@@ -23,8 +23,10 @@ from .keypoint_head import Keypoints
 from .model import best_dtype, hand_action
 from .predictor import KeysValues
 
-LATENT, KEYPOINT, ORIENTATION = range(3)
+LATENT, KEYPOINT, ORIENTATION, LEAVING = range(4)
 """Columns of the cost terms."""
+MARGIN = 40.0
+"""As far outside the picture as `CostConfig.leaving` tells apart, in px."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class CostConfig:
             the hand that the candidate's joints make, beside that to the goal; needs ``depth``. At
             1 the keypoint term is at least the joints' own distance to the goal.
         orientation: Weight of the angle in rad to the neutral wrist orientation, grasp only.
+        leaving: Weight of leaving the picture, where the model cannot follow the hand: at the
+            waypoint where it is worst, how far a candidate's keypoints are outside, from 0 to 1 at
+            ``MARGIN`` or more, on average.
     """
 
     mix: str = "scaled"
@@ -50,6 +55,7 @@ class CostConfig:
     depth: bool = True
     consistency: float = 0.0
     orientation: float = 0.0
+    leaving: float = 0.0
 
     def __post_init__(self) -> None:
         if self.mix not in ("paper", "scaled") or not 0 <= self.latent_share <= 1:
@@ -57,6 +63,8 @@ class CostConfig:
                 "mix must be 'paper' or 'scaled' and latent_share within 0..1, got "
                 f"{self.mix!r} and {self.latent_share}"
             )
+        if self.leaving < 0:
+            raise ValueError(f"leaving must be 0 or above, got {self.leaving}")
         if self.consistency < 0 or (self.consistency and not self.depth):
             raise ValueError(
                 "consistency must be 0 or above, and compares 3-D points (depth=True); got "
@@ -65,7 +73,7 @@ class CostConfig:
 
 
 COSTS = {
-    "compact": CostConfig(),
+    "compact": CostConfig(leaving=3.0),
     "consistent": CostConfig(consistency=1.0),
     "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
 }
@@ -162,12 +170,13 @@ class DexWM(WaypointAgent):
         )
         cost = self.costs
         if cost.mix == "paper":
-            factors = terms.new_tensor([1.0, cost.mu, 0.0])
+            factors = terms.new_tensor([1.0, cost.mu, 0.0, cost.leaving])
         else:
             if context.scale is None:
                 context.scale = terms.detach().std(0, correction=0).clamp(min=1e-6)
-            shares = terms.new_tensor([cost.latent_share, 1 - cost.latent_share, 0.0])
+            shares = terms.new_tensor([cost.latent_share, 1 - cost.latent_share, 0.0, 0.0])
             factors = shares / context.scale
+            factors[LEAVING] = cost.leaving
         if self.task == "grasp":
             factors[ORIENTATION] = cost.orientation
         return (terms * factors).sum(-1).cpu()
@@ -209,7 +218,7 @@ class DexWM(WaypointAgent):
         return self.model.predictor.rollout(context.history, context.last, actions)
 
     def terms(self, sequences: Tensor, context: Context) -> Tensor:
-        """Cost terms ``(N, 3)``: latent, keypoint, orientation, weighted over the steps."""
+        """Cost terms ``(N, 4)``: latent, keypoint, orientation, weighted over steps; leaving."""
         count, horizon = sequences.shape[:2]
         states = self.roll_out(sequences, context)
         weights = self.weights(horizon).to(self.device)
@@ -229,7 +238,20 @@ class DexWM(WaypointAgent):
             wrist = self.kinematics.wrist(sequences[:, used])[1]
             cosine = ((wrist * self._neutral).sum((-1, -2)) - 1) / 2
             angle = torch.acos(cosine.clamp(-1, 1))
-        return torch.stack([latent @ weights, keypoint @ weights, angle @ weights], -1)
+        leaving = torch.zeros_like(latent)
+        if self.costs.leaving:
+            leaving = self.leaving(sequences)
+        means = [term @ weights for term in (latent, keypoint, angle)]
+        return torch.stack([*means, leaving.amax(1)], -1)
+
+    def leaving(self, sequences: Tensor) -> Tensor:
+        """How far outside the picture ``(N, T)``, from 0 to 1, waypoints ``(N, T, 23)`` are."""
+        points = self.hand(sequences)[..., list(DISTINCT), :]
+        pixels = camera.project(points)
+        size = pixels.new_tensor([camera.WIDTH, camera.HEIGHT])
+        outside = torch.maximum(-pixels, pixels - size).amax(-1) / MARGIN
+        outside = torch.where(points[..., 2] > 0, outside, 1)  # behind the camera
+        return outside.clamp(0, 1).mean(-1)
 
     def keypoint_distance(self, seen: Keypoints, goal: Keypoints) -> Tensor:
         """Mean distance ``(B,)``: metres over 17 keypoints, or pixels over wrist and tips."""
