@@ -12,6 +12,7 @@ budgeted by steps it is reproducible, resumed or not. Under torchrun the process
 
 import dataclasses
 import functools
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from tqdm import tqdm
 from ...envs.errors import UserError, at_least
 from ...envs.seeding import rng, seed_for
 from ..ranks import Loss, Ranks
+from ..tensors import read_tensors
 from ..training import Rate, RunFolder
 from .batches import Batches
 from .checkpoint import load_model, save_model, weights_file
@@ -134,10 +136,12 @@ class Trainer:
                 "--encoder or --model.* that it was trained with"
             )
         self.model.load_state_dict(found.state_dict())
-        self.model.pretraining = f"{found.pretraining}, then weights {digest[:12]}".removeprefix(
-            "none, then "
-        )
-        decoder = load_decoder(weights_file(path))
+        file = weights_file(path)
+        notes = json.loads(read_tensors(file)[1].get("notes", "{}"))
+        names = ", ".join(notes.get("training", {}).get("data", ["weights"]))
+        before = "" if found.pretraining == "none" else f"{found.pretraining}, then "
+        self.model.pretraining = f"{before}{names} ({digest[:8]})"
+        decoder = load_decoder(file)
         if decoder is not None and decoder.config == self.model.config:
             self.decoder.load_state_dict(decoder.state_dict())
             self.decoder_known = True

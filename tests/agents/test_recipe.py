@@ -82,9 +82,9 @@ def test_the_papers_fine_tuning_rolls_out_eight_steps_from_one_frame(store, tmp_
 def test_a_run_may_begin_with_other_weights(store, trained, tmp_path):
     settings = config(store, tmp_path / "w.safetensors", steps=(0, 0, 0), init=trained)
     train(settings)
-    (one, _), (two, _) = load_model(trained), load_model(settings.out)
+    (one, digest), (two, _) = load_model(trained), load_model(settings.out)
     assert all(torch.equal(two.state_dict()[k], v) for k, v in one.state_dict().items())
-    assert one.pretraining == "none" and two.pretraining.startswith("weights ")
+    assert one.pretraining == "none" and two.pretraining == f"set ({digest[:8]})"
     assert DexWM(weights=settings.out).metadata["pretraining"] == two.pretraining
     kept = load_decoder(settings.out)
     known = load_decoder(trained).state_dict()
