@@ -73,12 +73,6 @@ _SPECS = (
         "The latent world model with cross-entropy planning over joint angles.",
     ),
     AgentSpec(
-        "dexwm-lift-noise",
-        "dexbench.agents.dexwm.agent:DexWM",
-        "The same, trained on four hours of lift-initialised exploration alone.",
-        kwargs={"weights": "lift-noise"},
-    ),
-    AgentSpec(
         "diffusion-policy",
         "dexbench.agents.diffusion_policy.agent:DiffusionPolicy",
         "Behaviour cloned from exploratory data like those that dexwm learns from, given the goal.",

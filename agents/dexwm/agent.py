@@ -74,6 +74,7 @@ class CostConfig:
 
 COSTS = {
     "compact": CostConfig(leaving=3.0),
+    "anywhere": CostConfig(),
     "consistent": CostConfig(consistency=1.0),
     "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
 }
@@ -96,8 +97,7 @@ class DexWM(WaypointAgent):
 
     Args:
         planner: As ``WaypointAgent``: "compact" (the default budget), "paper", "mppi", "gradient".
-        weights: A safetensors file, or the name of a packaged one: "compact", if left out, or
-            "lift-noise".
+        weights: A safetensors file, or "compact", the packaged one, if left out.
         cost: A name in ``COSTS`` or a configuration; "paper" with the planner of that name, else
             "compact", if left out.
         device: Where the model runs; "auto" takes a GPU if there is one.

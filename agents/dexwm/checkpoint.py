@@ -14,7 +14,7 @@ from .pretrained import PretrainedEncoder
 
 FORMAT = "dexbench-dexwm-1"
 WEIGHTS = Path(__file__).parent / "weights"
-PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("compact", "lift-noise")}
+PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("compact",)}
 
 
 def weights_file(path: str | Path | None) -> Path:
