@@ -110,8 +110,8 @@ def _make(name: str, arguments: dict[str, Any]) -> tuple[Any, bool]:
         agent, spec = make_agent(name, **arguments)
     except Exception as error:
         raise AssertionError(
-            f"{error}; it must be a class at the top level of a module, with reset, act and, if it "
-            "has any, a dictionary as metadata"
+            f"{name} cannot be made ({error}); it must be a class at the top level of a module, "
+            "with reset, act and, if it has any, a dictionary as metadata"
         ) from error
     return agent, spec.privileged
 
