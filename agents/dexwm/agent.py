@@ -238,9 +238,7 @@ class DexWM(WaypointAgent):
             wrist = self.kinematics.wrist(sequences[:, used])[1]
             cosine = ((wrist * self._neutral).sum((-1, -2)) - 1) / 2
             angle = torch.acos(cosine.clamp(-1, 1))
-        leaving = torch.zeros_like(latent)
-        if self.costs.leaving:
-            leaving = self.leaving(sequences)
+        leaving = self.leaving(sequences) if self.costs.leaving else torch.zeros_like(latent)
         means = [term @ weights for term in (latent, keypoint, angle)]
         return torch.stack([*means, leaving.amax(1)], -1)
 

@@ -20,9 +20,6 @@ ACTION_DIM = 132
 NORM_GROUPS = 8
 """Groups of channels that the compact encoder normalises by themselves."""
 
-HISTORY = 3
-"""Most true frames that a training window or a plan begins with."""
-
 
 @dataclass(frozen=True)
 class ModelConfig(WeightsConfig):
@@ -88,10 +85,6 @@ class ModelConfig(WeightsConfig):
                 )
         if min(self.grid) < 1:
             raise UserError(f"model.grid is {self.grid}, expected 1 row and column or more")
-        if self.max_frames < HISTORY:
-            raise UserError(
-                f"model.max_frames is {self.max_frames}; a plan's history has up to {HISTORY}"
-            )
 
     @property
     def tokens(self) -> int:

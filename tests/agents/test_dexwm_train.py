@@ -275,6 +275,7 @@ def test_notes_tell_the_steps_that_were_taken(trained):
         ({"minutes": float("nan")}, "--minutes must be above 0"),
         ({"holdout": 1.5}, "--holdout, a share, below 1"),
         ({"device": "gpu"}, "no device 'gpu'"),
+        ({"model": dataclasses.replace(SMALL, max_frames=2)}, "max_frames is 2"),
         ({"recipe": "paper", "model": dataclasses.replace(SMALL, max_frames=7)}, "max_frames is 7"),
     ],
 )
@@ -292,7 +293,6 @@ def test_bad_training_settings_are_named(store, tmp_path, change, message):
         ({"latent_dim": 129, "head_dim": 128}, "latent_dim is 129, expected a multiple of 2"),
         ({"encoder_width": 20}, "encoder_width is 20, expected a multiple of 8"),
         ({"grid": (0, 14)}, "grid is .0, 14., expected 1 row"),
-        ({"max_frames": 2}, "max_frames is 2"),
         ({"image_size": (100, 100)}, "image_size .* does not fit model.grid"),
     ],
 )
