@@ -96,9 +96,6 @@ def _instances(store: EpisodeStore, rows: list[dict[str, Any]]) -> list[str]:
         try:
             with h5py.File(path) as file:
                 found += json.loads(file.attrs["meta"])["instances"]
-        except (OSError, KeyError) as error:
-            raise UserError(
-                f"{path} is missing or damaged ({error}); "
-                f"`dexbench data verify {store.root}` says how to mend the set"
-            ) from error
+        except (OSError, KeyError, ValueError) as error:
+            raise store.damaged(path, error) from error
     return found

@@ -60,8 +60,11 @@ def main(config: MergeConfig) -> None:
                 "says how to mend it"
             )
     _refuse_repeats(stores)
-    config.out.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{config.out.name}-", dir=config.out.parent))
+    try:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{config.out.name}-", dir=config.out.parent))
+    except OSError as error:
+        raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
     try:
         count = _merge(stores, draft)
         draft.chmod(0o755)

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from ..envs.simulation import CONTROL_HZ
+
 
 def ornstein_uhlenbeck(
-    rng: np.random.Generator, steps: int, scale: np.ndarray, seconds: float, hz: float = 10.0
+    rng: np.random.Generator, steps: int, scale: np.ndarray, seconds: float
 ) -> np.ndarray:
     """A stationary Ornstein-Uhlenbeck path.
 
@@ -13,12 +15,12 @@ def ornstein_uhlenbeck(
         steps: Number of rows.
         scale: Standard deviation (n,) of every row.
         seconds: Correlation time in s.
-        hz: Rows per second.
 
     Returns:
-        Noise (steps, n); neighbouring rows are correlated by exp(-1 / (seconds * hz)).
+        Noise (steps, n), a row each control step; neighbours are correlated by
+        exp(-1 / (seconds * CONTROL_HZ)).
     """
-    keep = np.exp(-1.0 / (seconds * hz))
+    keep = np.exp(-1.0 / (seconds * CONTROL_HZ))
     path = np.empty((steps, len(scale)))
     value = rng.normal(size=len(scale))
     for row in path:

@@ -27,6 +27,8 @@ from ..envs.freeze import ASSETS
 from .states import PACK_SCHEMA, SetStates
 
 ASSET = re.compile(f'"{ASSETS}/([^"]+)"')
+PACKED = (".h5", ".gz", ".png")
+"""Endings of what is compressed already, and stored as it is."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,7 @@ def _h5(state: np.ndarray) -> bytes:
 def _add(file: zipfile.ZipFile, name: str, data: bytes) -> None:
     """Add a member; the same content gives the same pack, so that no clock is in it."""
     member = zipfile.ZipInfo(name)
-    packed = name.endswith((".h5", ".gz", ".png"))
-    member.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
+    member.compress_type = zipfile.ZIP_STORED if name.endswith(PACKED) else zipfile.ZIP_DEFLATED
     file.writestr(member, data, compresslevel=9)
 
 
@@ -120,4 +121,5 @@ def _size(file: zipfile.ZipFile) -> int:
 def _cost(member: tuple[str, bytes]) -> int:
     """At most what a member adds."""
     name, data = member
-    return len(zlib.compress(data, 9)) + 600 + 2 * len(name)
+    size = len(data) if name.endswith(PACKED) else len(zlib.compress(data, 9))
+    return size + 600 + 2 * len(name)

@@ -115,10 +115,7 @@ def frames(store: EpisodeStore, row: dict[str, Any]) -> np.ndarray:
     try:
         pictures = read_video(path)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} is missing or damaged ({error}); "
-            f"`dexbench data verify {store.root}` says how to mend the set"
-        ) from error
+        raise store.damaged(path, error) from error
     size = TILE[::-1]
     small = [Image.fromarray(frame).resize(size, Image.Resampling.BOX) for frame in pictures]
     return np.stack([np.asarray(image) for image in small])

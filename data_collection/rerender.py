@@ -151,8 +151,11 @@ def _claim(out: Path, facts: dict) -> None:
             f"{out} is not empty and holds other things, or pictures of another set, camera or "
             "size; choose another --out"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        raise UserError(f"cannot write {out} ({error}); choose another --out") from error
 
 
 def _save(path: Path, **arrays: np.ndarray) -> None:

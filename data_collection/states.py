@@ -76,7 +76,7 @@ class SetStates:
         try:
             return self._store.xml(row["model"])
         except (OSError, EOFError, zlib.error) as error:
-            raise self._damaged(self._store.file(row, "model_gz"), error) from error
+            raise self._store.damaged(self._store.file(row, "model_gz"), error) from error
 
     def states(self, row: dict[str, Any]) -> np.ndarray:
         """Full integration states (T, n) float64 of an episode."""
@@ -85,7 +85,7 @@ class SetStates:
             with h5py.File(path) as file:
                 return file["state"][()]
         except (OSError, KeyError) as error:
-            raise self._damaged(path, error) from error
+            raise self._store.damaged(path, error) from error
 
     def model(self, row: dict[str, Any]) -> mujoco.MjModel:
         """The compiled scene of an episode."""
@@ -93,12 +93,6 @@ class SetStates:
 
     def close(self) -> None:
         """Nothing is to be removed."""
-
-    def _damaged(self, path: Path, error: Exception) -> UserError:
-        return UserError(
-            f"{path} is missing or damaged ({error}); "
-            f"`dexbench data verify {self._store.root}` says how to mend the set"
-        )
 
 
 class PackStates:

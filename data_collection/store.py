@@ -30,7 +30,7 @@ from ..envs.assets.cache import PACK_VERSION
 from ..envs.embodiment.camera import HEIGHT, WIDTH
 from ..envs.errors import UserError
 from ..envs.simulation import CONTROL_HZ
-from ..envs.video import write_video
+from ..envs.video import sync, write_video
 
 SCHEMA = 2
 """1 had no checksums of frozen scenes, dataset.json and manifest lines; it can still be read."""
@@ -77,7 +77,7 @@ class EpisodeStore:
         config: How the set is made; a set begun with another config is refused.
 
     Raises:
-        UserError: The folder holds another set, or something else.
+        UserError: The folder holds another set, or something else, or cannot be written.
     """
 
     def __init__(self, root: Path, config: dict[str, Any] | None = None):
@@ -89,7 +89,14 @@ class EpisodeStore:
             "schema": SCHEMA, "dexbench": __version__, "control_hz": CONTROL_HZ,
             "image_size": [HEIGHT, WIDTH], "assets": PACK_VERSION, **config,
         }  # fmt: skip
-        path, content = root / INFO, info_bytes(self.info)
+        try:
+            self._claim(root / INFO, info_bytes(self.info))
+        except OSError as error:
+            raise UserError(f"cannot write {root} ({error}); choose another --out") from error
+
+    def _claim(self, path: Path, content: bytes) -> None:
+        """Makes the folder this set's, or sees that it is."""
+        root = path.parent
         if path.exists() and path.read_bytes() == content:
             return
         rows = [row for row in self.lines() if row is not None]
@@ -171,6 +178,7 @@ class EpisodeStore:
                     array, data=getattr(episode, array), compression="gzip", compression_opts=1
                 )
             file.attrs["meta"] = json.dumps(episode.meta | {"model": model}, sort_keys=True)
+        sync(draft)
         draft.replace(path)
         summary = {k: v for k, v in episode.meta.items() if k in ("kind", "lifted", "touched")}
         return {
@@ -196,6 +204,13 @@ class EpisodeStore:
             file.write(self._lines(rows))
             file.flush()
             os.fsync(file.fileno())
+
+    def damaged(self, path: Path, error: object) -> UserError:
+        """What to raise where one of the set's files cannot be read."""
+        return UserError(
+            f"{path} is missing or damaged ({error}); "
+            f"`dexbench data verify {self.root}` says how to mend the set"
+        )
 
     def unlisted(self) -> list[Path]:
         """Files that belong to no complete episode: drafts, and what was never committed."""

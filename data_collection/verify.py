@@ -99,7 +99,13 @@ def verify(root: Path, progress: bool = False) -> list[Problem]:
     lines = list(store.lines())
     rows = [row for row in lines if row is not None]
     fault = _info_fault(store, rows)
-    again = _collect_again(store.root, {} if fault else store.info, rows)
+    # Rows tell too, in case dataset.json is lost.
+    merged = "sources" in store.info or any("source" in row for row in rows)
+    again = (
+        "merge its sources again, into another folder"
+        if merged
+        else _collect_again(store.root, {} if fault else store.info, rows)
+    )
     found = [(INFO, fault)] if fault else []
     found += [(MANIFEST, what) for what in _manifest_faults(root, lines)]
     silent = None if progress else True
@@ -107,7 +113,7 @@ def verify(root: Path, progress: bool = False) -> list[Problem]:
         found += [(name, f"{what} (episode {row['id']})") for name, what in wrong.items()]
     problems = [Problem(name, what, again) for name, what in found]
     # A merged set is whole from the start: nothing that is left over could be needed by it.
-    over = "nothing needs it: delete it" if "sources" in store.info else again
+    over = "nothing needs it: delete it" if merged else again
     for path in store.unlisted():
         draft = "is a draft: a run was killed while writing it, or is writing it now"
         what = draft if DRAFT.fullmatch(path.name) else "belongs to no episode of the manifest"
@@ -193,8 +199,6 @@ def _collect_again(root: Path, info: dict[str, Any], rows: list[dict[str, Any]])
         return f"give the `dexbench collect --out {root} ...` command that made the set again"
     if info["schema"] == 1:
         return "collect the set anew, into another folder"
-    if "sources" in info:
-        return "merge its sources again, into another folder"
     made = info["dexbench"], info["assets"]
     then = ", with the dexbench that recorded the set (version {}, asset pack {})".format(*made)
     with_what = "" if made == (__version__, PACK_VERSION) else then

@@ -93,10 +93,6 @@ def _weld(root: ET.Element, xml: str, qpos: dict[str, float]) -> None:
         body.set("quat", " ".join(f"{v:.12g}" for v in quat))
         for other in ("euler", "axisangle", "xyaxes", "zaxis"):
             body.attrib.pop(other, None)
-    for section in root.findall("actuator"):
-        for item in list(section):
-            if item.get("joint") in removed:
-                section.remove(item)
     for section in root.findall("equality"):
         for item in list(section):
             if {item.get("joint1"), item.get("joint2")} & removed:

@@ -4,6 +4,7 @@ Success never ends an episode, so every episode has 60 steps and the whole cours
 known. Nothing in the observation or reward comes from privileged state but the reward itself.
 """
 
+import operator
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -118,7 +119,7 @@ class DexBenchEnv(gym.Env):
                 f"unknown reset options {sorted(options)}; known are 'trial' and 'suite'"
             )
         if index is not None:
-            trial = Suite.load(suite).trial(self.task_name, int(index))
+            trial = Suite.load(suite).trial(self.task_name, operator.index(index))
         else:
             if seed is None:
                 seed = int(self.np_random.integers(2**31))
@@ -276,7 +277,7 @@ class GraspEnv(DexBenchEnv):
     1 while the wrist is within 20 cm of the object and the hand touches it, else 0.
 
     ## Starting state
-    The open hand above an object, the wrist 21-35 cm from it, no contact.
+    The open hand above or before an object, the wrist 21-35 cm from it, no contact.
 
     ## Version history
     v1: first.

@@ -16,18 +16,9 @@ from .assets.cache import asset_root
 from .fixtures import add_fixtures
 from .layouts import layout_config
 from .mjcf_edit import finish
-from .recipe import Recipe, base_position, check_recipe, draw_recipe, object_pose
+from .recipe import Recipe, base_position, check_recipe, object_pose
 from .robocasa_import import assets_from, import_robocasa
 from .styles import STYLES
-
-__all__ = [
-    "BuiltScene",
-    "DexKitchen",
-    "SceneObject",
-    "build_kitchen",
-    "draw_recipe",
-    "import_robocasa",
-]
 
 import_robocasa()
 
@@ -204,18 +195,18 @@ class DexKitchen(Kitchen):
         self._load_model()
         robot = self.robots[0].robot_model
         robot.set_base_xpos(self.base_pos)
-        xml = self.edit_model_xml(self.model.get_xml())
+        # Not `edit_model_xml`, which looks for files by the names of the folders they are in.
+        xml = self.model.get_xml()
         robot.set_base_xpos([10.0, 10.0, self.base_pos[2]])
         return xml
 
 
-def build_kitchen(recipe: Recipe, robots: str = "FrankaTMRAllegro") -> BuiltScene:
+def build_kitchen(recipe: Recipe) -> BuiltScene:
     """Build the scene of a recipe; the same recipe gives the same text.
 
     Args:
-        recipe: From :func:`draw_recipe`, from :class:`dexbench.envs.robocasa_recipe.RoboCasa`, or
-            by hand.
-        robots: Name of a registered robot.
+        recipe: From :func:`dexbench.envs.recipe.draw_recipe`, by hand, or from
+            :class:`dexbench.envs.robocasa_recipe.RoboCasa`.
 
     Raises:
         ValueError: If the recipe names something that does not exist.
@@ -225,9 +216,9 @@ def build_kitchen(recipe: Recipe, robots: str = "FrankaTMRAllegro") -> BuiltScen
     if recipe.get("assets") == "robocasa":
         from .robocasa_kitchen import build
 
-        return build(recipe, robots)
+        return build(recipe)
     with compat.quiet():
-        kitchen = DexKitchen(recipe, robots)
+        kitchen = DexKitchen(recipe)
         root = ElementTree.fromstring(kitchen.scene_xml())
     finish(root, recipe)
     return BuiltScene(

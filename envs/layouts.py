@@ -9,7 +9,7 @@ points to the robot's right and z up.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .objects import Split
@@ -73,7 +73,7 @@ class Layout:
     """
 
     split: Split
-    runs: dict[str, Run] = field(hash=False)
+    runs: dict[str, Run]
     left: float = -2.4
     right: float = 2.4
     depth: float = 3.6

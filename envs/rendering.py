@@ -103,3 +103,8 @@ class HeadCamera:
             context.free()
             self._renderer._mjr_context = None
         self._renderer.close()
+
+    def __del__(self) -> None:
+        # MuJoCo's own way would free in whatever context is current, and spoil a neighbour's.
+        if hasattr(self, "_renderer") and _owner == os.getpid():
+            self.close()

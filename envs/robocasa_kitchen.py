@@ -136,10 +136,10 @@ class RoboCasaKitchen(DexKitchen):
             return super().scene_xml()
 
 
-def build(recipe: Recipe, robots: str) -> BuiltScene:
+def build(recipe: Recipe) -> BuiltScene:
     """Build the scene of a recipe; see :func:`dexbench.envs.kitchen.build_kitchen`."""
     with compat.quiet():
-        kitchen = RoboCasaKitchen(recipe, robots)
+        kitchen = RoboCasaKitchen(recipe)
         root = ElementTree.fromstring(kitchen.scene_xml())
     finish(root, recipe)
     _drop_dangling(root)

@@ -40,7 +40,7 @@ class RoboCasa:
         categories: RoboCasa's categories of the target; every graspable one if empty.
 
     Raises:
-        UserError: An id is not between 1 and 60.
+        UserError: An id is not between 1 and 60, or something is not a tuple.
     """
 
     layouts: tuple[int, ...] = ()
@@ -48,6 +48,10 @@ class RoboCasa:
     categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("layouts", "styles", "categories"):
+            if not isinstance(getattr(self, name), tuple):
+                value = getattr(self, name)
+                raise UserError(f"{name} is {value!r}, expected a tuple such as ({value!r},)")
         for kind, chosen in (("layout", self.layouts), ("style", self.styles)):
             for number in chosen:
                 _check_id(kind, number)

@@ -27,14 +27,14 @@ class Suite:
 
     def __init__(self, root: Path, name: str | None = None, first: int | None = None):
         self.root = root
-        self.name = name or root.name
+        self.name = name or root.resolve().name
         path = root / "suite.json"
         try:
             self._trials: dict[str, list[str]] = json.loads(path.read_text())["trials"]
             if not all(isinstance(hashes, list) for hashes in self._trials.values()):
                 raise TypeError("trials is not a table of lists")
             self._trials = {task: hashes[:first] for task, hashes in self._trials.items()}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             names = ", ".join(Suite.names()) or "none"
             raise UserError(
                 f"no suite {root.name!r}; there are: {names}; or give a folder, with '/'"
@@ -43,12 +43,13 @@ class Suite:
             raise UserError(f"{path} is damaged ({error}); reinstall dexbench") from error
 
     @staticmethod
-    def load(name: str) -> "Suite":
-        """A suite by name, or by the path of its folder.
+    def load(name: str | Path) -> "Suite":
+        """A suite by name, or by the path of its folder; one without '/' is a name.
 
         Raises:
             UserError: There is none.
         """
+        name = str(name)
         if name in VIEWS:
             whole, first = VIEWS[name]
             return Suite(SUITES / whole, name, first)

@@ -23,6 +23,7 @@ def write_video(path: Path, frames: Sequence[np.ndarray], fps: int = 10, crf: in
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp.mp4")
     try:
         _encode(partial, frames, fps, crf)
+        sync(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -49,10 +50,24 @@ def _encode(path: Path, frames: Sequence[np.ndarray], fps: int, crf: int) -> Non
         container.mux(stream.encode())
 
 
+def sync(path: Path) -> None:
+    """Put a file's content on the disk, so that it is whole even if the machine stops."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def read_video(path: Path) -> np.ndarray:
-    """All frames (n, height, width, 3) uint8 RGB of a video."""
-    with av.open(str(path)) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    """All frames (n, height, width, 3) uint8 RGB of a video.
+
+    Raises:
+        ValueError: It cannot be read, or holds no picture.
+    """
+    try:
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return np.stack(frames)
+    except (av.FFmpegError, LookupError, ValueError) as error:
+        raise ValueError(f"no readable video ({error})") from error
 
 
 def parse_size(text: str) -> tuple[int, int]:

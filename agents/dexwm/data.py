@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import h5py
 import numpy as np
 from tqdm import tqdm
 
 from ...envs.embodiment.robot import N_JOINTS
 from ...envs.errors import UserError
+from ...envs.video import read_video
 from .encoder import downsample
 
 GAPS = (3, 20)
@@ -130,14 +130,6 @@ def read_manifest(folder: Path) -> list[dict]:
     return rows
 
 
-def decode_video(path: Path) -> np.ndarray:
-    """All frames of a video ``(T, H, W, 3)`` uint8."""
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
-    return np.stack(frames)
-
-
 def load_episodes(
     folders: Sequence[Path], cache: Path, holdout: float = 0.06,
     size: tuple[int, int] = (112, 196), progress: bool = True,
@@ -173,8 +165,8 @@ def load_episodes(
             folder, row = rows[index]
             video = folder / "videos" / f"{_name(row)}.mp4"
             try:
-                pictures = decode_video(video)
-            except (OSError, ValueError, LookupError, av.FFmpegError) as error:
+                pictures = read_video(video)
+            except (OSError, ValueError) as error:
                 raise UserError(f"{video}: {error}; {_verify(folder)}") from error
             try:
                 frames = downsample(pictures, size)

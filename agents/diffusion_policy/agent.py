@@ -12,7 +12,10 @@ from ...envs.seeding import seed_for
 from ..dexwm.encoder import downsample
 from ..tensors import pick_device
 from .checkpoint import load_policy
-from .model import SCHEDULERS, SchedulerName, sample
+from .model import SCHEDULERS, SchedulerName, sample, share_at_start
+
+MOST_AT_START = 0.1
+"""Largest share of signal, as alpha-bar, at which denoising pure noise may begin."""
 
 
 class DiffusionPolicy:
@@ -22,7 +25,8 @@ class DiffusionPolicy:
         weights: A safetensors file of `dexbench train diffusion-policy`, or the name of packaged
             ones: "exploration" (as in the paper) or "lift" (the expert's successful lifts).
         scheduler: "ddim" or "ddpm".
-        steps: Denoising steps of a decision; ddpm was trained with 100.
+        steps: Denoising steps of a decision; 10, 16, 20, 25, 50 or 100 of the 100 that it was
+            trained with, as others begin where the network expects more than noise.
         device: Where the model runs; "auto" takes a GPU if there is one.
         encoder_weights: Folder of the pretrained encoder that the policy was trained with, if it
             was; the Hugging Face cache if left out.
@@ -48,6 +52,16 @@ class DiffusionPolicy:
             raise UserError(
                 f"scheduler is {scheduler!r} and steps {steps}; choose one of "
                 f"{', '.join(SCHEDULERS)}, and 1 to {levels} steps"
+            )
+        if share_at_start(self.model.config, steps) > MOST_AT_START:
+            good = [
+                n for n in range(1, levels + 1)
+                if share_at_start(self.model.config, n) <= MOST_AT_START
+            ]  # fmt: skip
+            near = sorted(good, key=lambda n: abs(n - steps))[:3]
+            raise UserError(
+                f"with {steps} of {levels} steps sampling would not begin in noise; choose another "
+                f"number, such as {', '.join(map(str, sorted(near)))}"
             )
         self.metadata = {
             "pretraining": self.model.pretraining, "dtype": "float32", "device": str(self.device),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from ...envs.embodiment.robot import N_JOINTS
+from ...envs.errors import UserError, at_least
 from ..tensors import WeightsConfig
 
 
@@ -41,6 +43,16 @@ class PolicyConfig(WeightsConfig):
     proprioception: bool = True
     noise_levels: int = 100
     prediction: Literal["epsilon", "sample", "v_prediction"] = "sample"
+
+    def __post_init__(self) -> None:
+        sizes = ("feature_dim", "dim", "blocks", "heads", "context", "chunk", "noise_levels")
+        at_least(1, **{f"model.{name}": getattr(self, name) for name in sizes})
+        if self.dim % self.heads:
+            raise UserError(
+                f"model.dim is {self.dim}, expected a multiple of {self.heads} (model.heads)"
+            )
+        if self.joints != N_JOINTS:
+            raise UserError(f"model.joints is {self.joints}, but the robot commands {N_JOINTS}")
 
     @property
     def features(self) -> int:

@@ -165,6 +165,16 @@ def scheduler(
     return made
 
 
+def share_at_start(config: PolicyConfig, steps: int) -> float:
+    """The share of signal (alpha-bar) at the level where so many denoising steps begin.
+
+    They are spread from level 0 up: where the levels are no multiple of them, or there is only
+    one, the first may be far below pure noise.
+    """
+    schedule = scheduler(config, "ddim", steps)
+    return float(schedule.alphas_cumprod[int(schedule.timesteps[0])])
+
+
 @torch.no_grad()
 def sample(
     model: DiffusionPolicyModel,

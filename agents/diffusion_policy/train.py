@@ -33,7 +33,7 @@ from .config import PolicyConfig
 from .model import DiffusionPolicyModel, scheduler
 
 VALIDATION_SAMPLES = 512
-"""Held-out chunks whose noise is predicted in a validation."""
+"""Held-out chunks that a validation predicts."""
 FREE = ("data", "out", "work", "encoder", "encoder_weights", "features", "minutes", "steps",
         "threads", "device", "validate_every", "progress")  # fmt: skip
 """Settings that a continued run may change."""
@@ -91,9 +91,10 @@ class PolicyTrainer:
         one = ("batch", "threads", "validate_every")
         at_least(1, **{name: getattr(config, name) for name in one})
         at_least(0, steps=config.steps, holdout=config.holdout)
-        if not config.minutes > 0 or not 0 <= config.ema < 1 or config.holdout >= 1:
+        if not (config.minutes > 0 and config.rate > 0 and 0 <= config.ema < 1 > config.holdout):
             raise UserError(
-                "--minutes must be above 0, and --ema and --holdout, which are shares, below 1"
+                "--minutes and --rate must be above 0, and --ema and --holdout, which are shares, "
+                "below 1"
             )
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise UserError("train diffusion-policy runs in one process; leave torchrun out")

@@ -190,11 +190,8 @@ def _clip(store: EpisodeStore, row: dict[str, Any]) -> Clip:
             joints, action = file["agent_pos"][()], file["action"][()]
             keypoints, objects = file["keypoints"][()][:, POINTS], file["object_pos"][()]
             contact = file["contact"][()]
-    except (OSError, KeyError) as error:
-        raise UserError(
-            f"{path} is missing or damaged ({error}); "
-            f"`dexbench data verify {store.root}` says how to mend the set"
-        ) from error
+    except (OSError, KeyError, ValueError) as error:
+        raise store.damaged(path, error) from error
     points, pixels = camera_to_base(keypoints), project(keypoints)
     inside = (keypoints[..., 2] > 0) & (pixels >= 0).all(-1) & (pixels < (WIDTH, HEIGHT)).all(-1)
     gaps = np.linalg.norm(objects - points[:, :1], axis=-1)

@@ -22,8 +22,8 @@ from ..store import EpisodeStore
 CAMERA = "observation.images.head"
 CHUNK = 1000
 """Files in a folder."""
-PICTURES = 100
-"""Frames from which the statistics of the pictures are estimated, spread over the set."""
+PICTURES, CLIPS = 100, 20
+"""Frames, and clips that they are of, from which the pictures' statistics are estimated."""
 STATISTICS = ("min", "max", "mean", "std")
 
 
@@ -140,7 +140,7 @@ def _statistics(values: np.ndarray) -> dict[str, list]:
 
 def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict[str, list]:
     """The same of the colours, in 0 to 1, shaped (3, 1, 1)."""
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(PICTURES, 20)).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(rows) - 1, CLIPS).round().astype(int))
     per = -(-PICTURES // len(chosen))
     frames = []
     for i in chosen:

@@ -10,6 +10,7 @@ import tyro
 
 from ...envs.errors import UserError
 from ..store import EpisodeStore
+from ..verify import damaged
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ def main(config: ExportConfig) -> None:
         raise UserError(f"{config.set} holds no episodes; collect some first")
     if config.format == "lerobot" and config.image != "stored":
         raise UserError("--image released is for --format robomimic; leave it out")
+    for _, wrong in damaged(store, rows):
+        for name, what in wrong.items():
+            raise store.damaged(config.set / name, what)
     draft = config.out.with_name(f".{config.out.name}.{os.getpid()}.tmp")
     try:
         config.out.parent.mkdir(parents=True, exist_ok=True)

@@ -56,6 +56,7 @@ def write(root: Path, out: Path, released_image: bool) -> None:
             frames = (
                 _render(model, states) if released_image else read_video(store.file(row, "mp4"))
             )
+            assert len(frames) == len(states) == count
             obs = {
                 "robot0_joint_pos": np.concatenate(
                     [arrays["agent_pos"][:, :7], np.tile(INIT_LEFT_ARM, (count, 1))], axis=1
@@ -93,10 +94,13 @@ def _env_args(info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _split(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Names of demos by filter key; scenes are held out whole, by their number alone."""
-    held = {row["scene"] for row in rows
-            if rng("export", "valid", row["scene"]).random() < VALID_SHARE}  # fmt: skip
-    held = held or {max(row["scene"] for row in rows)}
+    """Names of demos by filter key; scenes are held out whole, by their number alone.
+
+    The first is always for training, and the last is held out where no other is.
+    """
+    others = sorted({row["scene"] for row in rows})[1:]
+    held = {s for s in others if rng("export", "valid", s).random() < VALID_SHARE}
+    held = held or set(others[-1:])
     names = [(f"demo_{i}", row["scene"] in held) for i, row in enumerate(rows)]
     return {"train": [n for n, out in names if not out], "valid": [n for n, out in names if out]}
 

@@ -1,10 +1,13 @@
 """Where the asset pack lives, and building it once."""
 
+import fcntl
 import importlib.util
 import os
 import shutil
 import tempfile
 from pathlib import Path
+
+from ..errors import UserError
 
 PACK_VERSION = "3"
 """Raised whenever a pixel, vertex or physical property of the pack changes; part of its path."""
@@ -37,11 +40,11 @@ def package_folder(name: str) -> Path:
 def asset_root() -> Path:
     """The root of the ``generated`` asset pack, built at first use (about half a minute).
 
-    Needs no network. Two processes may call it at once: each builds in a folder of its own and the
-    first to finish wins. An interrupted build leaves nothing that a later call would use.
+    Needs no network. Of processes that call it at once one builds and the others wait. What a
+    killed build left is not used, and the next build removes it.
 
     Raises:
-        OSError: If the cache folder cannot be written; set ``DEXBENCH_CACHE`` to one that can.
+        UserError: If the cache folder cannot be written; set ``DEXBENCH_CACHE`` to one that can.
     """
     root = cache_folder() / f"assets-{PACK_VERSION}"
     if (root / DONE).exists():
@@ -50,21 +53,24 @@ def asset_root() -> Path:
 
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+        lock = (root.parent / f"{root.name}.lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
     except OSError as error:
-        raise OSError(
+        raise UserError(
             f"cannot write the asset cache in {root.parent} ({error}); "
             "set DEXBENCH_CACHE to a folder that can be written"
         ) from error
-    try:
-        build(draft)
-        (draft / DONE).touch()
-        draft.chmod(0o755)
+    with lock:
+        if (root / DONE).exists():
+            return root
+        for left in root.parent.glob(f".{root.name}-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
         try:
+            build(draft)
+            (draft / DONE).touch()
+            draft.chmod(0o755)
             draft.rename(root)
-        except OSError:
-            if not (root / DONE).exists():
-                raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     return root

@@ -156,16 +156,13 @@ def lathe(
     return Shape(tuple(points), tuple(faces), marks, tuple(mark_faces))
 
 
-def tube(
-    path: Sequence[Flat], radii: Sequence[Flat], sides: int = 12, closed_ends: bool = True
-) -> Shape:
-    """Sweep an ellipse along a path in the x-z plane.
+def tube(path: Sequence[Flat], radii: Sequence[Flat], sides: int = 12) -> Shape:
+    """Sweep an ellipse along a path in the x-z plane, and close both ends.
 
     Args:
         path: (x, z) of the section centres, in m.
         radii: Half-axes of each section in m: within the plane, and across it (along y).
         sides: Corners of a section.
-        closed_ends: Whether the ends are closed.
 
     Returns:
         The surface; u runs around, v along the path.
@@ -187,14 +184,12 @@ def tube(
             faces += [(p + k, q + n, p + n), (p + k, q + k, q + n)]
             mark_faces += [(a, b + 1, a + 1), (a, b, b + 1)]
     marks = [(k / sides, row / last) for row in range(last + 1) for k in range(sides + 1)]
-    if closed_ends:
-        for start, forward in ((0, False), (last * sides, True)):
-            for k in range(1, sides - 1):
-                fan = (start, start + k + 1, start + k) if forward else (start, start + k,
-                                                                         start + k + 1)
-                faces.append(fan)
-                corner = (start // sides) * (sides + 1)
-                mark_faces.append((corner, corner, corner))
+    for start, forward in ((0, False), (last * sides, True)):
+        corner = (start // sides) * (sides + 1)
+        for k in range(1, sides - 1):
+            one, other = start + k, start + k + 1
+            faces.append((start, other, one) if forward else (start, one, other))
+            mark_faces.append((corner, corner, corner))
     return Shape(tuple(points), tuple(faces), tuple(marks), tuple(mark_faces))
 
 

@@ -3,7 +3,9 @@
 Afterwards ``robosuite.make("Lift", robots="FrankaTMRAllegro")`` and RoboCasa's kitchens know it.
 """
 
-import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +20,13 @@ from . import mjcf
 from .robot import FINGERS, HAND, INIT_ARM, INIT_LEFT_ARM, OPEN_HAND
 
 
-def _write(name: str, xml: str) -> str:
-    """Put a part's MJCF beside its meshes in the asset cache and return its path."""
-    path = asset_root() / "robots" / "tmr" / f"{name}.xml"
-    if not path.exists() or path.read_text() != xml:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}.tmp")
-        draft.write_text(xml)
-        draft.replace(path)
-    return str(path)
+@contextmanager
+def _file(xml: str) -> Iterator[str]:
+    """A file of a part's MJCF, for as long as robosuite reads it."""
+    with tempfile.TemporaryDirectory(prefix="dexbench-") as folder:
+        path = Path(folder) / "part.xml"
+        path.write_text(xml)
+        yield str(path)
 
 
 class _AllegroHand(GripperModel):
@@ -35,7 +35,8 @@ class _AllegroHand(GripperModel):
     side = "right"
 
     def __init__(self, idn: int | str = 0):
-        super().__init__(_write(f"allegro_{self.side}", mjcf.hand(self.side)), idn=idn)
+        with _file(mjcf.hand(self.side)) as path:
+            super().__init__(path, idn=idn)
 
     def format_action(self, action: np.ndarray) -> np.ndarray:
         """Pass one value in [-1, 1] per joint through, limited."""
@@ -80,7 +81,8 @@ class TMRBase(MobileBaseModel):
     """The wheeled base: planar joints named as RoboCasa's kitchens expect them."""
 
     def __init__(self, idn: int | str = 0):
-        super().__init__(_write("base", mjcf.base()), idn=idn)
+        with _file(mjcf.base()) as path:
+            super().__init__(path, idn=idn)
 
     @property
     def top_offset(self) -> np.ndarray:
@@ -100,8 +102,8 @@ class FrankaTMRAllegro(ManipulatorModel):
     arms = ["right", "left"]
 
     def __init__(self, idn: int | str = 0):
-        panda = asset_root() / "robots" / "panda"
-        super().__init__(_write("arms", mjcf.arms(Path(panda))), idn=idn)
+        with _file(mjcf.arms(asset_root() / "robots" / "panda")) as path:
+            super().__init__(path, idn=idn)
 
     @property
     def default_base(self) -> str:

@@ -124,7 +124,7 @@ def grasps(
     Args:
         simulation: The scene, the object at rest.
         name: Body name of the object.
-        rng: Breaks ties between equally natural candidates.
+        rng: Decides between above and beside, and between equally natural candidates.
         rise: Length in m of the straight approach.
         sides: From where: "top", "side" or both.
     """

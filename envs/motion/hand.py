@@ -14,6 +14,8 @@ PAD = {"index": 0.048, "middle": 0.048, "ring": 0.048, "thumb": 0.060}
 REST = np.tile([0.0, 0.9, 0.4, 0.4], 4)
 REST[12:] = [1.35, 0.2, 0.3, 0.5]
 """A half-closed hand (16,) in rad; postures stay near it where the pads leave freedom."""
+ITERATIONS = 80
+"""Steps of least squares."""
 
 
 @cache
@@ -43,7 +45,7 @@ def _pads(data: mujoco.MjData) -> tuple[np.ndarray, list[int], list[np.ndarray]]
     return np.array(points), bodies, worlds
 
 
-def posture(targets: np.ndarray, start: np.ndarray = REST, iterations: int = 80) -> np.ndarray:
+def posture(targets: np.ndarray, start: np.ndarray = REST) -> np.ndarray:
     """Hand joints (16,) in rad whose pads are nearest to targets (4, 3) in the palm frame, in m.
 
     Least squares from ``start`` (16,) with a weak pull back to it, within the joint limits.
@@ -53,7 +55,7 @@ def posture(targets: np.ndarray, start: np.ndarray = REST, iterations: int = 80)
     low, high = LOWER[7:] + 0.01, UPPER[7:] - 0.01
     q = np.clip(start, low, high)
     jac = np.zeros((3, model.nv))
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         data.qpos[:] = q
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)

@@ -13,6 +13,8 @@ ROTATION_TOLERANCE = 0.02
 """Largest wrist rotation error in rad of a solution."""
 MARGIN = 0.03
 """Solutions keep this far from the joint limits, in rad."""
+ITERATIONS = 60
+"""Steps after which a pose is given up."""
 
 
 class ArmIK:
@@ -32,23 +34,20 @@ class ArmIK:
         mujoco.mj_kinematics(simulation.model, self._data)
         self._turn = simulation.base_turn()
 
-    def solve(
-        self, pos: np.ndarray, turn: np.ndarray, start: np.ndarray, iterations: int = 60
-    ) -> np.ndarray | None:
+    def solve(self, pos: np.ndarray, turn: np.ndarray, start: np.ndarray) -> np.ndarray | None:
         """Arm joints (7,) in rad, or None where none was found.
 
         Args:
             pos: Wrist position (3,) in the base frame, in m.
             turn: Wrist rotation (3, 3) in the base frame.
             start: Arm joints (7,) to start from; the solution found is one near them.
-            iterations: Steps before giving up.
         """
         low, high = LOWER[:7] + MARGIN, UPPER[:7] - MARGIN
         goal_pos = self._sim.to_world(pos)
         goal_quat = np.zeros(4)
         mujoco.mju_mat2Quat(goal_quat, (self._turn @ turn).ravel())
         q = np.clip(start, low, high)
-        for _ in range(iterations):
+        for _ in range(ITERATIONS):
             error = self._error(q, goal_pos, goal_quat)
             if (
                 np.linalg.norm(error[:3]) < POSITION_TOLERANCE / 4

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,12 @@ from dexbench.agents.diffusion_policy.agent import DiffusionPolicy
 from dexbench.agents.diffusion_policy.checkpoint import load_policy, save_policy
 from dexbench.agents.diffusion_policy.chunks import draw_indices
 from dexbench.agents.diffusion_policy.config import PolicyConfig
-from dexbench.agents.diffusion_policy.model import DiffusionPolicyModel, sample, scheduler
+from dexbench.agents.diffusion_policy.model import (
+    DiffusionPolicyModel,
+    sample,
+    scheduler,
+    share_at_start,
+)
 from dexbench.agents.diffusion_policy.train import PolicyTrainConfig, PolicyTrainer, train
 from dexbench.agents.tensors import read_tensors
 from dexbench.envs.embodiment.robot import HIGHEST, INIT_JOINTS, LOWEST
@@ -207,10 +213,11 @@ def test_another_runs_checkpoint_is_refused(trained, store, tmp_path):
 
 def test_bad_settings_are_refused(store, tmp_path, monkeypatch):
     for bad, message in (
-        ({"minutes": 0}, "--minutes must be above 0"),
+        ({"minutes": 0}, "--minutes and --rate must be above 0"),
         ({"ema": 1.0}, "--ema and --holdout, which are shares"),
         ({"threads": 0}, "--threads is 0, expected at least 1"),
         ({"steps": -1}, "--steps is -1, expected at least 0"),
+        ({"rate": -1.0}, "--minutes and --rate must be above 0"),
     ):
         with pytest.raises(UserError, match=message):
             train(settings(store, tmp_path / "p.safetensors", **bad))
@@ -222,6 +229,13 @@ def test_bad_settings_are_refused(store, tmp_path, monkeypatch):
     other = PolicyConfig(dim=32, blocks=1, heads=2, feature_dim=64)
     with pytest.raises(UserError, match="128 channels"):
         train(settings(store, tmp_path / "p.safetensors", model=other))
+    for sizes, message in (
+        ({"heads": 3}, "model.dim is 128, expected a multiple of 3"),
+        ({"context": 0}, "--model.context is 0, expected at least 1"),
+        ({"joints": 7}, "the robot commands 23"),
+    ):
+        with pytest.raises(UserError, match=message):
+            PolicyConfig(**sizes)
     for pool in ((3, 1), (0, 1)):
         with pytest.raises(UserError, match="divide the encoder.s 8 rows and 14 columns"):
             DiffusionPolicyModel(dataclasses.replace(TINY, pool=pool), ModelConfig())
@@ -250,6 +264,21 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "damaged").write_bytes(b"nonsense")
     with pytest.raises(UserError, match="damaged"):
         load_policy(tmp_path / "damaged")
+
+
+@pytest.mark.parametrize(("name", "levels"), [("ddpm", 100), ("ddim", 16), ("ddim", 50)])
+def test_sampling_begins_in_noise(name, levels, trained):
+    agent = DiffusionPolicy(trained[0], scheduler=name, steps=levels)
+    assert share_at_start(agent.model.config, levels) < 0.03
+
+
+@pytest.mark.parametrize("steps", [1, 51, 60])
+def test_steps_that_begin_far_below_noise_are_refused(steps, trained):
+    assert share_at_start(PolicyConfig(), steps) > 0.3
+    with pytest.raises(UserError, match="would not begin in noise; choose another number") as error:
+        DiffusionPolicy(trained[0], steps=steps)
+    for number in re.findall(r"[0-9]+", str(error.value).partition("such as")[2]):
+        DiffusionPolicy(trained[0], steps=int(number))
 
 
 def test_the_agent_repeats_itself_and_depends_on_its_seed(trained):

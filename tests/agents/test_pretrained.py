@@ -292,7 +292,7 @@ def test_a_policy_knows_the_encoder_it_learnt_with(folders, tmp_path):
         data=data, out=out, encoder=world, encoder_weights=folder, steps=1, batch=4, threads=1,
         model=policy, progress=False,
     ))  # fmt: skip
-    agent = DiffusionPolicy(weights=out, encoder_weights=folder, steps=1)
+    agent = DiffusionPolicy(weights=out, encoder_weights=folder, steps=10)
     assert agent.metadata["pretraining"] == "dinov2 encoder"
     whole = PretrainedEncoder(small)
     whole.load(folder)

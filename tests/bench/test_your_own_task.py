@@ -152,6 +152,9 @@ def test_a_tasks_name_is_its_own(folder: Path) -> None:
         other.name = name
         with pytest.raises(ValueError, match=message):
             register_task(other)
+    for own in ("Grasp", "Lift"):  # whatever the class is called
+        with pytest.raises(ValueError, match="is a task 'grasp' already"):
+            register_task(type(own, (tasks.Grasp,), {"threshold": 0.5})())
     assert find_task("grasp") is TASKS["grasp"]
 
 

@@ -27,7 +27,7 @@ from dexbench.envs.recipe import LAYOUTS, STYLES, draw_recipe
 from dexbench.envs.scene import build_scene
 from dexbench.envs.seeding import rng
 from dexbench.envs.simulation import Simulation
-from dexbench.envs.suite import SUITES, Suite
+from dexbench.envs.suite import Suite
 from dexbench.envs.tasks.base import Rejected
 from dexbench.envs.video import read_video
 
@@ -170,6 +170,14 @@ def test_bad_amounts_are_refused_and_nothing_is_written(tmp_path, settings):
     assert not (tmp_path / "set").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_the_users_error(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="cannot write .*; choose another --out"):
+            collect.main(CollectConfig(out=out, episodes=2))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_noise_is_stationary_and_correlated_as_documented():
     scale = np.repeat([0.1, 0.5], 2000)
     path = ornstein_uhlenbeck(rng("noise"), 40, scale, 1.5)
@@ -181,8 +189,8 @@ def test_noise_is_stationary_and_correlated_as_documented():
     for lag in (1, 5, 15):
         assert (unit[lag:] * unit[:-lag]).mean() == pytest.approx(np.exp(-lag / 15), abs=0.03)
     assert abs((unit[:, 1:] * unit[:, :-1]).mean()) < 0.02, "joints are independent"
-    slow = ornstein_uhlenbeck(rng("noise"), 40, scale, 1.5, hz=1.0) / scale
-    assert (slow[1:] * slow[:-1]).mean() == pytest.approx(np.exp(-1 / 1.5), abs=0.03)
+    slow = ornstein_uhlenbeck(rng("noise"), 40, scale, 15.0) / scale
+    assert (slow[1:] * slow[:-1]).mean() == pytest.approx(np.exp(-1 / 150), abs=0.03)
     assert np.array_equal(path, ornstein_uhlenbeck(rng("noise"), 40, scale, 1.5))
 
 
@@ -216,14 +224,9 @@ def read(store, row):
 
 
 def test_a_scene_is_a_function_of_its_place_in_the_set(recorded):
-    (store, rows), (other, again) = recorded["programmatic"], recorded["again"]
-    assert [row["id"] for row in rows] == [row["id"] for row in again] == [2, 3]
-    for row, copy in zip(rows, again, strict=True):
-        # Equal pictures are now and then compressed a little otherwise (docs/data.md).
-        apart = [key for key in row if key != "mp4" and row[key] != copy[key]]
-        pictures = (read_video(place.file(row, "mp4")).astype(int) for place in (store, other))
-        assert not apart, f"episode {row['id']}"
-        assert np.abs(np.subtract(*pictures)).mean() < 0.5
+    (_, rows), (_, again) = recorded["programmatic"], recorded["again"]
+    assert [row["id"] for row in rows] == [2, 3]
+    assert rows == again, "checksums and all"
 
 
 @pytest.mark.parametrize("strategy", ["programmatic", "lift-noise"])
@@ -309,7 +312,6 @@ def test_training_never_draws_what_is_kept_for_suites():
     assert {LAYOUTS[recipe["layout"]].split for recipe in recipes} == {"train"}
 
 
-@pytest.mark.skipif(not (SUITES / "v1").is_dir(), reason="suite v1 is not built yet")
 def test_no_suite_trials_scene_or_object_was_trained_on():
     recipes = training_recipes(100)
     used = {entry["instance"] for recipe in recipes for entry in recipe["objects"]}

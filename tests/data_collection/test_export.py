@@ -5,10 +5,13 @@ import h5py
 import numpy as np
 import pytest
 
+from dexbench.data_collection.export import robomimic
 from dexbench.data_collection.export.main import ExportConfig, main
 from dexbench.data_collection.store import EpisodeStore
-from dexbench.envs.embodiment.camera import base_to_camera
+from dexbench.envs.assets import asset_root
+from dexbench.envs.embodiment.camera import base_to_camera, camera_to_base
 from dexbench.envs.errors import UserError
+from dexbench.envs.freeze import load
 from dexbench.envs.video import read_video
 
 IMAGE = "robot0_robotview_2_image"
@@ -27,6 +30,11 @@ def exported(real_set, tmp_path_factory):
     return path
 
 
+def compiled(demo):
+    """The scene of an exported clip."""
+    return load(demo.attrs["model_file"], asset_root())
+
+
 def test_names_and_shapes_are_the_released_ones(real_set, exported):
     with h5py.File(exported) as file:
         for row in EpisodeStore(real_set).rows():
@@ -34,16 +42,33 @@ def test_names_and_shapes_are_the_released_ones(real_set, exported):
             assert demo.attrs["num_samples"] == count
             assert demo.attrs["model_file"].startswith("<mujoco")
             assert "recipe" in json.loads(demo.attrs["ep_meta"])
-            assert demo["actions"].shape == (count, 23)
-            assert demo["states"].shape[0] == count
+            with h5py.File(real_set / f"episodes/{row['id']:06d}.h5") as episode:
+                assert np.array_equal(demo["actions"], episode["action"][()].astype(float))
+                state = episode["state"][()]
+            model = compiled(demo)
+            width = 1 + model.nq + model.nv  # time, qpos, qvel: what MuJoCo's states begin with
+            assert np.array_equal(demo["states"], state[:, :width])
             for name, shape in SHAPES.items():
                 assert demo[f"obs/{name}"].shape == (count, *shape), name
             video = read_video(real_set / "videos" / f"{row['id']:06d}.mp4")
             assert np.array_equal(demo[f"obs/{IMAGE}"], video)
             assert demo["dones"][()].tolist() == [0] * (count - 1) + [1]
         assert set(json.loads(file["data"].attrs["env_args"])) == {"env_name", "type", "env_kwargs"}
-        keys = [name for key in ("train", "valid") for name in file[f"mask/{key}"].asstr()[()]]
-        assert sorted(keys) == ["demo_0", "demo_1"]
+        keys = [file[f"mask/{key}"].asstr()[()].tolist() for key in ("train", "valid")]
+        assert sorted(keys) == [["demo_0"], ["demo_1"]], "two scenes: one under either key"
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 200])
+def test_scenes_are_held_out_whole_and_some_are_left(count, monkeypatch):
+    rows = [{"scene": i // 4} for i in range(4 * count)]
+    for share in (0.0, 0.1, 1.0):
+        monkeypatch.setattr(robomimic, "VALID_SHARE", share)
+        split = robomimic._split(rows)
+        scenes = {key: {int(n.removeprefix("demo_")) // 4 for n in split[key]} for key in split}
+        everything = [f"demo_{i}" for i in range(4 * count)]
+        assert sorted(split["train"] + split["valid"]) == sorted(everything)
+        assert not scenes["train"] & scenes["valid"]
+        assert scenes["train"] and bool(scenes["valid"]) == (count > 1)
 
 
 def test_poses_agree_with_what_was_recorded(real_set, exported):
@@ -52,7 +77,9 @@ def test_poses_agree_with_what_was_recorded(real_set, exported):
         keypoints, qpos = episode["keypoints"][()], episode["agent_pos"][()]
         meta = json.loads(episode.attrs["meta"])
         places = episode["object_pos"][()]
-        poses = file[f"data/demo_1/datagen_info/object_poses/{meta['objects'][0]}"][()]
+        objects = meta["objects"]
+        poses = {o: file[f"data/demo_1/datagen_info/object_poses/{o}"][()] for o in objects}
+        model = compiled(file["data/demo_1"])
     assert np.array_equal(obs["robot0_joint_pos"][:, :7], qpos[:, :7].astype(float))
     x, y, z, w = obs["robot0_base_quat"][0]
     yaw = 2 * np.arctan2(z, w)
@@ -68,8 +95,13 @@ def test_poses_agree_with_what_was_recorded(real_set, exported):
     wrist = obs["robot0_right_hand_T_world_pose_mat"].reshape(-1, 4, 4)[:, :3, 3]
     wrist = base_to_camera((wrist - obs["robot0_base_pos"]) @ turn)
     assert np.abs(wrist - keypoints[:, 0] - off[0, 0]).max() < 1e-5
-    moved = (poses[:, :3, 3] - poses[0, :3, 3]) @ turn
-    assert np.abs(moved - (places[:, 0] - places[0, 0])).max() < 0.02
+    # Recorded are centres of mass, which the scene has at a fixed place in each body's frame.
+    site = (base[:, [12, 13, 14, 15, *range(12)]] - camera_to_base(keypoints)[:, 1:17])[0, 0]
+    centres = (places + site) @ turn.T + obs["robot0_base_pos"][:, None]
+    assert len(objects) == places.shape[1] > 1
+    for index, name in enumerate(objects):
+        inside = model.body(name).ipos @ poses[name][:, :3, :3].transpose(0, 2, 1)
+        assert np.abs(poses[name][:, :3, 3] + inside - centres[:, index]).max() < 1e-5, name
 
 
 def test_robomimics_own_loader_reads_it(exported):
@@ -171,7 +203,10 @@ def test_bad_input_writes_nothing(real_set, tmp_path, form):
 @pytest.mark.parametrize("damaged", ["videos/000001.mp4", "episodes/000001.h5"])
 def test_a_damaged_set_is_named_and_nothing_written(real_set, tmp_path, damaged):
     path = shutil.copytree(real_set, tmp_path / "set") / damaged
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(UserError, match="dexbench data verify"):
-        main(ExportConfig(tmp_path / "set", "robomimic", tmp_path / "out"))
-    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    whole = path.read_bytes()
+    flipped = bytes([*whole[:-9], whole[-9] ^ 1, *whole[-8:]])
+    for spoilt, form in ((whole[:100], "robomimic"), (flipped, "robomimic"), (flipped, "lerobot")):
+        path.write_bytes(spoilt)
+        with pytest.raises(UserError, match=f"{damaged} is missing or damaged .*data verify"):
+            main(ExportConfig(tmp_path / "set", form, tmp_path / "out"))
+        assert [path.name for path in tmp_path.iterdir()] == ["set"]

@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,6 +49,11 @@ def test_a_damaged_set_is_named(folder, tmp_path):
         main(InfoConfig((tmp_path,)))
     other = fill(tmp_path / "set", 6)
     (other / "episodes" / "000000.h5").write_bytes(b"")
+    with pytest.raises(UserError, match="000000.h5 is missing or damaged.*data verify"):
+        main(InfoConfig((other,)))
+    other = fill(tmp_path / "other", 6)
+    with h5py.File(other / "episodes" / "000000.h5", "a") as file:
+        file.attrs["meta"] = file.attrs["meta"][:-1]
     with pytest.raises(UserError, match="000000.h5 is missing or damaged.*data verify"):
         main(InfoConfig((other,)))
 

@@ -43,6 +43,17 @@ def test_a_merged_set_holds_all_and_says_where_it_is_from(sets, tmp_path):
         assert (out / f"videos/{new:06d}.mp4").samefile(old), "a hard link"
 
 
+def test_a_merged_set_that_lost_its_description_still_says_its_mend(sets, tmp_path):
+    both = merge(tmp_path / "both", *sets[:2])
+    (both / "dataset.json").unlink()
+    (both / "videos" / "000999.mp4").write_bytes(b"x")
+    problems = {problem.where: problem.mend for problem in verify(both)}
+    assert problems == {
+        "dataset.json": "merge its sources again, into another folder",
+        "videos/000999.mp4": "nothing needs it: delete it",
+    }
+
+
 def test_merging_is_associative(sets, tmp_path):
     a, b, c = sets
     left = merge(tmp_path / "left", merge(tmp_path / "ab", a, b), c)

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dexbench.data_collection.pack import PackConfig
+from dexbench.data_collection.pack import PackConfig, _cost
 from dexbench.data_collection.pack import main as pack
 from dexbench.data_collection.rerender import RerenderConfig, main
 from dexbench.data_collection.states import open_states
@@ -134,6 +134,12 @@ def test_bad_input_writes_nothing(packed, tmp_path, settings, said):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_the_users_error(packed, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="cannot write .*; choose another --out"):
+        main(RerenderConfig(packed, tmp_path / "file" / "below"))
+
+
 def test_sizes_are_height_by_width():
     assert parse_size("224x392") == (224, 392)
     for text in ("", "10", "0x10", "-2x10", "10x10x10", "9999x2", "axb"):
@@ -159,6 +165,12 @@ def test_a_pack_keeps_to_its_limit(real_set, packed, tmp_path, capsys):
     pack(PackConfig(real_set, tmp_path / "part.zip", max_mb=0.97 * size / 1e6))
     assert "1 of 2 episodes" in capsys.readouterr().out
     assert (tmp_path / "part.zip").stat().st_size < 0.97 * size
+    # A hair below what both take: what a scene adds is never reckoned too small.
+    pack(PackConfig(real_set, tmp_path / "part.zip", max_mb=(size - 1) / 1e6))
+    assert (tmp_path / "part.zip").stat().st_size < size
+    with zipfile.ZipFile(packed) as file:
+        for item in file.infolist():
+            assert _cost((item.filename, file.read(item))) > item.compress_size
     with pytest.raises(UserError, match="not one scene"):
         pack(PackConfig(real_set, tmp_path / "none.zip", max_mb=0.01))
     assert [path.name for path in tmp_path.iterdir()] == ["part.zip"]

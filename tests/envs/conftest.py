@@ -4,15 +4,11 @@ from types import MappingProxyType
 
 import pytest
 
-from dexbench.envs.gym_env import draw_trial
 from dexbench.envs.recipe import draw_recipe
 from dexbench.envs.scene import build_scene
 from dexbench.envs.seeding import rng
 from dexbench.envs.simulation import Simulation
-from dexbench.envs.suite import SUITES, Suite, write_index
-
-# Keys whose first candidate is accepted, which is quicker; others would do.
-KEYS = {"reach": 4, "grasp": 2, "place": 8}
+from dexbench.envs.suite import Suite, write_index
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +35,9 @@ def sim(loaded):
 
 @pytest.fixture(scope="session")
 def trials():
-    """A trial of each task, by name: the shipped suite's last, or drawn while there is none."""
-    if (SUITES / "v1").is_dir():
-        shipped = Suite.load("v1")
-        return MappingProxyType({task: shipped.trial(task, 49) for task in KEYS})
-    drawn = {task: draw_trial(task, ("test", key), "suite") for task, key in KEYS.items()}
-    return MappingProxyType(drawn)
+    """The shipped suite's last trial of each task, by name."""
+    shipped = Suite.load("v1")
+    return MappingProxyType({task: shipped.trial(task, 49) for task in shipped.tasks})
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -22,6 +24,7 @@ from dexbench.envs.assets import (
     textures,
     tree,
 )
+from dexbench.envs.errors import UserError
 from dexbench.envs.motion.grasp import WIDEST
 
 # Raise cache.PACK_VERSION together with these: frozen trials refer to a pack by its version.
@@ -45,6 +48,8 @@ GENERATED = {
     "canned_food": ("d40d4007e376a25e", "5ff033bb40b6ede7"),
     "flower_vase": ("95f47077101dbedd", "66e918237afe4fae"),
 }
+PANDA = "0215dfd923692080"
+"""All visible pieces of the arm, decimated."""
 FINGERPRINT = """
 import hashlib, pathlib, sys, tempfile
 from dexbench.envs import objects
@@ -248,6 +253,8 @@ def test_panda_is_decimated_and_keeps_its_shape():
         for corner in (np.min, np.max):
             assert np.allclose(corner(vertices, 0), corner(before, 0), atol=0.002), path
     assert 15_000 < total < 22_000
+    written = hashlib.sha256(b"".join((made / path).read_bytes() for path in paths))
+    assert written.hexdigest()[:16] == PANDA, "the arm looks different: raise cache.PACK_VERSION"
     for path in (source / "meshes").iterdir():
         assert (made / "meshes" / path.name).read_bytes() == path.read_bytes()
 
@@ -281,23 +288,28 @@ def test_cache_is_left_clean_when_building_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(tree, "build", fail)
     with pytest.raises(KeyboardInterrupt):
         cache.asset_root()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
-def test_cache_lets_the_first_of_two_builders_win(tmp_path, monkeypatch):
+def test_one_builds_the_pack_and_others_wait(tmp_path, monkeypatch):
     monkeypatch.setenv("DEXBENCH_CACHE", str(tmp_path))
-    root = tmp_path / f"assets-{cache.PACK_VERSION}"
+    root, built = tmp_path / f"assets-{cache.PACK_VERSION}", []
+    left = tmp_path / f".{root.name}-killed"
+    left.mkdir()
 
     def build(draft):
-        (draft / "file").write_text("ours")
-        root.mkdir()  # meanwhile another process has finished
-        (root / "file").write_text("theirs")
-        (root / "complete").touch()
+        built.append(draft)
+        time.sleep(0.2)  # the others come meanwhile
+        (draft / "file").write_text("whole")
 
     monkeypatch.setattr(tree, "build", build)
-    assert cache.asset_root() == root
-    assert (root / "file").read_text() == "theirs"
-    assert list(tmp_path.iterdir()) == [root]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: cache.asset_root(), range(4)))
+    assert found == [root] * 4
+    assert len(built) == 1
+    assert (root / "file").read_text() == "whole"
+    assert not left.exists(), "what a killed build left is removed"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [root.name, f"{root.name}.lock"]
     monkeypatch.setattr(tree, "build", None)
     assert cache.asset_root() == root, "a complete pack is not built again"
 
@@ -305,7 +317,7 @@ def test_cache_lets_the_first_of_two_builders_win(tmp_path, monkeypatch):
 def test_unwritable_cache_names_the_variable(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DEXBENCH_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.raises(OSError, match="DEXBENCH_CACHE"):
+    with pytest.raises(UserError, match="DEXBENCH_CACHE"):
         cache.asset_root()
 
 

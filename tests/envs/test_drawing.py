@@ -9,7 +9,7 @@ from dexbench.envs.embodiment.robot import OPEN_HAND, READY_ARM
 from dexbench.envs.motion.expert import Expert, straight
 from dexbench.envs.motion.ik import ArmIK
 from dexbench.envs.seeding import rng
-from dexbench.envs.tasks import TASKS, Rejected, base, grasp, place, reach
+from dexbench.envs.tasks import TASKS, Outcome, Rejected, Task, base, grasp, place, reach
 
 READY = np.concatenate([READY_ARM, OPEN_HAND])
 
@@ -167,3 +167,134 @@ def test_a_straight_way_ends_where_it_is_asked_to(ready):
     ready.set_joints(np.concatenate([rows[-1], OPEN_HAND]))
     assert np.abs(ready.keypoints[0] - end).max() < 3e-3
     assert straight(ik, start, start + [2.0, 0, 0], turn, rows[0]) is None
+
+
+class Waiting(Task):
+    """The expert waits; the criterion holds or not, whatever happens."""
+
+    name, threshold = "waiting", 1.0
+
+    def __init__(self, holds=True, steps=20, views_target=True):
+        self.holds, self.steps, self.views_target = holds, steps, views_target
+        self.begun = []
+
+    def evaluate(self, simulation, target, goal):
+        return Outcome(self.holds, 0.0)
+
+    def stage(self, simulation, target, rng):
+        return lambda expert: expert.hold(self.steps)
+
+    def check_start(self, outcome, sim, target):
+        self.begun.append((outcome, target))
+
+
+@pytest.fixture
+def draw(ready, scene, monkeypatch):
+    """Draws a trial of a task; ``views`` are what the start and the goal show."""
+
+    def draw(task, *views):
+        shown = iter(views)
+        seen = {"hand": base.HAND_PIXELS, **dict.fromkeys(ready.objects, base.OBJECT_PIXELS)}
+        monkeypatch.setattr(type(ready), "segment", lambda _: seen | next(shown, {}))
+        monkeypatch.setattr(base, "_settle", lambda _: None)
+        return task._draw(ready, scene, rng("test", "waiting"), ("test",))
+
+    return draw
+
+
+@pytest.mark.parametrize("moment", ["start", "goal"])
+def test_trials_out_of_view_are_rejected(draw, scene, moment):
+    target, *others = scene.objects
+    before = [{}] * (moment == "goal")
+    hidden = {"hand": base.HAND_PIXELS - 1}
+    with pytest.raises(Rejected, match=f"hand out of view at the {moment}"):
+        draw(Waiting(), *before, hidden)
+    hidden = {target: base.OBJECT_PIXELS - 1}
+    with pytest.raises(Rejected, match=f"object out of view at the {moment}"):
+        draw(Waiting(), *before, hidden)
+    with pytest.raises(Rejected, match="holding still succeeds"):  # so it went on
+        draw(Waiting(views_target=False), *before, hidden)
+    hidden |= dict.fromkeys(others, base.OBJECT_PIXELS - 1)
+    with pytest.raises(Rejected, match=f"object out of view at the {moment}"):
+        draw(Waiting(views_target=False), *before, hidden)
+
+
+def test_trials_that_holding_still_or_no_expert_solves_are_rejected(draw, ready, monkeypatch):
+    task = Waiting()
+    with pytest.raises(Rejected, match="holding still succeeds"):
+        draw(task)
+    assert task.begun == [(Outcome(True, 0.0), ready.objects[0])]
+    with pytest.raises(Rejected, match="the expert fails"):
+        draw(Waiting(holds=False))
+    with pytest.raises(Rejected, match="the expert needs too long"):
+        draw(Waiting(steps=51))
+    asked = []
+
+    def solves(playback, actions):
+        asked.append(actions)
+        return len(asked) == 2
+
+    monkeypatch.setattr(base.Playback, "solves", solves)
+    trial = draw(Waiting(steps=50))
+    assert trial.expert_actions.shape == asked[1].shape == (60, 23)
+    assert np.array_equal(asked[1], trial.expert_actions)
+    assert (asked[0] == asked[0][0]).all(), "first it holds still"
+    here = iter([0.0, 0.0051])
+    monkeypatch.setattr(
+        type(ready), "object_position", lambda *_: np.array([next(here, 0.0051), 0.0, 0.0])
+    )
+    with pytest.raises(Rejected, match="the object moves by itself"):
+        asked.clear()
+        draw(Waiting())
+
+
+@pytest.mark.parametrize(
+    ("task", "distance", "touched", "reason"),
+    [
+        ("reach", 0.299, False, "too near the goal"),
+        ("reach", 0.301, False, None),
+        ("grasp", 0.209, False, "too near the object or too far"),
+        ("grasp", 0.211, False, None),
+        ("grasp", 0.349, False, None),
+        ("grasp", 0.351, False, "too near the object or too far"),
+        ("grasp", 0.3, True, "touches an object at the start"),
+        ("place", 0.249, True, "too near the goal"),
+        ("place", 0.251, True, None),
+        ("place", 0.3, False, "the object is not in the hand"),
+    ],
+)
+def test_starts_that_break_a_tasks_premise_are_rejected(task, distance, touched, reason):
+    fake = SimpleNamespace(hand_touches=lambda *_: touched)
+    if reason is None:
+        TASKS[task].check_start(Outcome(False, distance), fake, "target")
+        return
+    with pytest.raises(Rejected, match=reason):
+        TASKS[task].check_start(Outcome(False, distance), fake, "target")
+
+
+@pytest.mark.parametrize(("moved", "touched"), [(0.019, True), (0.021, True), (0.0, False)])
+def test_an_object_that_slips_is_rejected(moved, touched):
+    fake = SimpleNamespace(
+        object_position=lambda _: np.array([0.0, 0.0, moved]), hand_touches=lambda _: touched
+    )
+    trial = SimpleNamespace(target="target")
+    if moved < 0.02 and touched:
+        TASKS["place"].check_held(fake, trial, np.zeros(3))
+        return
+    with pytest.raises(Rejected, match="slips"):
+        TASKS["place"].check_held(fake, trial, np.zeros(3))
+
+
+@pytest.mark.parametrize(("gap", "reason"), [(0.191, "far from the object"), (0.189, "passed on")])
+def test_a_grasp_goal_far_from_the_wrist_is_rejected(monkeypatch, gap, reason):
+    def passed_on(*_):
+        raise Rejected("passed on")
+
+    monkeypatch.setattr(base.Task, "_check", passed_on)
+    fake = SimpleNamespace(
+        set_state=lambda _: None, keypoints=np.zeros((21, 3)), hand_touches=lambda _: True,
+        object_position=lambda _: np.array([gap, 0.0, 0.0]),
+    )  # fmt: skip
+    trial = SimpleNamespace(target="target", goal_state=None)
+    with pytest.raises(Rejected, match=reason):
+        TASKS["grasp"]._check(fake, trial, np.zeros(3))

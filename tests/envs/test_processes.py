@@ -24,6 +24,35 @@ env.close()
 """What a process of its own plays."""
 
 
+NEIGHBOUR = """
+import gc, mujoco, numpy as np
+from dexbench.envs.rendering import HeadCamera
+
+SCENE = (
+    "<mujoco><asset>"
+    "<texture name='t' type='2d' builtin='checker' width='64' height='64' rgb1='1 %d 0'/>"
+    "<material name='m' texture='t'/></asset><worldbody><light pos='0 0 3'/>"
+    "<camera name='robot0_head' pos='0 0 1'/>"
+    "<geom type='box' size='.3 .3 .1' material='m' group='1'/></worldbody></mujoco>"
+)
+
+def camera(green):
+    model = mujoco.MjModel.from_xml_string(SCENE % green)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    return HeadCamera(model), data
+
+(mine, state), (other, neighbour) = camera(0), camera(1)
+before = mine.render(state)
+assert before.std() > 10 and not np.array_equal(before, other.render(neighbour))
+mine.render(state)  # so that its context is the current one
+del other
+gc.collect()
+assert np.array_equal(mine.render(state), before)
+"""
+"""A neighbour that nobody closes is forgotten."""
+
+
 def target(obs, seed):
     """A joint target [rad] near the present one."""
     move = np.random.default_rng(seed).uniform(-0.05, 0.05, 23)
@@ -52,6 +81,18 @@ def test_an_environment_that_nobody_closed_leaves_in_silence(tmp_path):
         [sys.executable, "-c", program, str(tmp_path / "seen.npz")], capture_output=True, text=True
     )
     assert done.returncode == 0 and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("backend", ["egl", "osmesa"])
+def test_a_forgotten_neighbour_frees_nothing_of_ours(backend):
+    done = subprocess.run(
+        [sys.executable, "-c", NEIGHBOUR],
+        env={**os.environ, "MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    if "has no attribute 'glGetError'" in done.stderr:
+        pytest.skip(f"no {backend} here")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

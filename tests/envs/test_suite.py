@@ -7,7 +7,7 @@ import pytest
 
 from dexbench.envs import suite as suite_module
 from dexbench.envs.errors import UserError
-from dexbench.envs.suite import SUITES, Suite
+from dexbench.envs.suite import Suite
 from dexbench.envs.trial import Trial
 
 
@@ -117,6 +117,11 @@ def test_suites_are_found_by_name_and_by_path(suite, suite_folder, monkeypatch):
     assert Suite.load("tiny").hash == suite.hash
     with pytest.raises(UserError, match="no suite 'v9'; there are: tiny"):
         Suite.load("v9")
+    assert Suite.load(suite_folder).hash == suite.hash, "a Path will do"
+    with pytest.raises(UserError, match="no suite 'suite.json'; .* or give a folder"):
+        Suite.load(str(suite_folder / "suite.json"))
+    monkeypatch.chdir(suite_folder)
+    assert Suite.load("./").name == "tiny"
 
 
 @pytest.mark.parametrize("text", ["{", "", "[]", "{}", '{"trials": 3}'])
@@ -126,7 +131,6 @@ def test_a_damaged_index_is_named(copy, text):
         Suite(copy)
 
 
-@pytest.mark.skipif(not (SUITES / "v1").is_dir(), reason="suite v1 is not built yet")
 def test_the_shipped_suite_is_whole():
     shipped = Suite.load("v1")
     assert {task: shipped.trials(task) for task in shipped.tasks} == {

@@ -41,3 +41,17 @@ def test_a_video_that_fails_halfway_replaces_nothing(tmp_path):
     with pytest.raises(ValueError, match="uint8"):
         write_video(path, [*frames(3), np.zeros((224, 392), np.float64)])
     assert path.read_bytes() == before
+
+
+def test_what_is_no_video_is_a_value_error(tmp_path):
+    path = tmp_path / "a.mp4"
+    with pytest.raises(ValueError, match="no readable video"):
+        read_video(path)
+    write_video(path, frames(3))
+    whole = path.read_bytes()
+    silent = whole.replace(b"trak", b"free")  # a file without a video stream
+    assert silent != whole
+    for spoilt in (b"", whole[:100], whole[: len(whole) // 2], silent):
+        path.write_bytes(spoilt)
+        with pytest.raises(ValueError, match="no readable video"):
+            read_video(path)
