@@ -75,7 +75,7 @@ _SPECS = (
     AgentSpec(
         "diffusion-policy",
         "dexbench.agents.diffusion_policy.agent:DiffusionPolicy",
-        "Behaviour cloned from exploratory data like those that dexwm learns from, given the goal.",
+        "Behaviour cloned from exploration such as dexwm learns from, given the goal.",
     ),
     AgentSpec(
         "diffusion-policy-lift",

@@ -98,13 +98,16 @@ class DexWM(WaypointAgent):
     Args:
         planner: As ``WaypointAgent``: "compact" (the default budget), "paper", "mppi", "gradient".
         weights: A safetensors file, or "compact", the packaged one, if left out.
-        cost: A name in ``COSTS`` or a configuration; "paper" with the planner of that name, else
-            "compact", if left out.
+        cost: A name in ``COSTS`` or a configuration; if left out "compact", or "paper" with the
+            planner of that name and with a keypoint head that has no depth.
         device: Where the model runs; "auto" takes a GPU if there is one.
         dtype: "bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it.
         encoder_weights: Folder of the pretrained encoder that the model was trained with, if it
             was; the Hugging Face cache if left out.
         overrides: As ``WaypointAgent``.
+
+    Raises:
+        UserError: The weights cannot be loaded, or the cost needs depth that their head has not.
     """
 
     def __init__(
@@ -118,10 +121,8 @@ class DexWM(WaypointAgent):
         **overrides: Any,
     ):
         super().__init__(planner, **overrides)
-        cost = cost or ("paper" if planner == "paper" else "compact")
         if isinstance(cost, str) and cost not in COSTS:
             raise ValueError(f"unknown cost {cost!r}; known: {sorted(COSTS)}")
-        self.costs = COSTS[cost] if isinstance(cost, str) else cost
         self.device = pick_device(device)
         if dtype not in ("auto", "bfloat16", "float32"):
             raise UserError(f"dtype is {dtype!r}; choose auto, bfloat16 or float32")
@@ -129,6 +130,14 @@ class DexWM(WaypointAgent):
         self.model, self.weights_hash = load_model(
             weights, self.device, self.dtype, Path(encoder_weights) if encoder_weights else None
         )
+        flat = self.model.config.head == "paper"
+        cost = cost or ("paper" if planner == "paper" or flat else "compact")
+        self.costs = COSTS[cost] if isinstance(cost, str) else cost
+        if flat and self.costs.depth:
+            raise UserError(
+                "the paper's keypoint head has no depth, which this cost compares; leave the cost "
+                "out or plan with cost=paper"
+            )
         self._decoder = load_decoder(weights_file(weights))
         self.metadata = {
             "pretraining": self.model.pretraining,

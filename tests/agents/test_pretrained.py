@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from synthetic_store import keypoints_of, picture, write_store
 
-from dexbench.agents.dexwm.agent import DexWM
+from dexbench.agents.dexwm.agent import COSTS, DexWM
 from dexbench.agents.dexwm.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.decoder import decoder_path
@@ -339,13 +339,12 @@ def test_a_paper_model_trains_resumes_loads_and_plans(folders, cache, tmp_path):
     model, digest = load_model(out, encoder_weights=folder)
     assert digest == result["weights_hash"] and model.config == small
     put(cache, "dinov2", folder)
-    agent = DexWM(weights=out, cost="paper", dtype="float32", cem=CEMConfig(4, 2, 2))
+    agent = DexWM(weights=out, dtype="float32", cem=CEMConfig(4, 2, 2))
+    assert agent.costs == COSTS["paper"], "its head has no depth"
     agent.reset("reach", 0)
     assert agent.act(observation()).shape == (20, 23)
-    with pytest.raises(UserError, match="no depth"):
-        agent = DexWM(weights=out, cost="compact", dtype="float32", cem=CEMConfig(4, 2, 2))
-        agent.reset("reach", 0)
-        agent.act(observation())
+    with pytest.raises(UserError, match="no depth.*plan with cost=paper"):
+        DexWM(weights=out, cost="compact", dtype="float32")
 
 
 def other(folder, tmp_path):

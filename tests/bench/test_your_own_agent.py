@@ -58,7 +58,7 @@ def test_the_page_checks_its_agent(folder: Path, monkeypatch: Any) -> None:
         return 0.1
 
     monkeypatch.setattr(testing, "check_agent", check_agent)
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, Any] = {"__name__": "__main__"}
     exec(blocks("python")[2], namespace)
     assert namespace["seconds"] == 0.1
     assert [(call.name, call.task, call.trials) for call in asked] == [
