@@ -30,7 +30,7 @@ ROWS_FILE = "trials.jsonl"
 
 IDENTITY = (
     *("agent", "task", "suite", "suite_hash", "weights_hash", "agent_args", "threads"),
-    *("dtype", "privileged", "entry_point"),
+    *("dtype", "privileged", "entry_point", "settings_hash"),
 )
 """What must agree between the rows of one ledger, beside MuJoCo, whose version changes
 trajectories. Earlier rows lack some of it, which then agrees with anything."""

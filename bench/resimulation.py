@@ -12,9 +12,9 @@ import numpy as np
 from ..envs.embodiment.robot import HIGHEST, LOWEST, N_JOINTS
 from ..envs.errors import UserError
 from ..envs.suite import Suite
-from ..envs.trial import STEPS, Trial
+from ..envs.trial import HELD_STEPS, STEPS, Trial
 from .ledger import Row, actions_hash, play_key, play_name, play_stem
-from .trial import describe, outcome, to_micrometre
+from .trial import describe, held_distance, outcome, to_micrometre
 
 if TYPE_CHECKING:
     from ..envs.tasks import Task
@@ -158,13 +158,9 @@ def compare(row: Row, found: Row) -> Finding:
     reasons = []
     if len(old) != len(new):
         reasons.append(_reason("distances", f"{len(old)} of them", f"{len(new)}"))
-    # From the same distances the same must follow. From others steps_to_success may be another,
-    # but the flags may not, and what the row says of its own distances must be so.
-    wanted = found if apart == 0 else {
-        **{flag: found[flag] for flag in FLAGS},
-        "final_distance": old[-1],
-        "min_distance": min(old),
-    }  # fmt: skip
+    # From the same distances the same must follow. From others the flags must, and what the row
+    # says of its own distances must be so.
+    wanted = found if apart == 0 else {**{flag: found[flag] for flag in FLAGS}, **_claims(row)}
     reasons += [
         _reason(key, row[key], wanted[key])
         for key in DERIVED
@@ -173,6 +169,24 @@ def compare(row: Row, found: Row) -> Finding:
     if reasons:
         return Finding("differs", apart, tuple(reasons))
     return Finding("exact" if apart == 0 else "equal", apart)
+
+
+def _claims(row: Row) -> Row:
+    """What a row must say of its own distances, as far as these tell.
+
+    With contact asked for beside the distance, as in grasp, they tell bounds: where it was lost
+    the smallest distance held is larger than without, and success later.
+    """
+    distances = row["distances"]
+    held, steps = row.get("held_distance"), row["steps_to_success"]
+    least = held_distance(distances[1:], [True] * (len(distances) - 1))
+    claims = {"final_distance": distances[-1], "min_distance": min(distances)}
+    if held is not None:
+        claims["held_distance"] = held if held in distances and held >= least else least
+    window = distances[max(steps - HELD_STEPS + 1, 1) : steps + 1] if steps else []
+    if row["success"] != (len(window) == HELD_STEPS) or (held and window and max(window) < held):
+        claims["steps_to_success"] = f"steps that end {HELD_STEPS} within held_distance"
+    return claims
 
 
 def _reason(field: str, recorded: object, found: object) -> str:

@@ -49,7 +49,7 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
     root = (config.out or SUITES) / config.name
     if root.exists():
         raise UserError(f"{root} exists; delete it or choose another --name")
-    draft = root.with_suffix(".tmp")
+    draft = root.with_name(f"{root.name}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     tasks = [find_task(task).name for task in config.tasks]
     jobs = [(config.name, task, i, draft) for task in config.tasks for i in range(config.trials)]

@@ -166,6 +166,7 @@ def describe_agent(agent: Agent, spec: AgentSpec) -> Row:
         "pretraining": spec.pretraining,
         "privileged": spec.privileged,
         "entry_point": spec.entry_point,
+        "settings_hash": getattr(agent, "settings_hash", None),
         "dtype": getattr(agent, "metadata", {}).get("dtype", "float32"),
         "versions": versions(),
     }

@@ -1,5 +1,6 @@
 """DexWM as an agent: planning over joint angles through the latent world model (paper 3.4)."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,11 @@ class DexWM(WaypointAgent):
         self.kinematics = HandKinematics(self.device)
         neutral = torch.tensor(DUMMY_GRASP[-1], dtype=torch.float32, device=self.device)
         self._neutral = self.kinematics.wrist(neutral)[1]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As ``WaypointAgent``'s, and the cost."""
+        return {**super().settings, "cost": dataclasses.asdict(self.costs)}
 
     def reset(self, task: str, seed: int) -> None:
         """Starts a trial and forgets the last one's pictures."""

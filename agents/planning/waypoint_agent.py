@@ -1,6 +1,8 @@
 """The receding-horizon waypoint planner that every planning agent shares (paper 3.4, App. B)."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -138,6 +140,17 @@ class WaypointAgent:
         self.device = torch.device("cpu")
         self.lower = torch.tensor(LOWER, dtype=torch.float32)
         self.upper = torch.tensor(UPPER, dtype=torch.float32)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides how it plans, defaults too, as JSON has it."""
+        return {"planner": dataclasses.asdict(self.config)}
+
+    @property
+    def settings_hash(self) -> str:
+        """sha256 (hex) of ``settings``: what a default stands for may change between versions."""
+        text = json.dumps(self.settings, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def reset(self, task: str, seed: int) -> None:
         """Starts a trial; tasks other than grasp and place are planned like reach."""

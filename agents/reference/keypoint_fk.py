@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...envs.errors import UserError
 from ..dexwm.checkpoint import load_model
 from ..dexwm.encoder import downsample
 from ..planning.waypoint_agent import PlannerConfig
@@ -24,6 +25,9 @@ class KeypointFK(KeypointPlanner):
         planner: As ``WaypointAgent``.
         weights: A DexWM's safetensors file; the packaged one if left out.
         overrides: As ``WaypointAgent``.
+
+    Raises:
+        UserError: The weights cannot be loaded, or their head has no depth.
     """
 
     def __init__(
@@ -34,6 +38,11 @@ class KeypointFK(KeypointPlanner):
     ):
         super().__init__(planner, **overrides)
         self.model, self.weights_hash = load_model(weights)
+        if self.model.config.head == "paper":
+            raise UserError(
+                "the paper's keypoint head has no depth, which keypoint-fk needs; give weights of "
+                "a model with --model.head compact"
+            )
         self.metadata = {"pretraining": self.model.pretraining, "dtype": "float32"}
 
     def reset(self, task: str, seed: int) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from ...envs.embodiment import camera
 from ...envs.embodiment.kinematics import DISTINCT
 from ...envs.embodiment.robot import HIGHEST, LOWEST
+from ...envs.errors import UserError
 from ...envs.simulation import Simulation
 from ..planning.cem import CEMConfig
 from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
@@ -35,12 +36,17 @@ class SimCEM(WaypointAgent):
     Args:
         planner: As ``WaypointAgent``; 16 candidates and 6 iterations of CEM if left out.
         overrides: As ``WaypointAgent``.
+
+    Raises:
+        UserError: The optimiser asks for gradients.
     """
 
     privileged = True
 
     def __init__(self, planner: str | PlannerConfig = BUDGET, **overrides: Any):
         super().__init__(planner, **overrides)
+        if self.config.optimiser == "gradient":
+            raise UserError("the simulator has no gradient; choose another planner than gradient")
 
     def bind(self, env: Any) -> None:
         """Takes simulation and goal from the environment.

@@ -42,7 +42,8 @@ def write_store(folder, episodes=4, frames=24, seed=0):
         path = np.linspace(*np.clip(ends, LOWER, UPPER), frames).astype(np.float32)
         keypoints = keypoints_of(path)
         with h5py.File(folder / "episodes" / f"{name}.h5", "w") as file:
-            file["agent_pos"], file["action"], file["keypoints"] = path, path, keypoints
+            file["agent_pos"], file["keypoints"] = path, keypoints
+            file["action"] = np.clip(path + 0.03, LOWER, UPPER).astype(np.float32)
         path = folder / "videos" / f"{name}.mp4"
         video = np.stack([picture(k) for k in keypoints])
         iio.imwrite(path, video, plugin="pyav", codec="libx264", fps=10)

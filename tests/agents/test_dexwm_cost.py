@@ -1,12 +1,16 @@
 """What the terms of the world model's cost are."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from synthetic_store import KINEMATICS, keypoints_of, picture
 from test_planning import goal_near, observation
 
-from dexbench.agents.dexwm.agent import LEAVING, CostConfig, DexWM
+from dexbench.agents.dexwm.agent import COSTS, LEAVING, CostConfig, DexWM
+from dexbench.agents.planning.cem import CEMConfig
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
@@ -82,3 +86,68 @@ def test_an_encoder_that_the_model_was_not_trained_with_changes_nothing(tmp_path
     assert DexWM(encoder_weights=tmp_path).metadata == DexWM().metadata
     with pytest.raises(UserError, match="no weights"):
         DexWM(weights=tmp_path / "none.safetensors")
+
+
+def test_what_the_predictor_is_given(monkeypatch):
+    """Actions from the observed hand on, each waypoint from the one before; all pictures seen."""
+    agent = DexWM(dtype="float32", cem=CEMConfig(8, 2, 1), tile=4)
+    poses = [INIT_JOINTS.astype(np.float32), goal_near(1), goal_near(3)]
+    pictures = [picture(keypoints_of(pose)) for pose in poses]
+    with torch.no_grad():
+        latents = [agent.encode(image) for image in pictures]
+        wanted = agent.model.predictor.encode_history(torch.stack(latents[:2], 1))
+    asked = []
+    rollout = agent.model.predictor.rollout
+
+    def spy(history, last, actions):
+        asked.append((history, last, actions))
+        return rollout(history, last, actions)
+
+    monkeypatch.setattr(agent.model.predictor, "rollout", spy)
+    agent.reset("reach", 0)
+    for step, left in enumerate((60, 40)):
+        agent.act({
+            **observation(poses[step], left), "pixels": pictures[step], "goal": pictures[2],
+        })  # fmt: skip
+    torch.testing.assert_close(agent.last_context.goal, latents[2])
+    history, last, _ = asked[-1]
+    torch.testing.assert_close(last, latents[1])
+    for one, other in zip(history, wanted, strict=True):
+        for mine, theirs in zip(one, other, strict=True):
+            torch.testing.assert_close(mine, theirs)
+    sequences = torch.from_numpy(np.stack([poses[1:], poses[:2]])).float()
+    asked.clear()
+    agent.predict(sequences, agent.last_context)
+    (_, _, actions) = asked[0]
+    assert actions.shape == (2, 2, 132)
+    points = torch.from_numpy(keypoints_of(sequences))
+    start = torch.from_numpy(keypoints_of(poses[1]))
+    moves = torch.stack([points[:, 0] - start, points[:, 1] - points[:, 0]], 1).flatten(-2)
+    assert torch.allclose(actions[..., 63:126], moves, atol=1e-5)
+    assert not actions[..., :63].any() and not actions[..., 126:].any()
+
+
+def test_how_terms_make_a_cost(monkeypatch):
+    terms = torch.tensor([[1.0, 10.0, 0.5, 0.0], [3.0, 20.0, 0.1, 0.5], [2.0, 60.0, 0.0, 1.0]])
+    agent = DexWM(dtype="float32")
+    monkeypatch.setattr(agent, "terms", lambda tile, _: terms[: len(tile)])
+    monkeypatch.setattr(agent, "config", dataclasses.replace(agent.config, tile=3))
+    latent, pixel, angle, outside = terms.T
+    for task in ("reach", "grasp"):
+        agent.reset(task, 0)
+        agent.costs = COSTS["compact"]
+        context = SimpleNamespace(scale=None)
+        spread = terms.std(0, correction=0)
+        wanted = 0.3 * latent / spread[0] + 0.7 * pixel / spread[1] + 3 * outside
+        assert torch.allclose(agent.cost(torch.zeros(3, 3, 23), context), wanted)
+        agent.costs = COSTS["paper"]
+        wanted = latent + 0.001 * pixel + (0.4 * angle if task == "grasp" else 0)
+        assert torch.allclose(agent.cost(torch.zeros(3, 3, 23), context), wanted)
+    assert COSTS["paper"] == CostConfig("paper", mu=0.001, depth=False, orientation=0.4)
+    assert COSTS["compact"] == CostConfig("scaled", 0.3, depth=True, leaving=3.0)
+
+
+def test_the_planner_of_the_paper_has_its_cost():
+    assert DexWM("paper").costs == COSTS["paper"] and DexWM().costs == COSTS["compact"]
+    assert DexWM("paper", cost="compact").costs == COSTS["compact"]
+    assert DexWM().settings_hash != DexWM(cost="anywhere").settings_hash

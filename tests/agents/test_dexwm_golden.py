@@ -9,7 +9,7 @@ import torch
 
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.losses import prediction_loss
-from dexbench.agents.dexwm.model import DexWMModel
+from dexbench.agents.dexwm.model import DexWMModel, hand_action
 from dexbench.agents.dexwm.optim import MasterAdamW
 from dexbench.envs.seeding import rng
 
@@ -93,3 +93,15 @@ def test_compact_latent():
 @pytest.mark.parametrize("form", CONFIGS)
 def test_a_training_step(form):
     assert close(step(form), STEP[form])
+
+
+def test_roll_outs_begin_at_the_last_true_frame():
+    model = model_of(SMALL)
+    states = drawn("clip", (2, 4, 4, 16))
+    keypoints = drawn("hand", (2, 4, 21, 3), 0.1) + torch.tensor([0.0, 0.0, 0.8])
+    _, parts = prediction_loss(model, states, keypoints, 0.5, history=2)
+    actions = hand_action(keypoints[:, :-1], keypoints[:, 1:])
+    past = model.predictor.encode_history(states[:, :2])
+    predicted = model.predictor.rollout(past, states[:, 1], actions[:, 1:])
+    assert predicted.shape == (2, 2, 4, 16)
+    torch.testing.assert_close(parts["state"], (predicted - states[:, 2:]).square().mean())

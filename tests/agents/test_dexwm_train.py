@@ -62,6 +62,9 @@ def test_reader_decodes_once_and_holds_out_whole_episodes(store, tmp_path):
     written = (tmp_path / "frames.u8").stat().st_mtime_ns
     load_episodes([store], tmp_path, progress=False)
     assert (tmp_path / "frames.u8").stat().st_mtime_ns == written
+    with h5py.File(store / "episodes" / "000001.h5") as file:
+        assert np.array_equal(episodes.joints[24:48], file["agent_pos"][()])
+        assert np.array_equal(episodes.targets[24:48], file["action"][()])
     # The dots are where the keypoints of the same frame are.
     for frame in (0, 23, 24, 95):
         expected = picture(episodes.keypoints[frame]).astype(int)[1::2, 1::2]

@@ -165,6 +165,24 @@ def test_a_short_runs_average_forgets_where_it_began(store, tmp_path):
     trainer.run()
     kept = trainer.average.module.out.weight
     assert (kept - trained_to[-1]).norm() < 0.5 * (began - trained_to[-1]).norm()
+    stored = load_policy(config.out)[0].denoiser.out.weight
+    assert torch.equal(stored, kept.half().float()), "the average is what is kept"
+    assert not torch.equal(stored, trained_to[-1].half().float())
+
+
+def test_validation_is_of_held_out_episodes(store, tmp_path, monkeypatch):
+    trainer = PolicyTrainer(settings(store, tmp_path / "p.safetensors", steps=1))
+    drawn, batch = [], trainer.batch
+
+    def spy(generator, count, chosen):
+        drawn.append(chosen)
+        return batch(generator, count, chosen)
+
+    monkeypatch.setattr(trainer, "batch", spy)
+    trainer.validate()
+    (chosen,) = drawn
+    assert trainer.episodes.validation[chosen].all()
+    assert not trainer.episodes.validation[trainer.training].any()
 
 
 def test_an_unknown_scheduler_is_refused():

@@ -1,3 +1,6 @@
+import dataclasses
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -6,9 +9,10 @@ import torch
 from stand_ins import watched_problem
 from synthetic_store import KINEMATICS, keypoints_of
 
+import dexbench
 from dexbench.agents.planning.cem import CEMConfig, cem, in_tiles, noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
-from dexbench.agents.planning.optimiser import Problem
+from dexbench.agents.planning.optimiser import Plan, Problem
 from dexbench.agents.planning.waypoint_agent import PLANNERS, WaypointAgent
 from dexbench.agents.planning.waypoints import RampConfig, ramp
 from dexbench.agents.reference.kinematic import KeypointPlanner, Kinematic
@@ -16,6 +20,8 @@ from dexbench.agents.reference.prior import Prior
 from dexbench.agents.reference.random import Random
 from dexbench.envs.embodiment.robot import INIT_JOINTS, LOWER, UPPER
 from dexbench.envs.seeding import rng
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.suite import Suite
 
 LOW, HIGH = torch.tensor(LOWER).float(), torch.tensor(UPPER).float()
 START = INIT_JOINTS.astype(np.float32)
@@ -168,6 +174,24 @@ def test_random_is_one_draw_of_the_initial_distribution():
     np.testing.assert_allclose(rows[19], np.clip(drawn, LOWER, UPPER), atol=1e-5)
 
 
+@pytest.mark.parametrize(("agent", "name"), [(Random(), "random"), (Prior(), "prior")])
+@pytest.mark.parametrize("task", ["reach", "grasp", "place"])
+def test_plans_are_those_of_the_published_rows(agent, name, task):
+    """Seeds, replanning, deviations, grip and ramp, against plays that are committed."""
+    folder = Path(dexbench.__file__).parent / "results" / "v1" / name / task
+    if not folder.is_dir():
+        pytest.skip("results are not installed with the package")
+    row = json.loads((folder / "trials.jsonl").read_text().splitlines()[0])
+    trial = Suite.load("v1").trial(task, row["trial"])
+    simulation = Simulation(trial.xml, trial.objects)
+    simulation.set_state(trial.start_state)
+    start = simulation.joint_targets.astype(np.float32)
+    simulation.close()
+    with np.load(folder / "actions" / f"{row['trial']:03d}.npz") as file:
+        played = file["actions"]
+    np.testing.assert_allclose(play(agent, task, row["seed"], start), played, atol=1e-5)
+
+
 def test_sigma_is_reinflated_only_if_asked():
     for reinflate in (True, False):
         agent = ToGoal(goal_near(2), reinflate=reinflate)
@@ -195,3 +219,25 @@ def test_bad_settings_are_named():
         WaypointAgent(execute="worst")
     with pytest.raises(ValueError, match=r"unknown optimiser 'sgd'; known: \['cem', "):
         WaypointAgent(optimiser="sgd")
+
+
+def test_what_scores_hang_on_is_what_the_protocol_says():
+    compact, paper = PLANNERS["compact"], PLANNERS["paper"]
+    assert (compact.optimiser, compact.cem) == ("cem", CEMConfig(64, 10, 6))
+    assert compact.step_weights == (0.184, 0.306, 0.510) and compact.execute == "mean"
+    assert (compact.arm_std, compact.hand_std, compact.place_hand_std) == (0.3, 0.1, 0.01)
+    assert paper == dataclasses.replace(
+        compact, cem=CEMConfig(512, 10, 10), step_weights=(0.0, 0.0, 1.0), execute="best"
+    )
+
+
+def test_the_mean_or_the_best_is_played():
+    plan = Plan(torch.zeros(3, 23), torch.ones(3, 23), torch.full((3, 23), 0.5), 0.0, ())
+    assert WaypointAgent().chosen(plan) is plan.mean
+    assert WaypointAgent("paper").chosen(plan) is plan.best
+
+
+def test_settings_tell_defaults_apart():
+    agent = WaypointAgent()
+    assert agent.settings_hash == WaypointAgent(arm_std=0.3).settings_hash
+    assert agent.settings_hash != WaypointAgent(arm_std=0.31).settings_hash

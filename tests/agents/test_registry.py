@@ -1,5 +1,6 @@
 import dataclasses
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import dexbench
 from dexbench.agents.base import Agent, check_chunk
 from dexbench.agents.planning.waypoint_agent import PLANNERS
 from dexbench.agents.registry import AGENTS, find_agent, make_agent
@@ -141,3 +143,22 @@ def test_importing_dexbench_registers_the_tasks_cheaply() -> None:
             text=True,
         )
         assert result.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["dexwm", "keypoint-fk", "diffusion-policy", "diffusion-policy-lift"]
+)
+def test_packaged_weights_are_those_of_the_published_rows(name: str) -> None:
+    folder = Path(dexbench.__file__).parent / "results" / "v1" / name
+    if not folder.is_dir():
+        pytest.skip("results are not installed with the package")
+    agent: Any = make_agent(name)[0]
+    rows = [json.loads(line) for path in sorted(folder.rglob("trials.jsonl"))
+            for line in path.read_text().splitlines()]  # fmt: skip
+    assert len(rows) == 150
+    assert {row["weights_hash"] for row in rows} == {agent.weights_hash}
+
+
+def test_planners_that_cannot_be_are_refused_when_made() -> None:
+    with pytest.raises(UserError, match="the simulator has no gradient"):
+        make_agent("sim-cem", planner="gradient")

@@ -94,8 +94,10 @@ class FakeEnv(gymnasium.Env):
                 "gate": True}  # fmt: skip
 
     def _obs(self) -> dict[str, np.ndarray]:
-        self.looks += self.render_observations
-        picture = np.full((224, 392, 3), self.steps, np.uint8)
+        if self.render_observations:  # otherwise the last picture stays, as in the real one
+            self.looks += 1
+            self.picture = np.full((224, 392, 3), self.steps, np.uint8)
+        picture = self.picture.copy()
         return {
             "pixels": picture,
             "goal": np.full_like(picture, 200),

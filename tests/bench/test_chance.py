@@ -24,7 +24,7 @@ def playback(trial):
     return Playback(find_task(trial.task), trial, Simulation(trial.xml, trial.objects))
 
 
-def test_no_shipped_trial_is_solved_by_chance(trial):
+def test_a_shipped_trial_is_not_solved_by_chance(trial):
     assert not solved_by_chance(trial)
 
 

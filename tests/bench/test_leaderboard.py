@@ -178,3 +178,11 @@ def test_the_readme_shows_the_committed_ledgers() -> None:
     assert shown.partition("\n<!-- end of results -->")[0] == markdown_table(
         derive(root / "results")
     )
+
+
+def test_the_committed_csv_is_what_the_ledgers_give(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2] / "results"
+    if not list(root.rglob("trials.jsonl")):
+        pytest.skip("no ledgers are committed")
+    main(LeaderboardConfig(root, csv=tmp_path / "again.csv"))
+    assert (tmp_path / "again.csv").read_bytes() == (root / "leaderboard.csv").read_bytes()

@@ -198,14 +198,30 @@ def test_a_folder_that_cannot_be_made_is_refused(folder: Path) -> None:
         {"privileged": True},
         {"dtype": "bfloat16"},
         {"entry_point": "mine:Other"},
+        {"threads": 2},
+        {"settings_hash": "b"},
     ],
 )
 def test_rows_that_cannot_be_compared_are_refused(change: Row) -> None:
     path = Path("x")
     whole = {"weights_hash": None, "agent_args": {}, "dtype": "float32", "privileged": False,
              "entry_point": "mine:Agent"}  # fmt: skip
+    whole |= {"threads": 1, "settings_hash": "a"}
     old = {**row_of(0), **whole}
     check_compatible([old], {**row_of(1), **whole}, path)
     check_compatible([row_of(0)], {**row_of(1), **whole}, path)  # of a version without them
     with pytest.raises(UserError, match="--out.*--fresh"):
         check_compatible([old], {**row_of(1), **whole, **change}, path)
+
+
+def test_a_kill_between_actions_and_row_leaves_no_row(folder: Path, monkeypatch: Any) -> None:
+    rows = read_rows(folder / "trials.jsonl")
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with Ledger(folder) as ledger:
+        monkeypatch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.append(row_of(3), actions_of(3))
+    assert read_rows(folder / "trials.jsonl") == rows, "a row comes after its actions"

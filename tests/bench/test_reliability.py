@@ -15,6 +15,7 @@ from unittest.mock import Mock
 
 import fake
 import gymnasium
+import numpy as np
 import pytest
 from test_runner import SCRIPT, broken_trials, run_fake, wait_for, without_timing
 
@@ -299,3 +300,22 @@ def test_mini_is_a_suite_of_its_own_made_of_the_first_trials_of_v0() -> None:
     assert plan.folder("reach") == Path("runs/mini/hold/reach")
     with pytest.raises(UserError, match="--trials is 6, but suite mini has 5 reach trials"):
         check(RunConfig("hold", "reach", suite="mini", trials=6))
+
+
+def test_all_global_generators_are_seeded_by_trial_and_repeat() -> None:
+    import torch
+
+    def draws(*key: int) -> list[float]:
+        seed_global_generators(*key)
+        return [random.random(), np.random.rand(), float(torch.rand(1))]
+
+    state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        first = draws(3)
+        assert draws(3) == first and draws(3, 0) == first
+        for other in (draws(4), draws(3, 1)):
+            assert all(one != two for one, two in zip(other, first, strict=True))
+    finally:
+        random.setstate(state[0])
+        np.random.set_state(state[1])
+        torch.set_rng_state(state[2])

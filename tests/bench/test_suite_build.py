@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from dexbench.bench import suite_build
 from dexbench.bench.suite_build import SuiteBuildConfig, _build_one, build_suite
 from dexbench.envs.errors import UserError
 from dexbench.envs.suite import Suite
+from dexbench.envs.tasks import Rejected
 from dexbench.envs.trial import Trial
 
 
@@ -63,6 +65,39 @@ def test_a_build_that_fails_says_why_and_ends_what_it_began(tmp_path, monkeypatc
     with pytest.raises(PermissionError, match="set DEXBENCH_CACHE"):
         build_suite(SuiteBuildConfig(name="new", trials=3, out=tmp_path, workers=2))
     assert time.monotonic() - begun < 90 and not list(tmp_path.iterdir())
+
+
+def test_what_chance_solves_does_not_enter(tmp_path, monkeypatch):
+    from dexbench.bench import chance
+    from dexbench.envs import recipe, scene, tasks
+
+    trials = [Suite.load("v1").trial("reach", index) for index in range(3)]
+    verdicts, drawn = iter([True, Rejected("no luck"), False]), iter(trials)
+
+    def solved(trial):
+        verdict = next(verdicts)
+        if isinstance(verdict, Rejected):
+            raise verdict
+        return verdict
+
+    rules = SimpleNamespace(name="reach", draw=lambda *_: next(drawn))
+    monkeypatch.setattr(chance, "solved_by_chance", solved)
+    monkeypatch.setattr(tasks, "find_task", lambda _: rules)
+    monkeypatch.setattr(recipe, "draw_recipe", lambda *_: None)
+    monkeypatch.setattr(scene, "build_scene", lambda _: None)
+    found = _build_one(("new", "reach", 4, tmp_path))
+    assert found == ("reach", 4, trials[2].hash, {"chance solves it": 1, "no luck": 1})
+    assert Trial.load(tmp_path / "reach/004.npz").hash == trials[2].hash
+
+
+def test_drafts_of_other_suites_are_left_alone(tmp_path, monkeypatch):
+    (tmp_path / "fresh.tmp").mkdir()
+    (tmp_path / "fresh.tmp" / "suite.json").write_text("another build's")
+    monkeypatch.setattr(suite_build, "_build_one", Dies())
+    with pytest.raises(UserError, match="died"):
+        build_suite(SuiteBuildConfig(name="fresh.1", trials=1, out=tmp_path, workers=1))
+    assert [path.name for path in tmp_path.iterdir()] == ["fresh.tmp"]
+    assert (tmp_path / "fresh.tmp" / "suite.json").read_text() == "another build's"
 
 
 @pytest.mark.slow

@@ -103,6 +103,25 @@ def test_pictures_are_rendered_only_for_those_who_look() -> None:
         assert env.unwrapped.looks - before == looks  # type: ignore[attr-defined]
 
 
+class Sees(Hold):
+    """Notes the picture and the step of each decision."""
+
+    def reset(self, task: str, seed: int) -> None:
+        self.seen: list[tuple[int, int]] = []
+
+    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        self.seen.append((int(obs["pixels"][0, 0, 0]), 60 - int(obs["steps_left"][0])))
+        return super().act(obs)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 20])
+@pytest.mark.parametrize("filmed", [True, False])
+def test_agents_decide_on_the_present_picture(chunk: int, filmed: bool) -> None:
+    agent = Sees(chunk=chunk)
+    play_fake(agent, frames=[] if filmed else None)
+    assert agent.seen == [(step, step) for step in range(0, 60, chunk)]
+
+
 def test_frames_show_every_observation_beside_the_goal() -> None:
     frames: list[np.ndarray] = []
     play_fake(Hold(), frames=frames)

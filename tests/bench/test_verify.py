@@ -180,14 +180,22 @@ def test_the_same_distances_must_have_the_same_consequences() -> None:
 
 
 def test_other_distances_are_equal_if_flags_and_the_row_itself_agree() -> None:
-    found = outcome_of([0.5, 0.4, 0.3], success=True, steps_to_success=11)
-    row = outcome_of([0.5, 0.4, 0.1], success=True, steps_to_success=12, held_distance=0.1)
+    distances = [0.5, 0.4, *[0.12] * 10, *[0.1] * 3]
+    found = outcome_of([*distances[:-1], 0.3], success=True, steps_to_success=11)
+    row = outcome_of(distances, success=True, steps_to_success=11, held_distance=0.12)
     assert compare(row, found) == Finding("equal", pytest.approx(0.2))
+    assert compare({**row, "steps_to_success": 14}, found).verdict == "equal", "contact came late"
     assert compare({**row, "held_at_end": True}, found).verdict == "differs"
     (reason,) = compare({**row, "final_distance": 0.0}, found).reasons
     assert reason == "final_distance: recorded 0.0, found 0.1"
-    (reason,) = compare({**row, "distances": [0.5, 0.1]}, found).reasons
-    assert reason == "distances: recorded 2 of them, found 3"
+    (reason, *_) = compare({**row, "distances": [0.5, 0.1, *[0.12] * 10]}, found).reasons
+    assert reason == "distances: recorded 12 of them, found 15"
+    # What curves over thresholds and time are drawn from cannot be better than the distances.
+    for forged in ({"held_distance": 0.0}, {"held_distance": 0.1}, {"steps_to_success": 1},
+                   {"steps_to_success": None}):  # fmt: skip
+        (reason,) = compare({**row, **forged}, found).reasons
+        assert reason.startswith(next(iter(forged)))
+    assert compare({**row, "success": False}, {**found, "success": False}).verdict == "differs"
 
 
 def test_a_diverged_simulation_differs(monkeypatch: Any) -> None:
