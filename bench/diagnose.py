@@ -198,7 +198,7 @@ def measure(
         cost = float(agent.cost(waypoints, context)[0])
         expected = agent.predict(waypoints, context)
         # Without its own model: where the commanded joints put the hand.
-        commanded = WaypointAgent.predict(agent, waypoints, context).keypoints[0, 0]
+        commanded = WaypointAgent.predict(agent, waypoints, context).keypoints[0, agent.next_look]
     seen = agent.see(after["pixels"])
     was = agent.see(before["pixels"])
     wanted = agent.see(before["goal"])
@@ -206,14 +206,14 @@ def measure(
     start = torch.from_numpy(before["keypoints"])[:17].float()
     true_goal = camera.base_to_camera(goal)[:17]
     believed = true_goal if wanted is None else wanted.keypoints
-    first = expected.keypoints[0, 0]
+    then = expected.keypoints[0, agent.next_look]
     row: Row = dict.fromkeys(COLUMNS)
     row |= {
         "goal_cm": None if wanted is None else _cm(believed, true_goal),
         "seen_cm": None if seen is None else _cm(seen.keypoints, truth),
         "planned_cm": _cm(expected.keypoints[0, -1], believed),
-        "predicted_cm": _cm(first, truth),
-        "predicted_px": float((camera.project(first) - camera.project(truth)).norm(dim=-1).mean()),
+        "predicted_cm": _cm(then, truth),
+        "predicted_px": float((camera.project(then) - camera.project(truth)).norm(dim=-1).mean()),
         "still_cm": _cm(start, truth),
         "control_cm": _cm(commanded, truth),
         "left_cm": _cm(truth, true_goal),
@@ -223,7 +223,7 @@ def measure(
     }
     if expected.latent is not None:
         row |= {
-            "latent": _square(expected.latent[0, 0], seen),
+            "latent": _square(expected.latent[0, agent.next_look], seen),
             "still_latent": _square(was.latent if was else None, seen),
             "left_latent": _square(wanted.latent if wanted else None, seen),
         }

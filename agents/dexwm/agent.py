@@ -74,7 +74,8 @@ class CostConfig:
 
 
 COSTS = {
-    "compact": CostConfig(leaving=3.0),
+    "compact": CostConfig(leaving=3.0, consistency=1.0),
+    "predicted": CostConfig(leaving=3.0),
     "anywhere": CostConfig(),
     "consistent": CostConfig(consistency=1.0),
     "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
@@ -97,10 +98,11 @@ class DexWM(WaypointAgent):
     """Plans with the world model.
 
     Args:
-        planner: As ``WaypointAgent``: "compact" (the default budget), "paper", "mppi", "gradient".
+        planner: As ``WaypointAgent``: "compact" (the default budget), "cold", "paper",
+            "paper-real", "mppi", "gradient".
         weights: A safetensors file, or "compact", the packaged one, if left out.
         cost: A name in ``COSTS`` or a configuration; if left out "compact", or "paper" with the
-            planner of that name and with a keypoint head that has no depth.
+            paper's planners and with a keypoint head that has no depth.
         device: Where the model runs; "auto" takes a GPU if there is one.
         dtype: "bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it.
         encoder_weights: Folder of the pretrained encoder that the model was trained with, if it
@@ -132,7 +134,7 @@ class DexWM(WaypointAgent):
             weights, self.device, self.dtype, Path(encoder_weights) if encoder_weights else None
         )
         flat = self.model.config.head == "paper"
-        cost = cost or ("paper" if planner == "paper" or flat else "compact")
+        cost = cost or ("paper" if planner in ("paper", "paper-real") or flat else "compact")
         self.costs = COSTS[cost] if isinstance(cost, str) else cost
         if flat and self.costs.depth:
             raise UserError(
@@ -176,6 +178,11 @@ class DexWM(WaypointAgent):
         encoded = self.model.predictor.encode_history(history)
         return Context(encoded, history[:, -1], keypoints, *self._goal)
 
+    def goal_hand(self, context: Context) -> Tensor | None:
+        """The keypoints that the head sees in the goal picture, if it sees their depth."""
+        goal = context.goal_keypoints
+        return None if goal.depth is None else goal.points()[0]
+
     def cost(self, sequences: Tensor, context: Context) -> Tensor:
         """Costs ``(N,)`` of candidates ``(N, T, 23)`` in rad."""
         terms = in_tiles(
@@ -210,7 +217,7 @@ class DexWM(WaypointAgent):
         return Belief(seen.unflatten(0, states.shape[:2]).cpu(), states.cpu())
 
     def imagine(self) -> np.ndarray | None:
-        """The picture ``(224, 392, 3)`` uint8 that it expects after the waypoint it plays now.
+        """The picture ``(224, 392, 3)`` uint8 that it expects when it looks again.
 
         None if no decoder lies beside the weights, as ``dexbench train dexwm`` puts one there.
         """
@@ -219,7 +226,7 @@ class DexWM(WaypointAgent):
         chosen = self.chosen(self.last_plan)[None].to(self.device)
         with torch.no_grad():
             states = self.roll_out(chosen, self.last_context)
-        return pictures(self._decoder, states[0, :1])[0]
+        return pictures(self._decoder, states[0, self.next_look][None])[0]
 
     def hand(self, sequences: Tensor) -> Tensor:
         """Keypoints ``(..., 21, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""

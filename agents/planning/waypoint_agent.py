@@ -14,7 +14,7 @@ from torch import Tensor
 from ...envs.embodiment import camera
 from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
 from ...envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
-from .cem import CEMConfig, cem
+from .cem import CEMConfig, cem, in_tiles
 from .dummy_grasp import DUMMY_GRASP
 from .gradient import GradientConfig, gradient
 from .mppi import MPPIConfig, mppi
@@ -41,8 +41,14 @@ class PlannerConfig:
         cem: Budget of the cross-entropy method.
         mppi: That of model predictive path integral control.
         gradient: That of gradient descent.
-        step_weights: Weight of the cost at each waypoint of the horizon; a shorter horizon takes
-            the last ones. The paper costs the last step only.
+        horizon: Most waypoints of a plan, T in the paper.
+        open_loop: Whether all waypoints of a plan are played, and the last one held to the end,
+            instead of looking and planning again after the first.
+        warm_start: Budget of a search by forward kinematics alone for the goal's hand, which costs
+            next to nothing, and whose plan the optimiser then begins at; None begins as the paper.
+        narrow: Factor on the initial standard deviations after a warm start.
+        step_weights: Weight of the cost at each of three waypoints; a shorter horizon takes the
+            last ones. The paper costs the last step only.
         execute: "mean" plays the mean of the last elites, "best" the cheapest candidate.
         reinflate: Whether every replanning starts from the initial standard deviation again.
         arm_std: Initial standard deviation of the arm joints in rad.
@@ -56,6 +62,10 @@ class PlannerConfig:
     cem: CEMConfig = CEMConfig()
     mppi: MPPIConfig = MPPIConfig()
     gradient: GradientConfig = GradientConfig()
+    horizon: int = HORIZON
+    open_loop: bool = False
+    warm_start: CEMConfig | None = None
+    narrow: float = 1.0
     step_weights: tuple[float, ...] = (0.184, 0.306, 0.510)
     execute: str = "mean"
     reinflate: bool = True
@@ -68,6 +78,8 @@ class PlannerConfig:
     def __post_init__(self) -> None:
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"unknown optimiser {self.optimiser!r}; known: {sorted(OPTIMISERS)}")
+        if not 1 <= self.horizon <= HORIZON:
+            raise ValueError(f"horizon must be within 1..{HORIZON}, got {self.horizon}")
         if len(self.step_weights) != HORIZON or self.step_weights[-1] <= 0:
             raise ValueError(
                 f"step_weights needs {HORIZON} numbers, the last above 0; got {self.step_weights}"
@@ -79,6 +91,11 @@ class PlannerConfig:
                 "tile must be 1 or more and deviations 0 or more, got "
                 f"{self.tile}, {self.arm_std}, {self.hand_std} and {self.place_hand_std}"
             )
+        if not isinstance(self.warm_start, CEMConfig | None) or not self.narrow > 0:
+            raise ValueError(
+                "warm_start must be a CEMConfig, a dict or None and narrow above 0, got "
+                f"{self.warm_start!r} and {self.narrow}"
+            )
         for name, kind in (("cem", CEMConfig), ("mppi", MPPIConfig), ("gradient", GradientConfig)):
             if not isinstance(getattr(self, name), kind):
                 raise ValueError(
@@ -86,19 +103,30 @@ class PlannerConfig:
                 )
 
 
+PAPER = PlannerConfig(
+    cem=CEMConfig(samples=512, elites=10, iterations=10),
+    step_weights=(0.0, 0.0, 1.0),
+    execute="best",
+)
 PLANNERS = {
-    "compact": PlannerConfig(),
-    "paper": PlannerConfig(
-        cem=CEMConfig(samples=512, elites=10, iterations=10),
-        step_weights=(0.0, 0.0, 1.0),
-        execute="best",
+    "compact": PlannerConfig(
+        cem=CEMConfig(samples=64, elites=10, iterations=3),
+        warm_start=CEMConfig(samples=128, elites=10, iterations=20),
+        narrow=0.3,
+    ),
+    "cold": PlannerConfig(),
+    "paper": PAPER,
+    "paper-real": dataclasses.replace(
+        PAPER, cem=CEMConfig(samples=256, elites=10, iterations=10), horizon=2, open_loop=True
     ),
     "mppi": PlannerConfig(optimiser="mppi"),
     # A tile is filled up before it is evaluated, so it is no larger than the restarts are many.
     "gradient": PlannerConfig(optimiser="gradient", tile=8),
 }
-"""``compact`` suits two CPU cores; ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost;
-``mppi`` and ``gradient`` are compact's cost with another optimiser (docs/planners.md)."""
+"""``compact`` suits two CPU cores and agents that know the goal's hand; ``cold`` begins as the
+paper. ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost; ``paper-real`` is what the real
+robot had, {2, 256, 10, 10} in open loop (App. B); ``mppi`` and ``gradient`` are ``cold`` with
+another optimiser (docs/planners.md)."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +161,13 @@ class WaypointAgent:
             if planner not in PLANNERS:
                 raise ValueError(f"unknown planner {planner!r}; known: {sorted(PLANNERS)}")
             planner = PLANNERS[planner]
-        for name in overrides.keys() & OPTIMISERS.keys():
+        for name in overrides.keys() & {*OPTIMISERS, "warm_start"}:
             if isinstance(overrides[name], dict):
-                overrides[name] = dataclasses.replace(getattr(planner, name), **overrides[name])
+                budget = getattr(planner, name) or CEMConfig()
+                overrides[name] = dataclasses.replace(budget, **overrides[name])
         self.config = dataclasses.replace(planner, **overrides)
         self.device = torch.device("cpu")
+        self.kinematics = HandKinematics()
         self.lower = torch.tensor(LOWER, dtype=torch.float32)
         self.upper = torch.tensor(UPPER, dtype=torch.float32)
 
@@ -162,18 +192,25 @@ class WaypointAgent:
         self.last_context: Any = None
 
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
-        """Plans, and returns the first waypoint's joint targets ``(20, 23)`` in rad."""
+        """Plans, and returns joint targets ``(n, 23)`` in rad: the first waypoint's 20.
+
+        In open loop they are those of all waypoints, and n the steps left.
+        """
         steps_left = int(np.asarray(obs["steps_left"]).reshape(-1)[0])
-        horizon = min(max(-(-steps_left // self.config.ramp.steps), 1), HORIZON)
+        needed = max(-(-steps_left // self.config.ramp.steps), 1)
+        horizon = min(needed, self.config.horizon)
         mean, std = self.initial(obs, horizon)
         # Not inference_mode: the gradient planner differentiates through what is encoded here.
         with torch.no_grad():
             waypoints = self.plan(obs, mean, std)
         self._mean = waypoints[1:].clone()
         self.replan += 1
-        start = np.asarray(obs["agent_target"], np.float64)
-        targets = ramp(start, waypoints[0].double().cpu().numpy(), self.config.ramp)
-        return np.clip(targets, LOWEST, HIGHEST)
+        rows = [np.asarray(obs["agent_target"], np.float64)]
+        for waypoint in waypoints if self.config.open_loop else waypoints[:1]:
+            rows += [*ramp(rows[-1], waypoint.double().cpu().numpy(), self.config.ramp)]
+        if self.config.open_loop:
+            rows += [rows[-1]] * (steps_left + 1 - len(rows))
+        return np.clip(np.array(rows[1:], np.float32), LOWEST, HIGHEST)
 
     def initial(self, obs: dict[str, np.ndarray], horizon: int) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation ``(T, 23)`` in rad that an optimisation starts from.
@@ -199,19 +236,48 @@ class WaypointAgent:
     def plan(self, obs: dict[str, np.ndarray], mean: Tensor, std: Tensor) -> Tensor:
         """Optimises the waypoints; returns them, ``(T, 23)`` in rad."""
         context = self.observe(obs)
-        problem = Problem(
-            lambda sequences: self.cost(sequences, context),
-            mean, std, self.lower, self.upper, self.seed, self.replan,
-        )  # fmt: skip
+        limits = self.lower, self.upper, self.seed, self.replan
+        warm, goal = self.config.warm_start, self.goal_hand(context)
+        if warm is not None and goal is not None:
+            by_hand = Problem(lambda some: self.hand_distance(some, goal), mean, std, *limits)
+            mean, std = cem(by_hand, warm).mean, std * self.config.narrow
+        problem = Problem(lambda some: self.cost(some, context), mean, std, *limits)
         optimise = OPTIMISERS[self.config.optimiser]
         plan = optimise(problem, getattr(self.config, self.config.optimiser))
         self.last_plan, self.last_context = plan, context
         self._std = plan.std[1:].clone()
         return self.chosen(plan)
 
+    def goal_hand(self, context: Any) -> Tensor | None:
+        """The goal's keypoints ``(17, 3)`` in m, camera frame, as far as the agent knows them."""
+        return None
+
+    def hand_distance(self, sequences: Tensor, goal: Tensor) -> Tensor:
+        """Mean distance ``(N,)`` in m of the hand from a goal's, by forward kinematics alone.
+
+        Args:
+            sequences: ``(N, T, 23)`` in rad.
+            goal: Keypoints ``(17, 3)`` in m, camera frame.
+
+        Returns:
+            The steps' distances, summed by their weights.
+        """
+        weights = self.weights(sequences.shape[1]).to(self.device)
+
+        def distances(tile: Tensor) -> Tensor:
+            points = camera.base_to_camera(self.kinematics.keypoints(tile)[..., list(DISTINCT), :])
+            return (points - goal).norm(dim=-1).mean(-1) @ weights
+
+        return in_tiles(distances, sequences.to(self.device), self.config.tile).cpu()
+
     def chosen(self, plan: Plan) -> Tensor:
         """The waypoints ``(T, 23)`` of a plan that are played."""
         return plan.mean if self.config.execute == "mean" else plan.best
+
+    @property
+    def next_look(self) -> int:
+        """Index of the waypoint after which it looks again."""
+        return -1 if self.config.open_loop else 0
 
     def weights(self, horizon: int) -> Tensor:
         """Weights ``(T,)`` of the steps' costs."""

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
-from ..planning.cem import in_tiles
-from ..planning.waypoint_agent import PlannerConfig, WaypointAgent
+from ...envs.embodiment.kinematics import DISTINCT
+from ..planning.waypoint_agent import WaypointAgent
 from .goal import goal_of
 
 
@@ -23,10 +22,6 @@ class KeypointPlanner(WaypointAgent):
     The cost is the mean distance in metres of the 17 distinct keypoints to the goal's, in three
     dimensions, summed over the steps with the planner's step weights.
     """
-
-    def __init__(self, planner: str | PlannerConfig = "compact", **overrides: Any):
-        super().__init__(planner, **overrides)
-        self.kinematics = HandKinematics()
 
     def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
         """The goal's keypoints ``(17, 3)`` in metres, camera frame."""
@@ -38,13 +33,11 @@ class KeypointPlanner(WaypointAgent):
 
     def cost(self, sequences: Tensor, context: Tensor) -> Tensor:
         """Weighted distances ``(N,)`` of candidates ``(N, T, 23)`` to the goal."""
-        weights = self.weights(sequences.shape[1])
+        return self.hand_distance(sequences, context)
 
-        def distances(tile: Tensor) -> Tensor:
-            points = camera.base_to_camera(self.kinematics.keypoints(tile)[..., list(DISTINCT), :])
-            return (points - context).norm(dim=-1).mean(-1) @ weights
-
-        return in_tiles(distances, sequences, self.config.tile)
+    def goal_hand(self, context: Tensor) -> Tensor:
+        """The goal's keypoints ``(17, 3)``."""
+        return context
 
 
 class Kinematic(KeypointPlanner):

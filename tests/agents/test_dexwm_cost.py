@@ -135,7 +135,7 @@ def test_how_terms_make_a_cost(monkeypatch):
     latent, pixel, angle, outside = terms.T
     for task in ("reach", "grasp"):
         agent.reset(task, 0)
-        agent.costs = COSTS["compact"]
+        agent.costs = COSTS["predicted"]
         context = SimpleNamespace(scale=None)
         spread = terms.std(0, correction=0)
         wanted = 0.3 * latent / spread[0] + 0.7 * pixel / spread[1] + 3 * outside
@@ -144,7 +144,8 @@ def test_how_terms_make_a_cost(monkeypatch):
         wanted = latent + 0.001 * pixel + (0.4 * angle if task == "grasp" else 0)
         assert torch.allclose(agent.cost(torch.zeros(3, 3, 23), context), wanted)
     assert COSTS["paper"] == CostConfig("paper", mu=0.001, depth=False, orientation=0.4)
-    assert COSTS["compact"] == CostConfig("scaled", 0.3, depth=True, leaving=3.0)
+    assert COSTS["predicted"] == CostConfig("scaled", 0.3, depth=True, leaving=3.0)
+    assert COSTS["compact"] == dataclasses.replace(COSTS["predicted"], consistency=1.0)
 
 
 def test_the_planner_of_the_paper_has_its_cost():

@@ -13,7 +13,7 @@ import dexbench
 from dexbench.agents.planning.cem import CEMConfig, cem, in_tiles, noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.optimiser import Plan, Problem
-from dexbench.agents.planning.waypoint_agent import PLANNERS, WaypointAgent
+from dexbench.agents.planning.waypoint_agent import OPTIMISERS, PLANNERS, WaypointAgent
 from dexbench.agents.planning.waypoints import RampConfig, ramp
 from dexbench.agents.reference.kinematic import KeypointPlanner, Kinematic
 from dexbench.agents.reference.prior import Prior
@@ -222,13 +222,71 @@ def test_bad_settings_are_named():
 
 
 def test_what_scores_hang_on_is_what_the_protocol_says():
-    compact, paper = PLANNERS["compact"], PLANNERS["paper"]
-    assert (compact.optimiser, compact.cem) == ("cem", CEMConfig(64, 10, 6))
-    assert compact.step_weights == (0.184, 0.306, 0.510) and compact.execute == "mean"
-    assert (compact.arm_std, compact.hand_std, compact.place_hand_std) == (0.3, 0.1, 0.01)
-    assert paper == dataclasses.replace(
-        compact, cem=CEMConfig(512, 10, 10), step_weights=(0.0, 0.0, 1.0), execute="best"
+    compact, cold, paper = (PLANNERS[name] for name in ("compact", "cold", "paper"))
+    assert (cold.optimiser, cold.cem) == ("cem", CEMConfig(64, 10, 6))
+    assert cold.step_weights == (0.184, 0.306, 0.510) and cold.execute == "mean"
+    assert (cold.arm_std, cold.hand_std, cold.place_hand_std) == (0.3, 0.1, 0.01)
+    assert compact == dataclasses.replace(
+        cold, cem=CEMConfig(64, 10, 3), warm_start=CEMConfig(128, 10, 20), narrow=0.3
     )
+    assert paper == dataclasses.replace(
+        cold, cem=CEMConfig(512, 10, 10), step_weights=(0.0, 0.0, 1.0), execute="best"
+    )
+
+
+def test_on_the_real_robot_two_waypoints_are_played_in_open_loop():
+    assert PLANNERS["paper-real"] == dataclasses.replace(
+        PLANNERS["paper"], cem=CEMConfig(256, 10, 10), horizon=2, open_loop=True
+    )
+    agent = ToGoal(goal_near(1), planner="paper-real")
+    agent.reset("reach", 0)
+    chunk = agent.act(observation())
+    plan = agent.last_plan
+    assert chunk.shape == (60, 23) and chunk.dtype == np.float32
+    assert plan.best.shape == (2, 23)
+    first = ramp(START, plan.best[0].numpy())
+    assert np.array_equal(chunk[:20], first)
+    assert np.array_equal(chunk[20:40], ramp(first[-1], plan.best[1].numpy()))
+    assert (chunk[40:] == chunk[39]).all()
+    with pytest.raises(ValueError, match="horizon"):
+        WaypointAgent(horizon=4)
+
+
+def test_a_warm_start_ends_where_forward_kinematics_alone_does(monkeypatch):
+    begun = []
+    monkeypatch.setitem(OPTIMISERS, "cem", lambda problem, config: begun.append(problem)
+                        or cem(problem, config))  # fmt: skip
+    budget, goal = CEMConfig(32, 5, 8), goal_near(1)
+    cold = ToGoal(goal, planner="cold")
+    warm = ToGoal(goal, planner="cold", warm_start=budget, narrow=0.5)
+    for agent in (cold, warm):
+        agent.reset("reach", 7)
+        agent.act(observation())
+    mean, std = begun[0].mean, begun[0].std
+    first = Problem(
+        lambda some: cold.hand_distance(some, cold.goal), mean, std, cold.lower, cold.upper, 7
+    )
+    assert torch.equal(begun[1].mean, cem(first, budget).mean)
+    assert torch.equal(begun[1].std, std * 0.5)
+    assert warm.last_plan.elite_costs[0] < cold.last_plan.elite_costs[0]
+    assert WaypointAgent(warm_start={"samples": 99}).config.warm_start == CEMConfig(99, 10, 20)
+    for wrong in ({"warm_start": 5}, {"narrow": 0.0}):
+        with pytest.raises(ValueError, match="warm_start"):
+            WaypointAgent(**wrong)
+
+
+def test_an_agent_that_knows_no_goal_hand_begins_as_ever(monkeypatch):
+    class Still(WaypointAgent):
+        def observe(self, obs):
+            return None
+
+        def cost(self, sequences, context):
+            return sequences.square().sum((1, 2))
+
+    cold, compact = Still("cold", cem=CEMConfig(64, 10, 3), narrow=0.3), Still()
+    for agent in (cold, compact):
+        agent.reset("reach", 0)
+    assert np.array_equal(cold.act(observation()), compact.act(observation()))
 
 
 def test_the_mean_or_the_best_is_played():

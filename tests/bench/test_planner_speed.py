@@ -89,7 +89,10 @@ def test_a_trial_has_three_plans_and_the_padded_history_ends_with_eight_frames()
 
 def test_the_scaled_size_is_of_the_papers_form():
     scaled = configuration("scaled")
-    assert scaled.tokens == 448 and scaled.cdit == scaled.head == "paper"
+    assert scaled.cdit == scaled.head == "paper"
+    large = configuration("XL")
+    for name in ("tokens", "latent_dim", "predictor_dim", "predictor_blocks", "predictor_heads"):
+        assert getattr(large, name) == 4 * getattr(scaled, name)
     with pytest.raises(UserError, match="choose one of compact, scaled, S, B, L, XL"):
         configuration("XXL")
 
