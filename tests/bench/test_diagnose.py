@@ -87,7 +87,7 @@ def test_a_trial_end_to_end(tmp_path: Path, capsys: Any) -> None:
     # The keypoint planner comes nearer to the goal, which needs each row's own observations.
     assert left[-1] < 12 and float(rows[0]["still_cm"]) > 10
     assert all(float(row["control_cm"]) < float(row["still_cm"]) for row in rows[:1])
-    assert len(rows[0]["elite_costs"].split()) == 6
+    assert len(rows[0]["elite_costs"].split()) == 3
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].split()[:3] == ["task", "decision", "planned_cm"] and len(printed) == 5
 
