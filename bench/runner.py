@@ -80,8 +80,8 @@ class RunConfig:
     threads: int = 1
     """Threads of each worker; recorded, because the order of sums depends on it."""
     planner: str | None = None
-    """Planning budget for agents that have several, such as dexwm: "paper", "paper-real". Short for
-    --agent-args planner=NAME."""
+    """Planning budget for agents that have several, such as dexwm: "cold", "paper", "paper-real".
+    Short for --agent-args planner=NAME."""
     agent_args: tuple[str, ...] = ()
     """Arguments of the agent's class as KEY=VALUE, recorded with every row."""
     name: str | None = None
