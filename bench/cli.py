@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "dexbench.data_collection.pack:main",
         "pack states and scenes to render elsewhere",
     ),
+    "data slim": ("dexbench.data_collection.slim:main", "make a small set, to train on elsewhere"),
     "data export": (
         "dexbench.data_collection.export.main:main",
         "write a set for robomimic or LeRobot",

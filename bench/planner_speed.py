@@ -2,8 +2,8 @@
 
 Both evaluate the same candidates with the same weights, which are random: time does not depend on
 their values. Plain computation encodes the observed pictures and projects the whole history for
-every candidate at every step; ours does so once a decision and shares it. They take turns, so that
-whatever else the machine does slows both alike.
+every candidate at every step; ours does so once a decision and shares it, and with ``--compile``
+its blocks are compiled. They take turns, so that whatever else the machine does slows both alike.
 """
 
 import dataclasses
@@ -46,6 +46,8 @@ class PlannerSpeedConfig:
     """Turns of each; the medians are printed."""
     plain: bool = True
     """Whether to time plain computation too."""
+    compile: bool = False
+    """Whether ours, but not plain computation, goes through torch.compile; for a GPU."""
     device: str = "cpu"
     """cpu, cuda, or auto."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
@@ -104,6 +106,9 @@ def configuration(size: str) -> "ModelConfig":
 def random_model(config: "ModelConfig", device: "torch.device", dtype: "torch.dtype") -> Any:
     """A model with random weights; DINOv2-L's too, so that nothing need be fetched.
 
+    Those that begin as zeros are random too: numbers that stay the same cost a GPU less power, and
+    so less time.
+
     Raises:
         UserError: transformers is missing.
     """
@@ -112,7 +117,9 @@ def random_model(config: "ModelConfig", device: "torch.device", dtype: "torch.dt
     from ..agents.dexwm.model import DexWMModel
     from ..agents.dexwm.pretrained import Backbone, PretrainedEncoder
 
-    with torch.random.fork_rng(devices=[]):
+    # Built where it runs: a GPU draws random weights quicker.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), device:
+        torch.manual_seed(0)
         model = DexWMModel(config)
         if isinstance(model.encoder, PretrainedEncoder):
             try:
@@ -129,6 +136,9 @@ def random_model(config: "ModelConfig", device: "torch.device", dtype: "torch.dt
             backbone: torch.nn.Module = transformers.Dinov2Model(large)
             backbone = backbone.to(device, dtype).eval().requires_grad_(False)
             model.encoder.backbone = Backbone(backbone, "random")
+        for weights in (*model.predictor.parameters(), *model.head.parameters()):
+            if not weights.any():
+                torch.nn.init.normal_(weights, std=0.02)
     return model.to(device, dtype).eval().requires_grad_(False)
 
 
@@ -233,7 +243,8 @@ def peaks(device: "torch.device", dtype: "torch.dtype", repeats: int) -> tuple[f
     import torch
 
     side = 8192 if device.type == "cuda" else 2048
-    matrix = torch.ones(side, side, device=device, dtype=dtype)
+    draw = torch.Generator(device).manual_seed(0)
+    matrix = torch.randn(side, side, device=device, dtype=dtype, generator=draw)
     # Each is twice the CPU's last-level cache or more, so a copy goes through memory.
     block = torch.ones(2**28, device=device, dtype=torch.uint8)
     other = torch.empty_like(block)
@@ -265,17 +276,19 @@ def measure(config: PlannerSpeedConfig) -> tuple[list[PlanSpeed], tuple[float, f
     device = pick_device(config.device)
     dtype = best_dtype(device) if config.dtype == "auto" else getattr(torch, config.dtype)
     model = random_model(shape, device, dtype)
+    if config.compile:
+        model.compile_blocks()
     rate, bandwidth = peaks(device, dtype, config.repeats)
     tile = min(config.tile, config.samples)
     tiles = config.iterations * -(-config.samples // tile)
     found = []
     with torch.inference_mode():
         for padded, frames, horizon in plans():
-            work = Workload(
-                model,
-                torch.zeros(frames, *shape.image_size, 3, dtype=torch.uint8, device=device),
-                torch.zeros(tile, horizon, ACTION_DIM, device=device),
-            )
+            draw = torch.Generator().manual_seed(frames)
+            size = (frames, *shape.image_size, 3)
+            pictures = torch.randint(256, size, dtype=torch.uint8, generator=draw)
+            actions = 0.02 * torch.randn(tile, horizon, ACTION_DIM, generator=draw)
+            work = Workload(model, pictures.to(device), actions.to(device))
             times = list(_turns(work, config, device))
             prepare, ours, plain = (median(column) for column in zip(*times, strict=True))
             flops = count_flops(shape, frames, horizon, tile)
@@ -297,10 +310,18 @@ def _turns(
         times = (
             seconds(work.prepare, device),
             seconds(lambda prepared=prepared: work.evaluate(prepared), device),  # type: ignore[misc]
-            seconds(work.plain, device) if config.plain else 0.0,
+            _plain_seconds(work, device) if config.plain else 0.0,
         )
         if turn:
             yield times
+
+
+def _plain_seconds(work: Workload, device: "torch.device") -> float:
+    """How long plain computation of a tile takes, never compiled."""
+    import torch
+
+    with torch.compiler.set_stance("force_eager"):
+        return seconds(work.plain, device)
 
 
 def main(config: PlannerSpeedConfig) -> None:
@@ -317,6 +338,9 @@ def main(config: PlannerSpeedConfig) -> None:
     ]  # fmt: skip
     print(text_table(head, rows))
     for padded in (False, True):
-        total = sum(one.plan for one in found if one.padded == padded)
+        chosen = [one for one in found if one.padded == padded]
+        total = sum(one.plan for one in chosen)
         print(f"a trial's three plans, {'padded' if padded else 'as seen'}: {total:.1f} s")
+        used = sum(one.flops * (one.plan - one.prepare) / one.tile for one in chosen)
+        print(f"  {used / total / rate:.0%} of the rate of a matmul")
     print(f"a matmul: {rate / 1e12:.3f} TFLOP/s; a copy: {bandwidth / 1e9:.1f} GB/s")

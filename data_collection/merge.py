@@ -14,7 +14,7 @@ from ..envs.errors import UserError
 from .store import FOLDERS, INFO, SCHEMA, EpisodeStore, file_sha256, info_bytes, sha256
 from .verify import verify
 
-SAME = ("schema", "control_hz", "image_size", "assets")
+SAME = ("schema", "control_hz", "image_size", "assets", "slim")
 """What sets must have in common to be merged."""
 
 
@@ -87,7 +87,7 @@ def sources(store: EpisodeStore) -> list[dict[str, Any]]:
 
 def _facts(store: EpisodeStore) -> dict[str, Any]:
     """A set's description; schema 1 did not name the asset pack, of which there was one version."""
-    return {"assets": "1", **store.info}
+    return {"assets": "1", "slim": None, **store.info}
 
 
 def _refuse_repeats(stores: list[EpisodeStore]) -> None:
@@ -105,7 +105,8 @@ def _refuse_repeats(stores: list[EpisodeStore]) -> None:
 
 def _merge(stores: list[EpisodeStore], out: Path) -> int:
     """Fill the empty folder ``out``; returns the number of episodes."""
-    info = {key: _facts(stores[0])[key] for key in SAME} | {"schema": SCHEMA}
+    facts = _facts(stores[0])
+    info = {key: facts[key] for key in SAME if facts[key] is not None} | {"schema": SCHEMA}
     info |= {"dexbench": stores[-1].info["dexbench"]}
     info |= {"sources": [source for store in stores for source in sources(store)]}
     (out / INFO).write_bytes(info_bytes(info))

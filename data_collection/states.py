@@ -54,7 +54,7 @@ class SetStates:
     """The states of an episode set; its scenes use the asset cache.
 
     Raises:
-        UserError: There is no such set, or another version of the asset pack was used.
+        UserError: There is no such set, it is slim, or another version of the asset pack was used.
     """
 
     def __init__(self, root: Path):
@@ -62,6 +62,7 @@ class SetStates:
 
         self._store = EpisodeStore(root)
         self.info, self.rows = self._store.info, list(self._store.rows())
+        self._store.refuse_slim()
         assets = self.info.get("assets", "1")  # schema 1 did not name it, there was one
         if assets not in CONTAINED:
             raise UserError(

@@ -152,6 +152,11 @@ class EpisodeStore:
                  "model_gz": f"{row['model']}.xml.gz"}  # fmt: skip
         return self.root / FOLDERS[kind] / names[kind]
 
+    def files(self, rows: list[dict[str, Any]]) -> set[Path]:
+        """The files of episodes, and the set's own."""
+        named = {self.file(row, kind) for row in rows for kind in FOLDERS}
+        return named | {self.root / INFO, self.root / MANIFEST}
+
     def xml(self, model: str) -> str:
         """The frozen MJCF of a scene, by its sha256."""
         return gzip.decompress((self.root / "models" / f"{model}.xml.gz").read_bytes()).decode()
@@ -205,6 +210,11 @@ class EpisodeStore:
             file.flush()
             os.fsync(file.fileno())
 
+    def refuse_slim(self) -> None:
+        """Raises UserError for a slim set, which lacks states, objects and contacts."""
+        if "slim" in self.info:
+            raise UserError(f"{self.root} is a slim set, without states; name the set it is of")
+
     def damaged(self, path: Path, error: object) -> UserError:
         """What to raise where one of the set's files cannot be read."""
         return UserError(
@@ -215,8 +225,7 @@ class EpisodeStore:
     def unlisted(self) -> list[Path]:
         """Files that belong to no complete episode: drafts, and what was never committed."""
         rows = [row for row in self.lines() if row is not None]
-        named = {self.file(row, kind) for row in rows for kind in FOLDERS}
-        named |= {self.root / INFO, self.root / MANIFEST}
+        named = self.files(rows)
         folders = [self.root / folder for folder in FOLDERS.values()]
         found = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
         found += [path for path in self.root.iterdir() if DRAFT.fullmatch(path.name)]

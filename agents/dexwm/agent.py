@@ -12,6 +12,7 @@ from torch import Tensor
 from ...envs.embodiment import camera
 from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
 from ...envs.errors import UserError
+from ...envs.video import downsample
 from ..planning.cem import in_tiles
 from ..planning.dummy_grasp import DUMMY_GRASP
 from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
@@ -19,7 +20,6 @@ from ..tensors import pick_device
 from .checkpoint import load_model, weights_file
 from .config import HEAD_KEYPOINTS, WRIST_AND_TIPS
 from .decoder import load_decoder, pictures
-from .encoder import downsample
 from .keypoint_head import Keypoints
 from .model import best_dtype, hand_action
 from .predictor import KeysValues
@@ -107,6 +107,7 @@ class DexWM(WaypointAgent):
         dtype: "bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it.
         encoder_weights: Folder of the pretrained encoder that the model was trained with, if it
             was; the Hugging Face cache if left out.
+        compile: Whether the model's blocks go through ``torch.compile``: for large models on a GPU.
         overrides: As ``WaypointAgent``.
 
     Raises:
@@ -121,6 +122,7 @@ class DexWM(WaypointAgent):
         device: str = "cpu",
         dtype: str = "auto",
         encoder_weights: str | Path | None = None,
+        compile: bool = False,
         **overrides: Any,
     ):
         super().__init__(planner, **overrides)
@@ -133,6 +135,8 @@ class DexWM(WaypointAgent):
         self.model, self.weights_hash = load_model(
             weights, self.device, self.dtype, Path(encoder_weights) if encoder_weights else None
         )
+        if compile:
+            self.model.compile_blocks()
         flat = self.model.config.head == "paper"
         cost = cost or ("paper" if planner in ("paper", "paper-real") or flat else "compact")
         self.costs = COSTS[cost] if isinstance(cost, str) else cost

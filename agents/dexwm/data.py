@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from tqdm import tqdm
 
 from ...envs.embodiment.robot import N_JOINTS
 from ...envs.errors import UserError
-from ...envs.video import read_video
-from .encoder import downsample
+from ...envs.video import downsample, read_video
 
 GAPS = (3, 20)
 """Shortest and longest gap in frames of 0.1 s; 20 is the planner's waypoint interval."""
@@ -160,22 +160,20 @@ def load_episodes(
         cache.mkdir(parents=True, exist_ok=True)
         mark.unlink(missing_ok=True)
         out = np.memmap(frames_path, np.uint8, "w+", shape=(total, *size, 3))
-        silent = None if progress else True  # None shows bars on terminals only
-        for index in tqdm(range(len(rows)), "decoding", unit="ep", disable=silent):
+
+        def decode(index: int) -> None:
             folder, row = rows[index]
-            video = folder / "videos" / f"{_name(row)}.mp4"
+            pictures = _pictures(folder, row, size)
+            out[first[index] : first[index] + len(pictures)] = pictures
+
+        silent = None if progress else True  # None shows bars on terminals only
+        # Decoding leaves Python's lock, so that threads are enough.
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            decoding = pool.map(decode, range(len(rows)))
             try:
-                pictures = read_video(video)
-            except (OSError, ValueError) as error:
-                raise UserError(f"{video}: {error}; {_verify(folder)}") from error
-            try:
-                frames = downsample(pictures, size)
-            except ValueError as error:
-                raise UserError(f"{video}: {error}, or train with another size") from error
-            if len(frames) != length[index]:
-                raise UserError(f"{video} has {len(frames)} frames, its manifest says "
-                                f"{length[index]}; collect the set again")  # fmt: skip
-            out[first[index] : first[index] + len(frames)] = frames
+                list(tqdm(decoding, "decoding", len(rows), unit="ep", disable=silent))
+            finally:
+                pool.shutdown(cancel_futures=True)
         out.flush()
         _write(mark, json.dumps(wanted))
     keypoints = np.empty((total, 21, 3), np.float32)
@@ -207,6 +205,23 @@ def load_episodes(
     return Episodes(
         frames, keypoints, joints, targets, first, length, validation, lifted, digest.hexdigest()
     )
+
+
+def _pictures(folder: Path, row: dict, size: tuple[int, int]) -> np.ndarray:
+    """The pictures of an episode at a size, as many as its manifest says."""
+    video = folder / "videos" / f"{_name(row)}.mp4"
+    try:
+        pictures = read_video(video)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{video}: {error}; {_verify(folder)}") from error
+    try:
+        frames = downsample(pictures, size)
+    except ValueError as error:
+        raise UserError(f"{video}: {error}, or train with another size") from error
+    if len(frames) != row["frames"]:
+        raise UserError(f"{video} has {len(frames)} frames, its manifest says "
+                        f"{row['frames']}; collect the set again")  # fmt: skip
+    return frames
 
 
 def _name(row: dict) -> str:

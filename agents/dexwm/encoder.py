@@ -1,6 +1,5 @@
 """Image encoders: a camera picture becomes the latent state s_k of the world model (paper 3.1)."""
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,35 +8,6 @@ from ...envs.errors import UserError
 from .config import NORM_GROUPS, ModelConfig
 from .layers import Block
 from .pretrained import PretrainedEncoder
-
-
-def downsample(pixels: np.ndarray, size: tuple[int, int] = (112, 196)) -> np.ndarray:
-    """Averages whole blocks of pixels, rounding to the nearest integer.
-
-    Args:
-        pixels: ``(..., H, W, 3)`` uint8; H and W are the same whole multiple of ``size``.
-        size: Height and width to reach.
-
-    Returns:
-        ``(..., *size, 3)`` uint8.
-
-    Raises:
-        ValueError: The picture is no whole multiple of ``size``.
-    """
-    height, width = pixels.shape[-3:-1]
-    factor = height // size[0]
-    if factor < 1 or (size[0] * factor, size[1] * factor) != (height, width):
-        raise ValueError(
-            f"pictures must be a whole multiple of {size[0]}x{size[1]} pixels, "
-            f"got {height}x{width}; render at 224x392"
-        )
-    if factor == 1:
-        return pixels
-    total = np.zeros((*pixels.shape[:-3], *size, 3), np.uint32)
-    for row in range(factor):
-        for column in range(factor):
-            total += pixels[..., row::factor, column::factor, :]
-    return ((total + factor * factor // 2) // (factor * factor)).astype(np.uint8)
 
 
 class ResidualConv(nn.Module):

@@ -103,7 +103,9 @@ class CDiTBlock(nn.Module):
             attention(query[:, g], key[:, :, :end], value[:, :, :end])
             for g, end in enumerate(seen)
         ]
-        x = torch.addcmul(x, parts[5], self.cross_out(merge_heads(torch.stack(crossed, 1))))
+        # One frame's is not stacked: that would copy it.
+        looked = torch.stack(crossed, 1) if frames > 1 else crossed[0].unsqueeze(1)
+        x = torch.addcmul(x, parts[5], self.cross_out(merge_heads(looked)))
         return torch.addcmul(x, parts[8], self.mlp(modulate(x, parts[6], parts[7])))
 
 
@@ -183,13 +185,7 @@ class Predictor(nn.Module):
         Returns:
             Keys and values of all frames so far, one pair per block.
         """
-        first = 0 if past is None else past[0][0].shape[2] // self.config.tokens
-        tokens, condition = self._tokens(states, first), None
-        if self.paper:
-            if actions is None:
-                actions = states.new_zeros(1, states.shape[1], ACTION_DIM)
-            condition = self._condition(actions, tokens)
-        new = [cast(CDiTBlock, block).history(tokens, condition) for block in self.blocks]
+        new = self._keys_values(states, 0 if past is None else _frames(past, self.config), actions)
         if past is None:
             return new
         size = len(states)
@@ -200,6 +196,15 @@ class Predictor(nn.Module):
             )
             for (old_key, old_value), (key, value) in zip(past, new, strict=True)
         ]
+
+    def _keys_values(self, states: Tensor, first: int, actions: Tensor | None) -> KeysValues:
+        """Keys and values of frames whose first slot is ``first``; else as ``encode_history``."""
+        tokens, condition = self._tokens(states, first), None
+        if self.paper:
+            if actions is None:
+                actions = states.new_zeros(1, states.shape[1], ACTION_DIM)
+            condition = self._condition(actions, tokens)
+        return [cast(CDiTBlock, block).history(tokens, condition) for block in self.blocks]
 
     def predict(self, history: KeysValues, last: Tensor, actions: Tensor) -> Tensor:
         """Predicts the states that follow.
@@ -212,7 +217,7 @@ class Predictor(nn.Module):
         Returns:
             ``(B, G, P, C)``.
         """
-        frames = history[0][0].shape[2] // self.config.tokens
+        frames = _frames(history, self.config)
         x = self._tokens(last, frames - last.shape[1])
         condition = self._condition(actions, x)
         for block, (key, value) in zip(self.blocks, history, strict=True):
@@ -252,10 +257,56 @@ class Predictor(nn.Module):
         batch, steps = actions.shape[:2]
         state = last.expand(batch, -1, -1).unsqueeze(1)
         predictions = []
+        # Gradients need every history as it was.
+        grown = None if torch.is_grad_enabled() else GrowingHistory(history, batch, steps - 1)
         for step in range(steps):
             action = actions[:, step : step + 1]
             state = self.predict(history, state, action)
             predictions.append(state)
-            if step + 1 < steps:
+            if step + 1 == steps:
+                break
+            if grown is None:
                 history = self.encode_history(state, history, action)
+            else:
+                first = _frames(history, self.config)
+                history = grown.append(self._keys_values(state, first, action))
         return torch.cat(predictions, 1)
+
+
+class GrowingHistory:
+    """Keys and values with room for frames to come: what is there is copied once, not every step.
+
+    Args:
+        history: Keys and values so far, of a batch of 1 or ``batch``.
+        batch: Candidates, whose frames to come differ.
+        frames: How many frames will be appended.
+    """
+
+    def __init__(self, history: KeysValues, batch: int, frames: int):
+        self._history, self._batch, self._to_come = history, batch, frames
+        self._length = history[0][0].shape[2]
+        self._room: list[tuple[Tensor, Tensor]] = []
+
+    def append(self, new: KeysValues) -> KeysValues:
+        """Appends the keys and values of a frame; returns all so far, which are views."""
+        tokens = new[0][0].shape[2]
+        if not self._room:
+            more = self._to_come * tokens
+            for key, value in self._history:
+                self._room.append((self._widened(key, more), self._widened(value, more)))
+        begin, self._length = self._length, self._length + tokens
+        for room, parts in zip(self._room, new, strict=True):
+            for place, part in zip(room, parts, strict=True):
+                place[:, :, begin : self._length] = part
+        return [(k[:, :, : self._length], v[:, :, : self._length]) for k, v in self._room]
+
+    def _widened(self, part: Tensor, more: int) -> Tensor:
+        _, heads, length, dim = part.shape
+        room = part.new_empty(self._batch, heads, length + more, dim)
+        room[:, :, :length] = part
+        return room
+
+
+def _frames(history: KeysValues, config: ModelConfig) -> int:
+    """How many frames a history holds."""
+    return history[0][0].shape[2] // config.tokens

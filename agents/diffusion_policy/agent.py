@@ -9,7 +9,7 @@ from torch import Tensor
 from ...envs.embodiment.robot import HIGHEST, LOWEST
 from ...envs.errors import UserError
 from ...envs.seeding import seed_for
-from ..dexwm.encoder import downsample
+from ...envs.video import downsample
 from ..tensors import pick_device
 from .checkpoint import load_policy
 from .model import SCHEDULERS, SchedulerName, sample, share_at_start

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ...envs.errors import UserError
+from ...envs.video import downsample
 from ..dexwm.checkpoint import load_model
-from ..dexwm.encoder import downsample
 from ..planning.waypoint_agent import PlannerConfig
 from .kinematic import KeypointPlanner
 

@@ -57,7 +57,10 @@ def main(config: CoverageConfig) -> None:
         raise UserError("--clips must be at least 1")
     if not 1 <= len(config.sets) <= MOST_SETS:
         raise UserError(f"name one to {MOST_SETS} episode sets, not {len(config.sets)}")
-    pages.write(config.out, render([EpisodeStore(root) for root in config.sets], config.clips))
+    stores = [EpisodeStore(root) for root in config.sets]
+    for store in stores:
+        store.refuse_slim()
+    pages.write(config.out, render(stores, config.clips))
 
 
 def render(stores: Sequence[EpisodeStore], clips: int) -> str:

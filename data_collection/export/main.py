@@ -48,6 +48,7 @@ def main(config: ExportConfig) -> None:
     if config.out.exists():
         raise UserError(f"{config.out} exists; choose another --out")
     store = EpisodeStore(config.set)
+    store.refuse_slim()
     rows = list(store.rows())
     if not rows:
         raise UserError(f"{config.set} holds no episodes; collect some first")

@@ -8,7 +8,7 @@ from synthetic_store import keypoints_of
 
 from dexbench.agents.dexwm.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.config import ModelConfig
-from dexbench.agents.dexwm.encoder import CompactEncoder, PixelDecoder, downsample
+from dexbench.agents.dexwm.encoder import CompactEncoder, PixelDecoder
 from dexbench.agents.dexwm.keypoint_head import (
     Keypoints,
     keypoint_loss,
@@ -24,6 +24,7 @@ from dexbench.agents.tensors import save_tensors
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
+from dexbench.envs.video import downsample
 
 SMALL = ModelConfig(predictor_dim=48, predictor_blocks=2, predictor_heads=3, encoder_blocks=1)
 

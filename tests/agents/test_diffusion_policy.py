@@ -9,7 +9,6 @@ from synthetic_store import write_store
 
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.data import load_episodes
-from dexbench.agents.dexwm.encoder import downsample
 from dexbench.agents.diffusion_policy.agent import DiffusionPolicy
 from dexbench.agents.diffusion_policy.checkpoint import load_policy, save_policy
 from dexbench.agents.diffusion_policy.chunks import draw_indices
@@ -25,6 +24,7 @@ from dexbench.agents.tensors import read_tensors
 from dexbench.envs.embodiment.robot import HIGHEST, INIT_JOINTS, LOWEST
 from dexbench.envs.errors import UserError
 from dexbench.envs.seeding import rng
+from dexbench.envs.video import downsample
 
 TINY = PolicyConfig(dim=32, blocks=2, heads=2)
 

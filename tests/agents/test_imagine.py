@@ -13,12 +13,13 @@ from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.checkpoint import PACKAGED
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.decoder import decoder_path, load_decoder, pictures, save_decoder
-from dexbench.agents.dexwm.encoder import PixelDecoder, downsample
+from dexbench.agents.dexwm.encoder import PixelDecoder
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.bench.trial import play
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
 from dexbench.envs.suite import Suite
+from dexbench.envs.video import downsample
 
 
 def test_pictures_undo_what_the_decoder_is_trained_on():

@@ -13,7 +13,7 @@ from dexbench.agents.dexwm.agent import COSTS, DexWM
 from dexbench.agents.dexwm.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.config import ModelConfig
 from dexbench.agents.dexwm.decoder import decoder_path
-from dexbench.agents.dexwm.encoder import build_encoder, downsample
+from dexbench.agents.dexwm.encoder import build_encoder
 from dexbench.agents.dexwm.model import DexWMModel
 from dexbench.agents.dexwm.pretrained import PRETRAINED, PretrainedEncoder
 from dexbench.agents.dexwm.train import TrainConfig, train
@@ -25,6 +25,7 @@ from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.tensors import read_tensors, save_tensors
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
+from dexbench.envs.video import downsample
 
 transformers = pytest.importorskip("transformers")
 
