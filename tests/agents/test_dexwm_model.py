@@ -1,3 +1,4 @@
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -54,6 +55,37 @@ def test_shared_history_equals_plain_repeated_computation():
             plain = predictor.predict(predictor.encode_history(frames), frames[:, -1:], action)
             assert torch.allclose(shared[candidate, step], plain[0, 0], atol=1e-4)
             frames = torch.cat([frames, plain], 1)
+
+
+@pytest.mark.parametrize("cdit", ["compact", "paper"])
+def test_a_history_that_grows_in_place_predicts_as_one_that_is_copied(cdit):
+    predictor = busy_predictor(dataclasses.replace(SMALL, cdit=cdit))
+    seen, actions = states(1, 2), torch.randn(5, 3, 132)
+    with torch.no_grad():
+        history = predictor.encode_history(seen)
+        before = [(key.clone(), value.clone()) for key, value in history]
+        grown = predictor.rollout(history, seen[:, -1], actions)
+        again = predictor.rollout(history, seen[:, -1], actions)
+    copied = predictor.rollout(predictor.encode_history(seen), seen[:, -1], actions)
+    assert copied.requires_grad and not grown.requires_grad
+    assert torch.allclose(grown, copied, atol=1e-5)
+    assert torch.equal(grown, again)
+    for pair, old in zip(history, before, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(pair, old, strict=True))
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_compiled_blocks_predict_the_same():
+    torch.manual_seed(0)
+    model = DexWMModel(SMALL).double().eval()  # in singles rounds differ
+    for weights in model.predictor.parameters():
+        torch.nn.init.normal_(weights, std=0.2)
+    seen, actions = states(1, 2).double(), torch.randn(5, 3, 132).double()
+    plain = model.predictor.rollout(model.predictor.encode_history(seen), seen[:, -1], actions)
+    model.compile_blocks()
+    found = model.predictor.rollout(model.predictor.encode_history(seen), seen[:, -1], actions)
+    assert torch.allclose(plain, found, rtol=0, atol=1e-9 * float(plain.abs().max()))
 
 
 @torch.no_grad()
