@@ -1,9 +1,9 @@
 """``dexbench speed planner``: what a plan costs, against plain computation and the machine.
 
-Both evaluate the same candidates with the same weights, which are random: time does not depend on
-their values. Plain computation encodes the observed pictures and projects the whole history for
-every candidate at every step; ours does so once a decision and shares it, and with ``--compile``
-its blocks are compiled. They take turns, so that whatever else the machine does slows both alike.
+Both evaluate the same candidates with the same weights, which are random. Plain computation encodes
+the observed pictures and projects the whole history for every candidate at every step; ours does so
+once a decision and shares it, and with ``--compile`` its blocks are compiled. They take turns, so
+that whatever else the machine does slows both alike.
 """
 
 import dataclasses

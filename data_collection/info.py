@@ -45,7 +45,7 @@ def facts(store: EpisodeStore) -> dict[str, str]:
     rows = list(store.rows())
     frames = sum(row["frames"] for row in rows)
     found = {
-        "strategy": store.info.get("strategy") or f"{len(store.info['sources'])} sets merged",
+        "strategy": store.info.get("strategy") or _made_of(store),
         "seed": str(store.info.get("seed", "-")),
         "dexbench": f"{store.info['dexbench']}, schema {store.info['schema']}",
         "episodes": f"{len(rows)}",
@@ -85,6 +85,12 @@ def table(columns: dict[str, dict[str, str]]) -> str:
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
         for line in lines
     )
+
+
+def _made_of(store: EpisodeStore) -> str:
+    """What a set that was not collected is made of."""
+    count = len(store.info["sources"])
+    return f"{count} set{'s' if count > 1 else ''} {'slim' if 'slim' in store.info else 'merged'}"
 
 
 def _instances(store: EpisodeStore, rows: list[dict[str, Any]]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +10,18 @@ import tyro
 from tqdm import tqdm
 
 from ..envs.errors import UserError
-from .store import FOLDERS, INFO, SCHEMA, EpisodeStore, file_sha256, info_bytes, sha256
-from .verify import verify
+from .store import (
+    FOLDERS,
+    INFO,
+    SCHEMA,
+    EpisodeStore,
+    file_sha256,
+    info_bytes,
+    new_folder,
+    refuse_existing,
+    sha256,
+)
+from .verify import require_whole
 
 SAME = ("schema", "control_hz", "image_size", "assets", "slim")
 """What sets must have in common to be merged."""
@@ -41,8 +50,7 @@ def main(config: MergeConfig) -> None:
     """
     if not config.sets:
         raise UserError("name at least one episode set")
-    if config.out.exists():
-        raise UserError(f"{config.out} exists; choose another --out")
+    refuse_existing(config.out)
     stores = [EpisodeStore(root) for root in config.sets]
     for key in SAME:
         values = [_facts(store)[key] for store in stores]
@@ -54,24 +62,10 @@ def main(config: MergeConfig) -> None:
                     + ("; merge the older one by itself first" if key == "schema" else "")
                 )
     for store in stores:
-        if verify(store.root, progress=True):
-            raise UserError(
-                f"{store.root} is not whole; `dexbench data verify {store.root}` "
-                "says how to mend it"
-            )
+        require_whole(store)
     _refuse_repeats(stores)
-    try:
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{config.out.name}-", dir=config.out.parent))
-    except OSError as error:
-        raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
-    try:
+    with new_folder(config.out) as draft:
         count = _merge(stores, draft)
-        draft.chmod(0o755)
-        draft.rename(config.out)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
     print(f"wrote {config.out}: {count} episodes of {len(stores)} sets")
 
 
@@ -122,7 +116,7 @@ def _merge(stores: list[EpisodeStore], out: Path) -> int:
             new = row | {"id": len(rows), "scene": scene + row["scene"],
                          "source": [first + origin, number]}  # fmt: skip
             for kind in FOLDERS:
-                _link(store.file(row, kind), merged.file(new, kind))
+                link(store.file(row, kind), merged.file(new, kind))
             new["model_gz"] = file_sha256(merged.file(new, "model_gz"))
             rows.append(new)
         scene = 1 + max((row["scene"] for row in rows), default=-1)
@@ -131,7 +125,7 @@ def _merge(stores: list[EpisodeStore], out: Path) -> int:
     return len(rows)
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
     """Make a file the same as another, which may be on another file system."""
     if target.exists():
         return

@@ -17,7 +17,10 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -234,6 +237,34 @@ class EpisodeStore:
     def _lines(self, rows: list[dict[str, Any]]) -> bytes:
         info = file_sha256(self.root / INFO)
         return b"".join(_line(row | {"set": info}) for row in rows)
+
+
+def refuse_existing(out: Path) -> None:
+    """Raises UserError if there is something already where a new set shall be."""
+    if out.exists():
+        raise UserError(f"{out} exists; choose another --out")
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of ``out`` whole, or not at all.
+
+    Raises:
+        UserError: ``out`` exists or cannot be written.
+    """
+    refuse_existing(out)
+    draft = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        yield draft
+        draft.chmod(0o755)
+        draft.rename(out)
+    except OSError as error:
+        raise UserError(f"cannot write {out} ({error}); choose another --out") from error
+    finally:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def info_bytes(info: dict[str, Any]) -> bytes:

@@ -102,7 +102,7 @@ def verify(root: Path, progress: bool = False) -> list[Problem]:
     # Rows tell too, in case dataset.json is lost.
     merged = "sources" in store.info or any("source" in row for row in rows)
     again = (
-        "merge its sources again, into another folder"
+        "make it of its sources again, into another folder"
         if merged
         else _collect_again(store.root, {} if fault else store.info, rows)
     )
@@ -119,6 +119,18 @@ def verify(root: Path, progress: bool = False) -> list[Problem]:
         what = draft if DRAFT.fullmatch(path.name) else "belongs to no episode of the manifest"
         problems.append(Problem(str(path.relative_to(root)), what, over))
     return problems
+
+
+def require_whole(store: EpisodeStore) -> None:
+    """Verifies a set that another is to be made of.
+
+    Raises:
+        UserError: Something is wrong with it.
+    """
+    if verify(store.root, progress=True):
+        raise UserError(
+            f"{store.root} is not whole; `dexbench data verify {store.root}` says how to mend it"
+        )
 
 
 def damaged(

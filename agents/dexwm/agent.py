@@ -111,7 +111,8 @@ class DexWM(WaypointAgent):
         overrides: As ``WaypointAgent``.
 
     Raises:
-        UserError: The weights cannot be loaded, or the cost needs depth that their head has not.
+        UserError: The weights cannot be loaded, the cost needs depth that their head has not, or
+            ``compile`` is neither True nor False.
     """
 
     def __init__(
@@ -135,6 +136,8 @@ class DexWM(WaypointAgent):
         self.model, self.weights_hash = load_model(
             weights, self.device, self.dtype, Path(encoder_weights) if encoder_weights else None
         )
+        if not isinstance(compile, bool):  # "false", say, would be true
+            raise UserError(f"compile is {compile!r}; choose True or False")
         if compile:
             self.model.compile_blocks()
         flat = self.model.config.head == "paper"

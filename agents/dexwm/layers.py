@@ -24,8 +24,9 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         return mixed.squeeze(0).unflatten(1, (batch, length)).transpose(0, 1)
     # On CPUs two matmuls are quicker than fused attention: several times for the backward pass, and
     # up to twice for bfloat16 without AMX.
-    plain = query.dtype == torch.bfloat16 and not torch.cpu._is_amx_tile_supported()
-    if query.device.type == "cpu" and (plain or torch.is_grad_enabled()):
+    on_cpu = query.device.type == "cpu"  # asked first: a compiler cannot follow the next question
+    plain = on_cpu and query.dtype == torch.bfloat16 and not torch.cpu._is_amx_tile_supported()
+    if on_cpu and (plain or torch.is_grad_enabled()):
         logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
         return logits.softmax(-1) @ value
     return F.scaled_dot_product_attention(query, key, value)

@@ -29,7 +29,8 @@ class DexWMModel(nn.Module):
         """From now on runs the blocks of predictor and head through ``torch.compile``.
 
         What stands between two matrix products becomes one kernel. The first plan takes some 20 s
-        longer, so it is of use for large models on a GPU.
+        longer, so it is of use for large models on a GPU. A history's keys and values are computed
+        as before.
         """
         for block in (*self.predictor.blocks, *self.head.blocks):
             block.compile()

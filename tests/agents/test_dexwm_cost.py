@@ -84,6 +84,8 @@ def test_costs_that_make_no_sense_are_refused():
 def test_an_encoder_that_the_model_was_not_trained_with_changes_nothing(tmp_path):
     """The compact model has its encoder in its own file."""
     assert DexWM(encoder_weights=tmp_path).metadata == DexWM().metadata
+    with pytest.raises(UserError, match="compile is 'false'"):
+        DexWM(compile="false")
     with pytest.raises(UserError, match="no weights"):
         DexWM(weights=tmp_path / "none.safetensors")
 

@@ -49,7 +49,7 @@ def test_a_merged_set_that_lost_its_description_still_says_its_mend(sets, tmp_pa
     (both / "videos" / "000999.mp4").write_bytes(b"x")
     problems = {problem.where: problem.mend for problem in verify(both)}
     assert problems == {
-        "dataset.json": "merge its sources again, into another folder",
+        "dataset.json": "make it of its sources again, into another folder",
         "videos/000999.mp4": "nothing needs it: delete it",
     }
 
