@@ -46,7 +46,7 @@ def _encode(
         stream.thread_count = 1
         # x264's macroblock tree reads memory nobody wrote where a side is no multiple of 16,
         # as 392 is none: one clip in a hundred then came out different.
-        stream.options = options | {"x264-params": "mbtree=0"}
+        stream.options = {**options, "x264-params": "mbtree=0"}
         for image in frames:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             container.mux(stream.encode(frame))
