@@ -119,7 +119,6 @@ def random_model(config: "ModelConfig", device: "torch.device", dtype: "torch.dt
 
     # Built where it runs: a GPU draws random weights quicker.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), device:
-        torch.manual_seed(0)
         model = DexWMModel(config)
         if isinstance(model.encoder, PretrainedEncoder):
             try:
@@ -136,9 +135,10 @@ def random_model(config: "ModelConfig", device: "torch.device", dtype: "torch.dt
             backbone: torch.nn.Module = transformers.Dinov2Model(large)
             backbone = backbone.to(device, dtype).eval().requires_grad_(False)
             model.encoder.backbone = Backbone(backbone, "random")
+        draw = torch.Generator(device).manual_seed(0)
         for weights in (*model.predictor.parameters(), *model.head.parameters()):
             if not weights.any():
-                torch.nn.init.normal_(weights, std=0.02)
+                weights.data.normal_(std=0.02, generator=draw)
     return model.to(device, dtype).eval().requires_grad_(False)
 
 
