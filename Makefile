@@ -1,13 +1,15 @@
-# From a fresh clone to a scored agent (`make run`) and to passed tests (`make test`).
-# Both set up first: system packages (installed when root, else named), .venv, the package.
+# From a fresh clone to a scored agent (`make run`), to passed tests (`make test`), to weights trained
+# from scratch (`make weights`). All set up first: system packages (installed when root, else named),
+# .venv, the package.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: run test setup packages
+.PHONY: run test weights setup packages
 
 AGENT ?= dexwm
 TASK ?= grasp
 TRIALS ?= 50
+SEED ?= 0
 # Rows do not depend on the number of workers; each takes a core and about 1 GB.
 WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 8 ? cores : 8)))
 PYTHON ?=
@@ -23,6 +25,13 @@ run: setup
 
 test: setup
 	$(VENV)/bin/python -m pytest
+
+# Four hours of exploration, and a compact DexWM of them: a little over an hour on two cores. Either
+# continues where it was stopped.
+weights: setup
+	$(VENV)/bin/dexbench collect --strategy lift-noise --hours 4 --workers $(WORKERS) --out runs/data/lift-noise
+	$(VENV)/bin/dexbench train dexwm --data runs/data/lift-noise --out runs/seed-$(SEED).safetensors \
+	  --seed $(SEED) --steps 1000 640 1100 --threads 2 --validation-windows 384
 
 setup: $(VENV)/.complete
 

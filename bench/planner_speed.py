@@ -76,8 +76,12 @@ class PlanSpeed:
     """Seconds of the plan by plain computation over ``plan``."""
     flops: int
     """Floating-point operations of a tile."""
+    moved: int
+    """Bytes that a tile moves at least."""
+    bound: Literal["matmul", "copy"]
+    """Which takes longer: its operations at a matmul's rate, or its bytes at a copy's."""
     floor: float
-    """Least seconds of a tile: operations at the rate of a matmul, or bytes at that of a copy."""
+    """How long that is: the least seconds of a tile."""
 
 
 def configuration(size: str) -> "ModelConfig":
@@ -292,11 +296,14 @@ def measure(config: PlannerSpeedConfig) -> tuple[list[PlanSpeed], tuple[float, f
             times = list(_turns(work, config, device))
             prepare, ours, plain = (median(column) for column in zip(*times, strict=True))
             flops = count_flops(shape, frames, horizon, tile)
-            floor = max(flops / rate, least_bytes(model, frames, horizon, tile) / bandwidth)
+            moved = least_bytes(model, frames, horizon, tile)
+            floor, bound = max((flops / rate, "matmul"), (moved / bandwidth, "copy"))
             plan = prepare + tiles * ours
             ratio = tiles * plain / plan if config.plain else None
             found.append(
-                PlanSpeed(padded, frames, horizon, prepare, ours, plan, ratio, flops, floor)
+                PlanSpeed(
+                    padded, frames, horizon, prepare, ours, plan, ratio, flops, moved, bound, floor
+                )
             )
     return found, (rate, bandwidth)
 
@@ -328,12 +335,13 @@ def main(config: PlannerSpeedConfig) -> None:
     """Measures and prints."""
     found, (rate, bandwidth) = measure(config)
     head = ["history", "frames", "waypoints", "prepare ms", "tile ms", "plan s", "plain/ours",
-            "TFLOP/tile", "floor ms", "floor/tile"]  # fmt: skip
+            "TFLOP/tile", "GB/tile", "bound by", "floor ms", "floor/tile"]  # fmt: skip
     rows = [
         ["padded" if one.padded else "as seen", str(one.frames), str(one.horizon),
          f"{1e3 * one.prepare:.1f}", f"{1e3 * one.tile:.1f}", f"{one.plan:.2f}",
          f"{one.ratio:.1f}" if one.ratio else "", f"{one.flops / 1e12:.4f}",
-         f"{1e3 * one.floor:.1f}", f"{one.floor / one.tile:.0%}"]
+         f"{one.moved / 1e9:.3f}", one.bound, f"{1e3 * one.floor:.1f}",
+         f"{one.floor / one.tile:.0%}"]
         for one in found
     ]  # fmt: skip
     print(text_table(head, rows))

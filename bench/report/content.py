@@ -12,6 +12,7 @@ from ...envs.simulation import CONTROL_HZ
 from ..compare import resolution, show_p
 from ..entries import Entry, check_agree, check_pairable
 from ..ledger import Row
+from ..novelty import Count, find_new, split
 from ..ranking import compare_pairs, rank_groups, ranks
 from ..summary import summarise
 from ..tasks import TASKS, in_order
@@ -64,6 +65,8 @@ class TaskContent:
     """The smallest difference that could have been shown, or why there are no ranks."""
     trials: list[int]
     """Trials that anybody played, those that most agents solved first."""
+    novelty: dict[str, dict[tuple[str, bool], Count]]
+    """Each agent's counts by what is new to training; empty if that is not known."""
 
     def rank(self, agent: str) -> int | None:
         """The agent's rank; None for privileged agents and where there are none."""
@@ -145,7 +148,9 @@ def describe_task(task: str, agents: Sequence[AgentContent]) -> TaskContent:
         for trial, success in entry.solved.items():
             wins[trial] = wins.get(trial, 0) + success
     trials = sorted(wins, key=lambda trial: (-wins[trial], trial))
-    return TaskContent(task, groups, pairs, note, trials)
+    new = find_new(entries)
+    novelty = {entry.agent: split(entry, new) for entry in entries} if new else {}
+    return TaskContent(task, groups, pairs, note, trials, novelty)
 
 
 def describe_trial(row: Row) -> str:

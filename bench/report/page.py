@@ -8,6 +8,7 @@ from tyro.conf import Positional
 
 from ...envs import pages
 from ..entries import Entry, read_entries
+from ..novelty import ASPECTS
 
 HERE = Path(__file__).parent
 
@@ -50,6 +51,7 @@ def render(entries: Sequence[Entry]) -> str:
         HERE,
         agents=agents,
         tasks=tasks,
+        aspects=ASPECTS,
         criteria={name: curves.criterion(name) for name in names},
         threshold_curves=curves.threshold_curves(names, agents),
         time_curves=curves.time_curves(names, agents),

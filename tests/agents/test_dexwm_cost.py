@@ -10,10 +10,11 @@ from synthetic_store import KINEMATICS, keypoints_of, picture
 from test_planning import goal_near, observation
 
 from dexbench.agents.dexwm.agent import COSTS, LEAVING, CostConfig, DexWM
-from dexbench.agents.planning.cem import CEMConfig
+from dexbench.agents.planning.cem import CEMConfig, in_tiles
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.errors import UserError
+from dexbench.envs.seeding import rng
 
 
 @torch.no_grad()
@@ -127,6 +128,32 @@ def test_what_the_predictor_is_given(monkeypatch):
     moves = torch.stack([points[:, 0] - start, points[:, 1] - points[:, 0]], 1).flatten(-2)
     assert torch.allclose(actions[..., 63:126], moves, atol=1e-5)
     assert not actions[..., :63].any() and not actions[..., 126:].any()
+
+
+@torch.no_grad()
+def test_a_candidates_terms_depend_on_neither_population_nor_tile():
+    agent = DexWM(dtype="float32", cost="paper")
+    agent.reset("reach", 0)
+    start = INIT_JOINTS.astype(np.float32)
+    goal = picture(keypoints_of(goal_near(3)))
+    obs = {**observation(start), "pixels": picture(keypoints_of(start)), "goal": goal}
+    context = agent.observe(obs)
+    draws = torch.from_numpy(rng("tile").normal(0, 0.2, (16, 3, 23)).astype(np.float32))
+    draws += torch.from_numpy(start)
+
+    def terms(candidates, tile):
+        return in_tiles(lambda some: agent.terms(some, context), candidates, tile)
+
+    by_four = terms(draws, 4)
+    # The same tile among others, and in another place: the same bits.
+    assert torch.equal(terms(draws[4:12], 4), by_four[4:12])
+    assert torch.equal(terms(torch.cat([draws[8:12], draws[:4]]), 4)[4:], by_four[:4])
+    # Tiles of other sizes differ by how sums round: costs of the paper's mix by less than 1e-5.
+    factors = torch.tensor([1.0, 0.001, 0.0, 0.0])
+    for tile in (1, 3, 16):
+        gap = ((terms(draws, tile) - by_four) * factors).sum(-1).abs()
+        assert gap.max() < 1e-5
+    assert (by_four * factors).sum(-1).std() > 1e-2
 
 
 def test_how_terms_make_a_cost(monkeypatch):

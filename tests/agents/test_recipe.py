@@ -11,6 +11,7 @@ from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.checkpoint import load_model
 from dexbench.agents.dexwm.data import load_episodes
 from dexbench.agents.dexwm.decoder import decoder_path, load_decoder
+from dexbench.agents.dexwm.optim import schedule
 from dexbench.agents.dexwm.recipe import RECIPES
 from dexbench.agents.dexwm.train import Trainer, train
 from dexbench.envs.errors import UserError
@@ -76,6 +77,9 @@ def test_the_papers_fine_tuning_rolls_out_eight_steps_from_one_frame(store, tmp_
     rates = [row["rate"] for row in map(json.loads, rows) if "loss" in row]
     assert rates[0] == 1e-4 and rates[3] == 1e-5, "no warm-up"
     assert rates[:3] == sorted(rates[:3], reverse=True)
+    # Pre-training's 1e-4 falls to 1e-7, fine-tuning's 1e-5 to 4e-7.
+    for rate, floor, end in zip((1e-4, 1e-5), trainer.recipe.floors[1:], (1e-7, 4e-7), strict=True):
+        assert rate * schedule(1.0, 0.0, floor) == pytest.approx(end)
     assert not decoder_path(settings.out).exists(), "no stage trained one"
 
 

@@ -97,11 +97,39 @@ def test_the_scaled_size_is_of_the_papers_form():
         configuration("XXL")
 
 
+def test_ours_runs_compiled_and_plain_computation_does_not(monkeypatch):
+    """With a backend that counts: the real one takes minutes on a CPU."""
+    runs, during = [], {"ours": 0, "plain": 0}
+
+    def counting(graph, inputs):
+        return lambda *args: runs.append(1) or graph(*args)
+
+    def compile_blocks(model):
+        model.predictor.blocks[0].compile(backend=counting)
+
+    def watched(name, function):
+        def call(*args):
+            before = len(runs)
+            result = function(*args)
+            during[name] += len(runs) - before
+            return result
+
+        return call
+
+    monkeypatch.setattr(DexWMModel, "compile_blocks", compile_blocks)
+    monkeypatch.setattr(Workload, "evaluate", watched("ours", Workload.evaluate))
+    monkeypatch.setattr(Workload, "plain", watched("plain", Workload.plain))
+    monkeypatch.setattr("dexbench.bench.planner_speed.configuration", lambda size: SMALL)
+    measure(PlannerSpeedConfig(samples=2, iterations=1, repeats=1, compile=True, dtype="float32"))
+    assert during["ours"] >= 12 and during["plain"] == 0
+
+
 def test_measured_plans_hold_together():
     found, (rate, bandwidth) = measure(PlannerSpeedConfig(samples=2, iterations=3, repeats=1))
     assert len(found) == 6 and rate > 0 and bandwidth > 0
     for one in found:
         assert one.plan == pytest.approx(one.prepare + 3 * one.tile)
-        assert one.ratio > 0 and one.floor > 0
+        assert one.ratio > 0 and one.bound in ("matmul", "copy")
+        assert one.floor == max(one.flops / rate, one.moved / bandwidth)
     with pytest.raises(UserError, match="--samples is 0, expected at least 1"):
         measure(PlannerSpeedConfig(samples=0))

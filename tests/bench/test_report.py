@@ -10,8 +10,10 @@ import pytest
 from test_leaderboard import write_ledger
 
 from dexbench.bench.entries import read_entries
+from dexbench.bench.novelty import ASPECTS, is_new
 from dexbench.bench.report.page import ReportConfig, main, render
 from dexbench.envs.errors import UserError
+from dexbench.envs.suite import Suite
 
 VOID = {"meta", "link", "br"}
 
@@ -130,6 +132,22 @@ def test_threshold_curves_leave_out_old_ledgers_and_say_so(results: Path) -> Non
     captions = re.findall(r"<figcaption>(.*?)\. Their", some)
     assert captions == ["Left out: dexwm", "Left out: good"]
     assert section(html, "Time to success").count("<svg xmlns") == 3
+
+
+def test_scores_are_split_by_what_is_new_where_the_suite_is_known(tmp_path: Path) -> None:
+    suite = Suite.load("v1")
+    write(tmp_path / "unknown", "good", "place", 3)
+    write(tmp_path / "known", "good", "place", 3, suite_hash=suite.hash)
+    assert "Seen and new" not in page(tmp_path / "unknown")
+    new = [is_new(suite.trial("place", trial)) for trial in range(4)]
+    assert 0 < sum(each["layout"] for each in new) < 4, "or this says little"
+    cells = words(section(page(tmp_path / "known"), "Seen and new")).partition(" good ")[2]
+    for aspect in ASPECTS:
+        for sort in (False, True):
+            won = [trial < 3 for trial in range(4) if new[trial][aspect] == sort]
+            share = f"{sum(won)}/{len(won)} {100 * sum(won) / len(won):.0f}%" if won else "–"
+            assert cells.startswith(share)
+            cells = cells[len(share) + 1 :]
 
 
 def test_every_trial_is_in_the_grid(results: Path) -> None:
