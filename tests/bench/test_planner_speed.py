@@ -129,7 +129,7 @@ def test_measured_plans_hold_together():
     assert len(found) == 6 and rate > 0 and bandwidth > 0
     for one in found:
         assert one.plan == pytest.approx(one.prepare + 3 * one.tile)
-        assert one.ratio > 0 and one.bound in ("matmul", "copy")
-        assert one.floor == max(one.flops / rate, one.moved / bandwidth)
+        assert one.ratio > 0
+        assert one.floor == max(one.flops / rate, one.moved / bandwidth) > 0
     with pytest.raises(UserError, match="--samples is 0, expected at least 1"):
         measure(PlannerSpeedConfig(samples=0))
