@@ -78,6 +78,7 @@ COSTS = {
     "predicted": CostConfig(leaving=3.0),
     "anywhere": CostConfig(),
     "consistent": CostConfig(consistency=1.0),
+    "pixels": CostConfig(depth=False, leaving=3.0),
     "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
 }
 

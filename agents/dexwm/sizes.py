@@ -26,13 +26,20 @@ SIZES = {
 }
 
 
-def sized(size: str, encoder: str | None = None, model: ModelConfig | None = None) -> ModelConfig:
+def sized(
+    size: str,
+    encoder: str | None = None,
+    model: ModelConfig | None = None,
+    depth_head: bool = False,
+) -> ModelConfig:
     """The model that a size stands for.
 
     Args:
         size: A name in ``SIZES``.
         encoder: The pretrained encoder of a paper's size; DINOv2 if left out.
         model: What "compact" stands for instead of its usual sizes.
+        depth_head: Whether a paper's size has compact's keypoint head instead of the paper's: 17
+            keypoints with depth.
 
     Raises:
         UserError: There is no such size or encoder, or the arguments contradict one another.
@@ -52,4 +59,8 @@ def sized(size: str, encoder: str | None = None, model: ModelConfig | None = Non
     if encoder not in PRETRAINED:
         raise UserError(f"unknown encoder {encoder!r}; choose one of {list(PRETRAINED)}")
     width = PRETRAINED[encoder].width
-    return dataclasses.replace(SIZES[size], encoder=encoder, latent_dim=width)
+    found = dataclasses.replace(SIZES[size], encoder=encoder, latent_dim=width)
+    if depth_head:
+        compact = SIZES["compact"]
+        return dataclasses.replace(found, head=compact.head, heat_scale=compact.heat_scale)
+    return found

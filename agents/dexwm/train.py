@@ -55,7 +55,7 @@ class Trainer:
         at_least(0, steps=min(config.steps or [0]), holdout=config.holdout)
         if not config.minutes > 0 or config.holdout >= 1:
             raise UserError("--minutes must be above 0 and --holdout, a share, below 1")
-        model = sized(config.size, config.encoder, config.model)
+        model = sized(config.size, config.encoder, config.model, config.depth_head)
         if config.end_to_end and (model.encoder != "compact" or config.features is not None):
             raise UserError(
                 "--end-to-end trains the encoder: it goes with the compact one, and not with "

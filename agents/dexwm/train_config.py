@@ -9,7 +9,7 @@ from .config import ModelConfig
 FREE = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device",
         "validate_every", "validation_windows", "checkpoint_every", "progress", "features",
         "size", "encoder", "encoder_weights", "activation_checkpointing", "recipe",
-        "init", "end_to_end")  # fmt: skip
+        "init", "end_to_end", "depth_head")  # fmt: skip
 """Settings that a continued run may change; what size and encoder mean, ``model`` says."""
 
 
@@ -75,6 +75,9 @@ class TrainConfig:
     encoder: str | None = None
     """Pretrained encoder of the paper's sizes: dinov2 (if left out), dinov3, webssl, vjepa2 or
     siglip2."""
+    depth_head: bool = False
+    """Give a paper's size compact's keypoint head, of 17 keypoints with depth, with which compact's
+    planner and costs work."""
     encoder_weights: Path | None = None
     """Folder of the pretrained encoder's weights; the Hugging Face cache if left out."""
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -66,6 +66,26 @@ def test_the_papers_head_has_one_map_a_keypoint_at_the_pictures_size():
     assert maps.shape == (2, 448, 12 * 14 * 14)
 
 
+def test_a_papers_size_may_have_a_head_with_depth():
+    config = dataclasses.replace(sized("S", depth_head=True), head_blocks=1)
+    assert dataclasses.replace(config, head_blocks=6, head="paper", heat_scale=14) == SIZES["S"]
+    head = build_head(config)
+    torch.manual_seed(0)
+    latent = torch.randn(1, 448, 1024)
+    seen = head(latent)
+    assert seen.points().shape == (1, 17, 3) and seen.heatmaps().shape == (1, 17, 112, 196)
+    hand = torch.from_numpy(keypoints_of(INIT_JOINTS)[:17]).float()[None]
+    optimizer = torch.optim.Adam(head.parameters(), 1e-3)
+    for _ in range(40):
+        optimizer.zero_grad()
+        keypoint_loss(head(latent), hand).backward()
+        optimizer.step()
+    with torch.no_grad():
+        before, after = ((one.points() - hand).norm(dim=-1).mean() for one in (seen, head(latent)))
+    assert after < before / 5
+    assert sized("compact", depth_head=True) == SIZES["compact"]
+
+
 def test_compact_stays_as_it_is():
     assert sized("compact") == ModelConfig() == SIZES["compact"]
     changed = ModelConfig(predictor_dim=48)
