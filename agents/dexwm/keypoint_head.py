@@ -58,7 +58,8 @@ class Keypoints(NamedTuple):
         if self.depth is None:
             raise UserError(
                 "this model's keypoint head has no depth, so its keypoints cannot be compared in "
-                "3-D; plan with cost='paper' or train a model with --model.head compact"
+                "3-D; plan with cost='paper' or train a model whose head has it (--depth-head, or "
+                "--model.head compact)"
             )
         return camera.unproject(self.pixels, self.depth)
 

@@ -52,6 +52,11 @@ def sized(
                 f"--encoder {encoder} needs a --size of {list(SIZES)[1:]}; the compact model has "
                 "an encoder of its own"
             )
+        if depth_head:
+            raise UserError(
+                f"--depth-head needs a --size of {list(SIZES)[1:]}; the compact model has that "
+                "head unless --model.head says otherwise"
+            )
         return model or SIZES[size]
     if model not in (None, ModelConfig()):
         raise UserError(f"--size {size} fixes the model; leave out --size or --model.*")

@@ -133,7 +133,7 @@ class Trainer:
         if found.config != self.model.config:
             raise UserError(
                 f"--init {path} holds a model of other sizes than this run's; give the --size, "
-                "--encoder or --model.* that it was trained with"
+                "--encoder, --depth-head or --model.* that it was trained with"
             )
         self.model.load_state_dict(found.state_dict())
         file = weights_file(path)

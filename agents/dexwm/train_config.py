@@ -10,7 +10,7 @@ FREE = ("data", "out", "work", "minutes", "steps", "shares", "threads", "device"
         "validate_every", "validation_windows", "checkpoint_every", "progress", "features",
         "size", "encoder", "encoder_weights", "activation_checkpointing", "recipe",
         "init", "end_to_end", "depth_head")  # fmt: skip
-"""Settings that a continued run may change; what size and encoder mean, ``model`` says."""
+"""Settings that a continued run may change; size, encoder and depth_head are in ``model``."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,12 @@
 
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...envs.embodiment import camera
+from ...envs.embodiment.kinematics import DISTINCT
 from ...envs.tasks.playback import Goal
 
 
@@ -17,3 +23,9 @@ def goal_of(env: Any) -> Goal:
     if env.goal is None:
         raise ValueError("the environment has no goal yet: call its reset before bind")
     return env.goal
+
+
+def hand_of(goal: Goal) -> Tensor:
+    """The goal's true keypoints ``(17, 3)`` float32 in m, camera frame."""
+    points = camera.base_to_camera(np.asarray(goal.keypoints, np.float32))
+    return torch.from_numpy(points[list(DISTINCT)])

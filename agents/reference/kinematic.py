@@ -7,13 +7,10 @@ whether the trials themselves are sound.
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import DISTINCT
 from ..planning.waypoint_agent import WaypointAgent
-from .goal import goal_of
+from .goal import goal_of, hand_of
 
 
 class KeypointPlanner(WaypointAgent):
@@ -54,8 +51,7 @@ class Kinematic(KeypointPlanner):
         Raises:
             ValueError: As ``goal_of``.
         """
-        points = camera.base_to_camera(np.asarray(goal_of(env).keypoints, np.float32))
-        self._goal = torch.from_numpy(points[list(DISTINCT)])
+        self._goal = hand_of(goal_of(env))
 
     def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
         """The goal state's true keypoints ``(17, 3)``."""

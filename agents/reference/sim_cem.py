@@ -1,7 +1,8 @@
 """``sim-cem``: the waypoint planner with the simulator itself for a world model.
 
-Its 96 rollouts are few for 69 joint targets, so what it fails at may be the search;
-where it succeeds and ``dexwm`` fails, the model or the picture of the goal is to blame.
+Its 96 rollouts are few for 69 joint targets, so what it fails at may be the search, less so where a
+warm start is asked for; where it succeeds and ``dexwm`` fails, the model or the picture of the goal
+is to blame.
 """
 
 import copy
@@ -21,7 +22,7 @@ from ...envs.simulation import Simulation
 from ..planning.cem import CEMConfig
 from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
 from ..planning.waypoints import ramp
-from .goal import goal_of
+from .goal import goal_of, hand_of
 
 BUDGET = PlannerConfig(cem=CEMConfig(samples=16, elites=4, iterations=6))
 """96 rollouts a plan: a rollout of 3 waypoints takes as long as the trial's 60 control steps."""
@@ -61,6 +62,7 @@ class SimCEM(WaypointAgent):
         self._simulation: Simulation = env.simulation
         self._target: str = env.trial.target
         self._goal_keypoints = goal.keypoints[list(DISTINCT)]
+        self._goal_hand = hand_of(goal)
         self._goal_object = goal.object_position
         # The model is shared; what a rollout changes is in data, and that is the copy's own.
         self._rehearsal = copy.copy(env.simulation)
@@ -74,6 +76,10 @@ class SimCEM(WaypointAgent):
         """Weighted distances ``(N,)`` in m of candidates ``(N, T, 23)`` to the goal."""
         distances = np.array([self._distances(row, context) for row in sequences])
         return torch.from_numpy(distances).float() @ self.weights(sequences.shape[1])
+
+    def goal_hand(self, context: np.ndarray) -> Tensor:
+        """The goal's true keypoints ``(17, 3)``."""
+        return self._goal_hand
 
     def predict(self, sequences: Tensor, context: np.ndarray) -> Belief:
         """What comes of sequences ``(N, T, 23)``, after each waypoint."""

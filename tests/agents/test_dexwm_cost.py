@@ -148,6 +148,11 @@ def test_a_candidates_terms_depend_on_neither_population_nor_tile():
     # The same tile among others, and in another place: the same bits.
     assert torch.equal(terms(draws[4:12], 4), by_four[4:12])
     assert torch.equal(terms(torch.cat([draws[8:12], draws[:4]]), 4)[4:], by_four[:4])
+    agent.costs = COSTS["compact"]  # with consistency and leaving
+    far = draws + torch.linspace(0, 2, 16)[:, None, None]
+    whole = terms(far, 4)
+    assert torch.equal(terms(far[4:12], 4), whole[4:12]) and whole[:, LEAVING].std() > 0
+    agent.costs = COSTS["paper"]
     # Tiles of other sizes differ by how sums round: costs of the paper's mix by less than 1e-5.
     factors = torch.tensor([1.0, 0.001, 0.0, 0.0])
     for tile in (1, 3, 16):

@@ -83,7 +83,6 @@ def test_a_papers_size_may_have_a_head_with_depth():
     with torch.no_grad():
         before, after = ((one.points() - hand).norm(dim=-1).mean() for one in (seen, head(latent)))
     assert after < before / 5
-    assert sized("compact", depth_head=True) == SIZES["compact"]
 
 
 def test_compact_stays_as_it_is():
@@ -95,6 +94,7 @@ def test_compact_stays_as_it_is():
         (("XL", "resnet"), "dinov2.*siglip2"),
         (("compact", "dinov2"), "--size"),
         (("XL", None, changed), "--model"),
+        (("compact", None, None, True), "--depth-head needs a --size"),
     ]:
         with pytest.raises(UserError, match=message):
             sized(*arguments)

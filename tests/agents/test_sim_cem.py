@@ -10,6 +10,7 @@ import torch
 
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.planning.waypoints import ramp
+from dexbench.agents.reference.kinematic import Kinematic
 from dexbench.agents.reference.sim_cem import BUDGET, SimCEM
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
 from dexbench.envs.gym_env import make_env
@@ -92,6 +93,24 @@ def test_the_cost_counts_hand_and_object(started):
     thing = env.simulation.object_position(env.trial.target) - env.goal.object_position
     assert cost == pytest.approx(hand + np.linalg.norm(thing), abs=1e-6)
     assert np.linalg.norm(thing) > 0.2
+
+
+def test_a_warm_start_begins_where_forward_kinematics_ends(started):
+    env, obs = started
+    agent = bound(env, cem=QUICK, warm_start={"samples": 128, "iterations": 20}, narrow=0.3)
+    told = Kinematic()
+    told.bind(env)
+    assert torch.equal(agent.goal_hand(None), told.goal_keypoints(obs))
+    begun = []
+    agent.cost = lambda some, context: begun.append(some) or torch.zeros(len(some))
+    agent.act(obs)
+    with torch.no_grad():
+        off = agent.hand_distance(begun[0].mean(0, keepdim=True), agent.goal_hand(None))
+        still = agent.hand_distance(
+            torch.from_numpy(obs["agent_target"])[None, None].expand(1, 3, 23),
+            agent.goal_hand(None),
+        )
+    assert off < 0.5 * still
 
 
 def test_it_needs_an_environment_with_a_goal():
