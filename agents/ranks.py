@@ -123,4 +123,5 @@ class _Loss(nn.Module):
         self.loss = loss
 
     def forward(self, *arguments: Any) -> Loss:
+        """The loss of the arguments."""
         return self.loss(*arguments)

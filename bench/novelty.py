@@ -23,8 +23,8 @@ ASPECTS = ("layout", "style", "kind of object")
 class Count:
     """Trials of one sort."""
 
-    solved: int = 0
-    played: int = 0
+    solved: int
+    played: int
 
 
 def is_new(trial: Trial) -> dict[str, bool]:
@@ -58,7 +58,7 @@ def find_new(entries: Sequence[Entry]) -> dict[int, dict[str, bool]]:
         return {}
 
 
-def split(entry: Entry, new: dict[int, dict[str, bool]]) -> dict[tuple[str, bool], Count]:
+def tally(entry: Entry, new: dict[int, dict[str, bool]]) -> dict[tuple[str, bool], Count]:
     """Counts of an entry's trials by aspect and whether it is new."""
     counts = {}
     for aspect in ASPECTS:

@@ -12,7 +12,7 @@ from ...envs.simulation import CONTROL_HZ
 from ..compare import resolution, show_p
 from ..entries import Entry, check_agree, check_pairable
 from ..ledger import Row
-from ..novelty import Count, find_new, split
+from ..novelty import Count, find_new, tally
 from ..ranking import compare_pairs, rank_groups, ranks
 from ..summary import summarise
 from ..tasks import TASKS, in_order
@@ -149,7 +149,7 @@ def describe_task(task: str, agents: Sequence[AgentContent]) -> TaskContent:
             wins[trial] = wins.get(trial, 0) + success
     trials = sorted(wins, key=lambda trial: (-wins[trial], trial))
     new = find_new(entries)
-    novelty = {entry.agent: split(entry, new) for entry in entries} if new else {}
+    novelty = {entry.agent: tally(entry, new) for entry in entries} if new else {}
     return TaskContent(task, groups, pairs, note, trials, novelty)
 
 

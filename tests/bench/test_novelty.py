@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from dexbench.bench.entries import Entry
-from dexbench.bench.novelty import Count, find_new, is_new, split
+from dexbench.bench.novelty import Count, find_new, is_new, tally
 from dexbench.envs.layouts import LAYOUTS
 from dexbench.envs.suite import Suite
 
@@ -38,12 +38,12 @@ def test_training_draws_none_of_what_is_called_new() -> None:
 def test_every_trial_is_counted_once_in_each_aspect() -> None:
     played = entry()
     new = find_new([played])
-    counts = split(played, new)
+    counts = tally(played, new)
     for aspect in ("layout", "style", "kind of object"):
         seen, unseen = counts[aspect, False], counts[aspect, True]
         assert seen.played + unseen.played == 50 and min(seen.played, unseen.played) > 5
         assert seen.solved + unseen.solved == 17
-    assert split(played, {trial: dict.fromkeys(kinds, True) for trial, kinds in new.items()})[
+    assert tally(played, {trial: dict.fromkeys(kinds, True) for trial, kinds in new.items()})[
         "style", False
     ] == Count(0, 0)
 
