@@ -4,7 +4,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..envs.embodiment.robot import N_JOINTS
+from dexbench.envs.embodiment.robot import N_JOINTS
 
 
 @runtime_checkable

@@ -9,7 +9,8 @@ import traceback
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..envs.errors import UserError
+from dexbench.utils.errors import UserError
+
 from .base import Agent
 
 
@@ -112,9 +113,11 @@ FOREIGN = ("<frozen", f"{os.sep}importlib{os.sep}", "site-packages", __file__)
 
 def _reason(error: Exception) -> str:
     """The error and the last line of the author's own code that led to it, if any did."""
-    places = [f"{frame.filename}:{frame.lineno}"
-              for frame in traceback.extract_tb(error.__traceback__)
-              if not any(part in frame.filename for part in FOREIGN)]  # fmt: skip
+    places = [
+        f"{frame.filename}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(part in frame.filename for part in FOREIGN)
+    ]
     place = f" ({places[-1]})" if places else ""
     return f"{type(error).__name__}: {error}{place}"
 
@@ -141,9 +144,7 @@ def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise UserError(
-            f"agent {name!r}: cannot import {module_name}: {_reason(error)}"
-        ) from error
+        raise UserError(f"agent {name!r}: cannot import {module_name}: {_reason(error)}") from error
     if not hasattr(module, class_name):
         raise UserError(f"agent {name!r}: module {module_name} has no class {class_name}")
     try:

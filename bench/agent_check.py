@@ -8,11 +8,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from ..agents.registry import make_agent
-from ..envs.suite import DEFAULT
-from ..envs.task_check import differences, require
-from .trial import Played, play
-from .worker import seed_global_generators
+from dexbench.agents.registry import make_agent
+from dexbench.bench.run.trial import Played, play
+from dexbench.bench.run.worker import seed_global_generators
+from dexbench.envs.suite import DEFAULT
+from dexbench.envs.task_check import differences, require
 
 
 def check_agent(agent: str | type, task: str = "reach", trials: int = 1, **arguments: Any) -> float:

@@ -16,62 +16,74 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
-from .. import __version__
-from ..envs.errors import UserError
+from dexbench import __version__
+from dexbench.utils.errors import UserError
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("dexbench.bench.runner:main", "play an agent on frozen trials and score it"),
-    "collect": ("dexbench.data_collection.collect:main", "record exploration data by script"),
-    "data info": ("dexbench.data_collection.info:main", "print what episode sets hold"),
+    "run": ("dexbench.bench.run.runner:main", "play an agent on frozen trials and score it"),
+    "collect": (
+        "dexbench.data_collection.record.collect:main",
+        "record exploration data by script",
+    ),
+    "data info": ("dexbench.data_collection.sets.info:main", "print what episode sets hold"),
     "data verify": (
-        "dexbench.data_collection.verify:main",
+        "dexbench.data_collection.store.verify:main",
         "find what is damaged or missing in episode sets",
     ),
     "data preview": (
-        "dexbench.data_collection.preview:main",
+        "dexbench.data_collection.sets.preview:main",
         "draw clips of a set as a video or a sheet",
     ),
     "data report": (
         "dexbench.data_collection.coverage.page:main",
         "write what episode sets cover as one HTML page",
     ),
-    "data merge": ("dexbench.data_collection.merge:main", "make one set of several"),
+    "data merge": ("dexbench.data_collection.sets.merge:main", "make one set of several"),
     "data rerender": (
-        "dexbench.data_collection.rerender:main",
+        "dexbench.data_collection.sets.rerender:main",
         "render a set again: camera, size, depth, segmentation",
     ),
     "data pack": (
-        "dexbench.data_collection.pack:main",
+        "dexbench.data_collection.sets.pack:main",
         "pack states and scenes to render elsewhere",
     ),
-    "data slim": ("dexbench.data_collection.slim:main", "make a small set, to train on elsewhere"),
+    "data slim": (
+        "dexbench.data_collection.sets.slim:main",
+        "make a small set, to train on elsewhere",
+    ),
     "data export": (
         "dexbench.data_collection.export.main:main",
         "write a set for robomimic or LeRobot",
     ),
-    "suite build": ("dexbench.bench.suite_build:main", "draw, solve and freeze a suite's trials"),
-    "train dexwm": ("dexbench.agents.dexwm.train:main", "train a compact DexWM"),
+    "suite build": ("dexbench.bench.suites.build:main", "draw, solve and freeze a suite's trials"),
+    "train dexwm": ("dexbench.agents.dexwm.training.train:main", "train a compact DexWM"),
     "train diffusion-policy": (
         "dexbench.agents.diffusion_policy.train:main",
         "train a goal-conditioned Diffusion Policy",
     ),
-    "leaderboard": ("dexbench.bench.leaderboard:main", "derive the leaderboard from ledgers"),
-    "compare": ("dexbench.bench.compare:main", "compare agents on the trials that they share"),
+    "leaderboard": (
+        "dexbench.bench.scores.leaderboard:main",
+        "derive the leaderboard from ledgers",
+    ),
+    "compare": (
+        "dexbench.bench.scores.compare:main",
+        "compare agents on the trials that they share",
+    ),
     "report": ("dexbench.bench.report.page:main", "write the results as one HTML page"),
-    "verify": ("dexbench.bench.verify:main", "simulate recorded actions again and compare"),
+    "verify": ("dexbench.bench.verify.verify:main", "simulate recorded actions again and compare"),
     "diagnose": (
         "dexbench.bench.diagnose:main",
         "what a planner expected of every waypoint, and what came of it",
     ),
-    "doctor": ("dexbench.bench.doctor:main", "check this machine and the installation"),
+    "doctor": ("dexbench.bench.machine.doctor:main", "check this machine and the installation"),
     "list": ("dexbench.bench.listing:main", "list tasks, agents and suites"),
-    "view": ("dexbench.bench.view:main", "show trials: a picture, a film or MuJoCo's viewer"),
+    "view": ("dexbench.bench.show.view:main", "show trials: a picture, a film or MuJoCo's viewer"),
     "speed control": (
-        "dexbench.bench.control_speed:main",
+        "dexbench.bench.speed.control:main",
         "time control steps against robosuite's own",
     ),
     "speed planner": (
-        "dexbench.bench.planner_speed:main",
+        "dexbench.bench.speed.planner:main",
         "time plans against plain computation and the machine's limits",
     ),
 }

@@ -13,16 +13,16 @@ import gymnasium
 import numpy as np
 from tqdm import tqdm
 
-from ..agents.registry import make_agent
-from ..envs.errors import UserError
-from ..envs.suite import DEFAULT
-from .runner import RunConfig, check
-from .summary import text_table
+from dexbench.agents.registry import make_agent
+from dexbench.bench.run.runner import RunConfig, check
+from dexbench.bench.scores.summary import text_table
+from dexbench.envs.suite import DEFAULT
+from dexbench.utils.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..agents.planning.waypoint_agent import Belief, WaypointAgent
+    from dexbench.agents.planning.waypoint_agent import Belief, WaypointAgent
 
 Row = dict[str, Any]
 
@@ -125,17 +125,22 @@ def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
     """
     import torch
 
-    from ..agents.planning.waypoint_agent import WaypointAgent
-    from ..envs.gym_env import make_env
-    from .trial import play
-    from .worker import seed_global_generators
+    from dexbench.agents.planning.waypoint_agent import WaypointAgent
+    from dexbench.bench.run.trial import play
+    from dexbench.bench.run.worker import seed_global_generators
+    from dexbench.envs.gym_env import make_env
 
     run = check(
         RunConfig(
-            config.agent, config.task, config.trials, config.suite, planner=config.planner,
-            agent_args=config.agent_args, threads=config.threads,
+            config.agent,
+            config.task,
+            config.trials,
+            config.suite,
+            planner=config.planner,
+            agent_args=config.agent_args,
+            threads=config.threads,
         )
-    )  # fmt: skip
+    )
     torch.set_num_threads(config.threads)
     agent, spec = make_agent(config.agent, **run.agent_args)
     if not isinstance(agent, WaypointAgent):
@@ -150,9 +155,13 @@ def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
         try:
             seed_global_generators(trial)
             played = play(
-                env, recorder, suite=config.suite, task=task, trial=trial,
+                env,
+                recorder,
+                suite=config.suite,
+                task=task,
+                trial=trial,
                 privileged=spec.privileged,
-            )  # fmt: skip
+            )
             if played.row["error"] is not None:
                 raise UserError(f"{task} trial {trial} failed: {played.row['error']}")
             goal = torch.from_numpy(env.unwrapped.goal.keypoints).float()  # type: ignore[attr-defined]
@@ -190,8 +199,8 @@ def measure(
     """
     import torch
 
-    from ..agents.planning.waypoint_agent import WaypointAgent
-    from ..envs.embodiment import camera
+    from dexbench.agents.planning.waypoint_agent import WaypointAgent
+    from dexbench.envs.embodiment import camera
 
     with torch.no_grad():
         waypoints = agent.chosen(plan)[None]

@@ -11,8 +11,8 @@ import weakref
 import mujoco
 import numpy as np
 
-from .embodiment.camera import HEIGHT, WIDTH
-from .errors import UserError
+from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
+from dexbench.utils.errors import UserError
 
 CAMERA = "robot0_head"
 _owner: int | None = None

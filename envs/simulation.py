@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from .assets.cache import asset_root
-from .embodiment.camera import HEIGHT, WIDTH, base_to_camera
-from .embodiment.robot import FINGERS, HAND, LOWER, MUJOCO_JOINTS, N_JOINTS, UPPER
+from dexbench.envs.assets.cache import asset_root
+from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, base_to_camera
+from dexbench.envs.embodiment.robot import FINGERS, HAND, LOWER, MUJOCO_JOINTS, N_JOINTS, UPPER
+
 from .freeze import load
 from .rendering import HeadCamera
 
@@ -37,9 +38,7 @@ class Simulation:
         size: Height and width in px of the pictures.
     """
 
-    def __init__(
-        self, xml: str, objects: Sequence[str], size: tuple[int, int] = (HEIGHT, WIDTH)
-    ):  # fmt: skip
+    def __init__(self, xml: str, objects: Sequence[str], size: tuple[int, int] = (HEIGHT, WIDTH)):
         self.xml = xml
         self.objects = tuple(objects)
         self.size = size

@@ -5,7 +5,8 @@ import json
 from functools import cached_property
 from pathlib import Path
 
-from .errors import UserError
+from dexbench.utils.errors import UserError
+
 from .trial import Trial
 
 SUITES = Path(__file__).parent / "suites"

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .embodiment.robot import N_JOINTS
-from .seeding import rng
+from dexbench.envs.embodiment.robot import N_JOINTS
+from dexbench.utils.seeding import rng
+
 from .trial import HELD_STEPS, STEPS
 
 if TYPE_CHECKING:

@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
-from ...envs.errors import UserError
-from ...envs.video import downsample
-from ..planning.cem import in_tiles
-from ..planning.dummy_grasp import DUMMY_GRASP
-from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
-from ..tensors import pick_device
-from .checkpoint import load_model, weights_file
-from .config import HEAD_KEYPOINTS, WRIST_AND_TIPS
-from .decoder import load_decoder, pictures
-from .keypoint_head import Keypoints
-from .model import best_dtype, hand_action
-from .predictor import KeysValues
+from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
+from dexbench.agents.dexwm.model.config import HEAD_KEYPOINTS, WRIST_AND_TIPS
+from dexbench.agents.dexwm.model.decoder import load_decoder, pictures
+from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.predictor import KeysValues
+from dexbench.agents.dexwm.model.world_model import best_dtype, hand_action
+from dexbench.agents.learning.weights import pick_device
+from dexbench.agents.planning.cem import in_tiles
+from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
+from dexbench.agents.planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.kinematics import DISTINCT, HandKinematics
+from dexbench.utils.errors import UserError
+from dexbench.utils.video import downsample
 
 LATENT, KEYPOINT, ORIENTATION, LEAVING = range(4)
 """Columns of the cost terms."""

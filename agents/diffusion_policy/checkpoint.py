@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
-from ..dexwm.checkpoint import encoder_facts, load_encoder
-from ..dexwm.config import ModelConfig
-from ..tensors import load_weights, save_weights
+from dexbench.agents.dexwm.model.checkpoint import encoder_facts, load_encoder
+from dexbench.agents.dexwm.model.config import ModelConfig
+from dexbench.agents.learning.weights import load_weights, save_weights
+
 from .config import PolicyConfig
 from .model import DiffusionPolicyModel
 

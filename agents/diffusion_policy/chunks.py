@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ..dexwm.data import Episodes
+from dexbench.agents.learning.episodes import Episodes
+
 from .config import PolicyConfig
 
 

@@ -7,9 +7,10 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor, nn
 
-from ...envs.errors import UserError
-from ..dexwm.config import ModelConfig
-from ..dexwm.encoder import build_encoder
+from dexbench.agents.dexwm.model.config import ModelConfig
+from dexbench.agents.dexwm.model.encoder import build_encoder
+from dexbench.utils.errors import UserError
+
 from .config import PolicyConfig
 
 SchedulerName = Literal["ddpm", "ddim"]
@@ -38,9 +39,14 @@ class Denoiser(nn.Module):
         self.target = nn.Linear(config.joints, dim)
         self.target_position = nn.Parameter(torch.randn(config.chunk, dim) * 0.02)
         block = nn.TransformerDecoderLayer(
-            dim, config.heads, int(dim * config.mlp_ratio), dropout=0.0, activation="gelu",
-            batch_first=True, norm_first=True,
-        )  # fmt: skip
+            dim,
+            config.heads,
+            int(dim * config.mlp_ratio),
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
         self.blocks = nn.TransformerDecoder(block, config.blocks, nn.LayerNorm(dim))
         self.out = nn.Linear(dim, config.joints)
 

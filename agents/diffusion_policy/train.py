@@ -19,14 +19,15 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from ...envs.errors import UserError, at_least
-from ...envs.seeding import rng, seed_for
-from ..dexwm.checkpoint import load_model
-from ..dexwm.data import load_episodes
-from ..dexwm.features import cached_features
-from ..dexwm.optim import MasterAdamW, schedule
-from ..tensors import pick_device
-from ..training import RunFolder
+from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.learning.episodes import load_episodes
+from dexbench.agents.learning.features import cached_features
+from dexbench.agents.learning.optim import MasterAdamW, schedule
+from dexbench.agents.learning.run_folder import RunFolder
+from dexbench.agents.learning.weights import pick_device
+from dexbench.utils.errors import UserError, at_least
+from dexbench.utils.seeding import rng, seed_for
+
 from .checkpoint import save_policy
 from .chunks import Batch, draw_indices
 from .config import PolicyConfig
@@ -34,8 +35,20 @@ from .model import DiffusionPolicyModel, scheduler
 
 VALIDATION_SAMPLES = 512
 """Held-out chunks that a validation predicts."""
-FREE = ("data", "out", "work", "encoder", "encoder_weights", "features", "minutes", "steps",
-        "threads", "device", "validate_every", "progress")  # fmt: skip
+FREE = (
+    "data",
+    "out",
+    "work",
+    "encoder",
+    "encoder_weights",
+    "features",
+    "minutes",
+    "steps",
+    "threads",
+    "device",
+    "validate_every",
+    "progress",
+)
 """Settings that a continued run may change."""
 
 
@@ -122,18 +135,29 @@ class PolicyTrainer:
         frames = self._set_ranges()
         self.model.to(self.device)
         self.pooled = cached_features(
-            self.episodes, self.model.encoder, self.model.pool, config.features or self.work,
-            f"{world.config.grid} pooled to {config.model.pool}", self.device, config.progress,
-        )  # fmt: skip
+            self.episodes,
+            self.model.encoder,
+            self.model.pool,
+            config.features or self.work,
+            f"{world.config.grid} pooled to {config.model.pool}",
+            self.device,
+            config.progress,
+        )
         seen = torch.from_numpy(self.pooled[frames]).float()
         self.model.middle.copy_(seen.mean(0))
         self.model.spread.copy_(seen.std(0) + 1e-4)
         self.model.encoder.requires_grad_(False)
         self.average = AveragedModel(
-            self.model.denoiser, avg_fn=lambda kept, new, count: kept + (new - kept) * max(
-                1 - config.ema, 9 / (10 + float(count))  # a short run forgets its start
-            )
-        )  # fmt: skip
+            self.model.denoiser,
+            avg_fn=lambda kept, new, count: (
+                kept
+                + (new - kept)
+                * max(
+                    1 - config.ema,
+                    9 / (10 + float(count)),  # a short run forgets its start
+                )
+            ),
+        )
         self.optimizer = MasterAdamW({"denoiser": self.model.denoiser}, config.rate)
         self.alphas = scheduler(config.model, "ddpm").alphas_cumprod.to(self.device)
         identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
@@ -231,8 +255,12 @@ class PolicyTrainer:
             self.average.update_parameters(self.model.denoiser)
             self.step += 1
             self.seconds = before + time.monotonic() - began
-            row = {"step": self.step, "loss": round(float(loss.detach()), 6),
-                   "gradient": round(norm, 4), "seconds": round(self.seconds, 2)}  # fmt: skip
+            row = {
+                "step": self.step,
+                "loss": round(float(loss.detach()), 6),
+                "gradient": round(norm, 4),
+                "seconds": round(self.seconds, 2),
+            }
             self.folder.log(row)
             bar.update(int(1000 * min(self.progress(), 1)) - bar.n)
             bar.set_postfix(step=self.step, loss=row["loss"])

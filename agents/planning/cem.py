@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...envs.seeding import rng
+from dexbench.utils.seeding import rng
+
 from .optimiser import Cost, Plan, Problem, cheapest
 
 Refit = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ...envs.errors import UserError
+from dexbench.utils.errors import UserError
+
 from .cem import noise
 from .optimiser import Plan, Problem, cheapest
 

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
-from ...envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.kinematics import DISTINCT, HandKinematics
+from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
+
 from .cem import CEMConfig, cem, in_tiles
 from .dummy_grasp import DUMMY_GRASP
 from .gradient import GradientConfig, gradient

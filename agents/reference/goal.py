@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import DISTINCT
-from ...envs.tasks.playback import Goal
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.kinematics import DISTINCT
+from dexbench.envs.tasks.playback import Goal
 
 
 def goal_of(env: Any) -> Goal:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.errors import UserError
-from ...envs.video import downsample
-from ..dexwm.checkpoint import load_model
-from ..planning.waypoint_agent import PlannerConfig
+from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.planning.waypoint_agent import PlannerConfig
+from dexbench.utils.errors import UserError
+from dexbench.utils.video import downsample
+
 from .kinematic import KeypointPlanner
 
 

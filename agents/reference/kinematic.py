@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..planning.waypoint_agent import WaypointAgent
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
+
 from .goal import goal_of, hand_of
 
 

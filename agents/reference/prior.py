@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from ..planning.waypoint_agent import WaypointAgent
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
 
 
 class Prior(WaypointAgent):

@@ -3,8 +3,8 @@
 import numpy as np
 from torch import Tensor
 
-from ..planning.cem import noise
-from ..planning.waypoint_agent import WaypointAgent
+from dexbench.agents.planning.cem import noise
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
 
 
 class Random(WaypointAgent):

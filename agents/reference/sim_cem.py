@@ -14,14 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import DISTINCT
-from ...envs.embodiment.robot import HIGHEST, LOWEST
-from ...envs.errors import UserError
-from ...envs.simulation import Simulation
-from ..planning.cem import CEMConfig
-from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
-from ..planning.waypoints import ramp
+from dexbench.agents.planning.cem import CEMConfig
+from dexbench.agents.planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
+from dexbench.agents.planning.waypoints import ramp
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.kinematics import DISTINCT
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.simulation import Simulation
+from dexbench.utils.errors import UserError
+
 from .goal import goal_of, hand_of
 
 BUDGET = PlannerConfig(cem=CEMConfig(samples=16, elites=4, iterations=6))

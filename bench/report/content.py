@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from ...agents.registry import AGENTS
-from ...envs.errors import UserError
-from ...envs.simulation import CONTROL_HZ
-from ..compare import resolution, show_p
-from ..entries import Entry, check_agree, check_pairable
-from ..ledger import Row
-from ..novelty import Count, find_new, tally
-from ..ranking import compare_pairs, rank_groups, ranks
-from ..summary import summarise
-from ..tasks import TASKS, in_order
+from dexbench.agents.registry import AGENTS
+from dexbench.bench.ledger.entries import Entry, check_agree, check_pairable
+from dexbench.bench.ledger.ledger import Row
+from dexbench.bench.ledger.task_names import TASKS, in_order
+from dexbench.bench.scores.compare import resolution, show_p
+from dexbench.bench.scores.novelty import Count, find_new, tally
+from dexbench.bench.scores.ranking import compare_pairs, rank_groups, ranks
+from dexbench.bench.scores.summary import summarise
+from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.utils.errors import UserError
 
 COLOURS = 6
 """Colours for competitors in page.css; further ones are told apart by dashes."""

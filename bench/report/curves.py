@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...envs.simulation import CONTROL_HZ
-from ...envs.tasks import TASKS
-from ...envs.trial import STEPS
-from ..entries import Entry
-from ..statistics import success_curve
+from dexbench.bench.ledger.entries import Entry
+from dexbench.bench.scores.statistics import success_curve
+from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.tasks import TASKS
+from dexbench.envs.trial import STEPS
+
 from .content import AgentContent
 from .figures import Line, line_figure
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from ...envs import pages
-from ..entries import Entry, read_entries
-from ..novelty import ASPECTS
+from dexbench.bench.ledger.entries import Entry, read_entries
+from dexbench.bench.scores.novelty import ASPECTS
+from dexbench.utils import pages
 
 HERE = Path(__file__).parent
 

@@ -13,16 +13,16 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from ...envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, project
-from ...envs.embodiment.kinematics import TIPS
-from ...envs.errors import UserError
-from ...envs.layouts import COUNTER_HEIGHT
-from ...envs.recipe import BASE_HEIGHT, COUNTER_FRONT
-from ...envs.simulation import CONTROL_HZ
-from ...envs.tasks.grasp import Grasp
-from ...envs.trial import HELD_STEPS
-from ..info import facts
-from ..store import EpisodeStore
+from dexbench.data_collection.sets.info import facts
+from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, project
+from dexbench.envs.embodiment.kinematics import TIPS
+from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
+from dexbench.envs.scenes.recipe import BASE_HEIGHT, COUNTER_FRONT
+from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.tasks.grasp import Grasp
+from dexbench.envs.trial import HELD_STEPS
+from dexbench.utils.errors import UserError
 
 POINTS = TIPS[:5]
 """Keypoints that are followed: the wrist, then the four fingertips."""

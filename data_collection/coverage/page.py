@@ -11,11 +11,11 @@ from typing import Annotated
 import tyro
 from PIL import Image
 
-from ...envs import pages
-from ...envs.errors import UserError
-from ...envs.video import write_video
-from ..preview import caption, frames, mosaic, sheet
-from ..store import EpisodeStore
+from dexbench.data_collection.sets.preview import caption, frames, mosaic, sheet
+from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.utils import pages
+from dexbench.utils.errors import UserError
+from dexbench.utils.video import write_video
 
 HERE = Path(__file__).parent
 VIDEO, SHEET = (4, 3), (6, 6)

@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ...envs.embodiment.robot import FINGERS, LOWER, UPPER
-from ...envs.layouts import COUNTER_DEPTH, LAYOUTS
-from ...envs.objects import categories
-from ...envs.recipe import COUNTER_FRONT
-from ...envs.styles import STYLES
-from ...envs.svg import FAINT, GRID, INK, STYLE, marker, svg
+from dexbench.envs.embodiment.robot import FINGERS, LOWER, UPPER
+from dexbench.envs.scenes.layouts import COUNTER_DEPTH, LAYOUTS
+from dexbench.envs.scenes.objects import categories
+from dexbench.envs.scenes.recipe import COUNTER_FRONT
+from dexbench.envs.scenes.styles import STYLES
+from dexbench.utils.svg import FAINT, GRID, INK, STYLE, marker, svg
+
 from .measures import COUNTER_TOP, Clip, Coverage, speeds
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8669a", "#d08f00", "#3f9fd6")
@@ -114,9 +115,7 @@ def _workspace(points: np.ndarray, low: np.ndarray, high: np.ndarray, colour: st
         # Panels are as wide as what they show, so that all have the same scale.
         ratios = [span[1], span[0]] * 2
         scale = (WIDTH - 2.6) / sum(ratios)
-        figure = Figure(
-            figsize=(WIDTH, scale * max(span[0], span[2]) + 0.75), layout="constrained"
-        )
+        figure = Figure(figsize=(WIDTH, scale * max(span[0], span[2]) + 0.75), layout="constrained")
         panels = figure.subplots(1, 4, width_ratios=ratios)
         parts = {"wrist": points[:, :1], "fingertips": points[:, 1:]}
         for (name, part), pair in zip(parts.items(), panels.reshape(2, 2), strict=True):

@@ -44,9 +44,11 @@ class Shape:
     def turned(self) -> "Shape":
         """Inside out."""
         return Shape(
-            self.points, tuple((a, c, b) for a, b, c in self.faces),
-            self.marks, tuple((a, c, b) for a, b, c in self.mark_faces),
-        )  # fmt: skip
+            self.points,
+            tuple((a, c, b) for a, b, c in self.faces),
+            self.marks,
+            tuple((a, c, b) for a, b, c in self.mark_faces),
+        )
 
     def moved(self, by: Point) -> "Shape":
         """The same surface elsewhere."""

@@ -1,8 +1,8 @@
 """Builds the RoboCasa-shaped asset tree that stands in for RoboCasa's download.
 
 The tree holds RoboCasa's own small assets (layouts, styles, fixtures), a generated texture for
-every texture file they name, the object instances of :mod:`dexbench.envs.objects`, and the Panda's
-meshes with the visible ones decimated.
+every texture file they name, the object instances of :mod:`dexbench.envs.scenes.objects`, and the
+Panda's meshes with the visible ones decimated.
 """
 
 import os
@@ -16,7 +16,8 @@ from threading import RLock
 import imageio.v3 as iio
 from tqdm import tqdm
 
-from .. import objects
+from dexbench.envs.scenes import objects
+
 from . import materials, meshes
 from .cache import package_folder
 from .object_files import write_object

@@ -8,8 +8,9 @@ from itertools import islice
 
 import numpy as np
 
-from ..embodiment.robot import HIGHEST, LOWEST
-from ..simulation import Simulation
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.simulation import Simulation
+
 from .grasp import Grasp, grasps
 from .ik import ArmIK
 
@@ -112,9 +113,12 @@ def straight(
 
 
 def find_grasp(
-    simulation: Simulation, name: str, rng: np.random.Generator, rise: float = 0.12,
+    simulation: Simulation,
+    name: str,
+    rng: np.random.Generator,
+    rise: float = 0.12,
     farthest: float = np.inf,
-) -> Grasp | None:  # fmt: skip
+) -> Grasp | None:
     """The first grasp of an object that lifts it when tried, from the state that it is left in.
 
     Args:

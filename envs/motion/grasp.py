@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from ..embodiment.kinematics import rotation
-from ..embodiment.robot import PALM_POS, PALM_QUAT
-from ..simulation import Simulation
+from dexbench.envs.embodiment.kinematics import rotation
+from dexbench.envs.embodiment.robot import PALM_POS, PALM_QUAT
+from dexbench.envs.simulation import Simulation
+
 from .hand import straddle
 from .ik import ArmIK
 
@@ -161,9 +162,14 @@ def grasps(
 
 
 def _plan(
-    points: np.ndarray, ceiling: float, table: float, turn: np.ndarray, ik: ArmIK,
-    start: np.ndarray, rise: float,
-) -> Grasp | None:  # fmt: skip
+    points: np.ndarray,
+    ceiling: float,
+    table: float,
+    turn: np.ndarray,
+    ik: ArmIK,
+    start: np.ndarray,
+    rise: float,
+) -> Grasp | None:
     """The grasp of a point set with the palm at one rotation, or None where the arm cannot go."""
     local = points @ turn
     low, high = local[:, 2].min(), local[:, 2].max()

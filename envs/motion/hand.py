@@ -5,8 +5,9 @@ from functools import cache
 import mujoco
 import numpy as np
 
-from ..embodiment import mjcf
-from ..embodiment.robot import FINGERS, HAND, LOWER, UPPER
+from dexbench.envs.embodiment import mjcf
+from dexbench.envs.embodiment.robot import FINGERS, HAND, LOWER, UPPER
+
 from .linear import solve
 
 PAD = {"index": 0.048, "middle": 0.048, "ring": 0.048, "thumb": 0.060}

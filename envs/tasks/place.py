@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..motion.expert import Expert, find_grasp, straight
-from ..motion.grasp import object_points
-from ..motion.ik import ArmIK
-from ..simulation import Simulation
-from ..trial import Trial
+from dexbench.envs.motion.expert import Expert, find_grasp, straight
+from dexbench.envs.motion.grasp import object_points
+from dexbench.envs.motion.ik import ArmIK
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.trial import Trial
+
 from .base import Rejected, Task
 from .playback import Goal, Outcome
 
@@ -87,9 +88,7 @@ class Place(Task):
             raise Rejected("the object slips while the hand holds still")
 
 
-def _free_spots(
-    simulation: Simulation, target: str, rng: np.random.Generator
-) -> list[np.ndarray]:  # fmt: skip
+def _free_spots(simulation: Simulation, target: str, rng: np.random.Generator) -> list[np.ndarray]:
     """Places (2,) on the counter that others leave free, as far away as objects are carried.
 
     Raises:

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ..simulation import Simulation
-from ..trial import HELD_STEPS, Trial
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.trial import HELD_STEPS, Trial
 
 
 @dataclass(frozen=True)

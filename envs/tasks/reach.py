@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ..motion.expert import Expert
-from ..motion.grasp import palm_turn, wrist_pose
-from ..motion.hand import REST
-from ..motion.ik import ArmIK
-from ..simulation import WRIST, Simulation
+from dexbench.envs.motion.expert import Expert
+from dexbench.envs.motion.grasp import palm_turn, wrist_pose
+from dexbench.envs.motion.hand import REST
+from dexbench.envs.motion.ik import ArmIK
+from dexbench.envs.simulation import WRIST, Simulation
+
 from .base import POINTS, Rejected, Task
 from .playback import Goal, Outcome
 
