@@ -19,7 +19,7 @@ __all__ = ["check_agent", "check_task"]
 
 
 def main(words: list[str]) -> None:
-    """Checks what the command line names.
+    """Check what the command line names.
 
     Args:
         words: ``agent NAME`` or ``task ID``.

@@ -90,7 +90,7 @@ AGENTS: dict[str, AgentSpec] = {spec.name: spec for spec in _SPECS}
 
 
 def find_agent(name: str) -> AgentSpec:
-    """The registered agent ``name``, or an unprivileged spec for ``package.module:Class``.
+    """Return the registered agent ``name``, or an unprivileged spec for ``package.module:Class``.
 
     Raises:
         UserError: There is no such agent.
@@ -112,7 +112,7 @@ FOREIGN = ("<frozen", f"{os.sep}importlib{os.sep}", "site-packages", __file__)
 
 
 def _reason(error: Exception) -> str:
-    """The error and the last line of the author's own code that led to it, if any did."""
+    """Return the error and the last line of the author's own code that led to it, if any did."""
     places = [
         f"{frame.filename}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
@@ -123,7 +123,7 @@ def _reason(error: Exception) -> str:
 
 
 def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:
-    """Makes an agent.
+    """Make an agent.
 
     Args:
         name: A registered name or ``package.module:Class``; a module that is not installed is

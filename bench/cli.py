@@ -90,7 +90,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command.
+    """Run a command.
 
     Args:
         arguments: Words of the command line after ``dexbench``; the process's own by default.
@@ -118,14 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _reader_left() -> bool:
-    """Whether whoever reads our output has had enough, as `head` has."""
+    """Return whether whoever reads our output has had enough, as `head` has."""
     poll = select.poll()
     poll.register(sys.stdout, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _dispatch(words: list[str]) -> None:
-    """Prints help or the version, or executes a command."""
+    """Print help or the version, or execute a command."""
     if not words or words[0] in ("-h", "--help"):
         print(help_text())
         raise SystemExit(0 if words else 2)
@@ -140,7 +140,10 @@ def _dispatch(words: list[str]) -> None:
 
 
 def help_text(group: str = "") -> str:
-    """The list of commands, or of a group's (``data``, ``train``); empty if there are none."""
+    """Return the list of commands, or of a group's (``data``, ``train``).
+
+    Empty if there are none.
+    """
     chosen = {name: text for name, (_, text) in COMMANDS.items() if name.startswith(f"{group} ")}
     if not group:
         chosen = {name: text for name, (_, text) in COMMANDS.items()}
@@ -163,7 +166,7 @@ def help_text(group: str = "") -> str:
 
 
 def _command(words: list[str]) -> str:
-    """The command that the words start with."""
+    """Return the command that the words start with."""
     for name in sorted(COMMANDS, key=len, reverse=True):
         if words[: len(name.split())] == name.split():
             return name
@@ -174,7 +177,7 @@ def _command(words: list[str]) -> str:
 
 
 def _execute(name: str, words: list[str]) -> None:
-    """Parses the command's options and calls it."""
+    """Parse the command's options and calls it."""
     import tyro
 
     module, _, function_name = COMMANDS[name][0].partition(":")
@@ -193,7 +196,7 @@ def _execute(name: str, words: list[str]) -> None:
 
 
 def _flatten(box: str) -> str:
-    """The text of tyro's framed error on one line, without the help that it repeats."""
+    """Return the text of tyro's framed error on one line, without the help that it repeats."""
     text = re.sub(r"[╭╮╰╯│─]+", " ", box.partition("Argument helptext")[0])
     lines = [line.strip() for line in text.splitlines()]
     kept = [line for line in lines if line and not line.endswith("--help")]

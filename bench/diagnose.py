@@ -84,16 +84,16 @@ class Recorder:
         """The plan of each decision and what it was based on."""
 
     def bind(self, env: Any) -> None:
-        """Hands a privileged agent the environment."""
+        """Hand a privileged agent the environment."""
         self.agent.bind(env)  # type: ignore[attr-defined]
 
     def reset(self, task: str, seed: int) -> None:
-        """Starts a trial."""
+        """Start a trial."""
         self.agent.reset(task, seed)
         self.looks, self.plans = [], []
 
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
-        """Decides, and keeps what the decision was made of."""
+        """Decide, and keep what the decision was made of."""
         chunk = self.agent.act(obs)
         self.looks.append(obs)
         self.plans.append((self.agent.last_plan, self.agent.last_context))
@@ -111,7 +111,7 @@ class LastLook(gymnasium.Wrapper):
 
 
 def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
-    """Plays the trials.
+    """Play the trials.
 
     Args:
         config: What to play.
@@ -184,7 +184,7 @@ def measure(
     after: dict[str, np.ndarray],
     goal: "Tensor",
 ) -> Row:
-    """Compares what a decision expected with what came of it.
+    """Compare what a decision expected with what came of it.
 
     Args:
         agent: Whose decision it was.
@@ -240,7 +240,7 @@ def measure(
 
 
 def main(config: DiagnoseConfig) -> None:
-    """Writes the table and prints its means, by task and decision.
+    """Write the table and print its means, by task and decision.
 
     Raises:
         UserError: As `diagnose`, or the file cannot be written.
@@ -260,7 +260,7 @@ def main(config: DiagnoseConfig) -> None:
 
 
 def summary(table: Any) -> str:
-    """Means of the distances over the trials, for people.
+    """Return the means of the distances over the trials, for people.
 
     Args:
         table: The rows as a `pandas.DataFrame`.

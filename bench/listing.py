@@ -12,7 +12,7 @@ class ListConfig:
 
 
 def listing() -> str:
-    """The names that ``dexbench run`` takes, with a line on each."""
+    """Return the names that ``dexbench run`` takes, with a line on each."""
     from dexbench.envs.suite import Suite
     from dexbench.envs.tasks import TASKS
 
@@ -32,7 +32,7 @@ def listing() -> str:
 
 
 def main(config: ListConfig) -> None:
-    """Prints the list."""
+    """Print the list."""
     print(listing())
 
 

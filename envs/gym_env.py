@@ -36,7 +36,7 @@ def action_space() -> spaces.Box:
 
 
 def observation_space() -> spaces.Dict:
-    """A flat dictionary: two images, two joint vectors, hand keypoints and the clock."""
+    """Return a flat dictionary: two images, two joint vectors, hand keypoints and the clock."""
     image = spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
     # A blocked or pushed joint may pass its soft limit a little.
     low, high = LOWER.astype(np.float32) - 0.5, UPPER.astype(np.float32) + 0.5
@@ -157,7 +157,7 @@ class DexBenchEnv(gym.Env):
         return self._observe(), reward, False, self._step >= STEPS, self._info(outcome)
 
     def render(self) -> np.ndarray | None:
-        """The head camera's view (224, 392, 3) uint8, if the render mode is ``rgb_array``."""
+        """Return the head camera's view (224, 392, 3) uint8; None without a render mode."""
         return self._simulation.render() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
@@ -309,7 +309,7 @@ class PlaceEnv(DexBenchEnv):
 
 
 def make_env(task: str) -> DexBenchEnv:
-    """The environment of a registered task that has no Gymnasium id.
+    """Return the environment of a registered task that has no Gymnasium id.
 
     Raises:
         UserError: No task of that name is registered.

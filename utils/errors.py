@@ -10,7 +10,7 @@ class UserError(ValueError):
 
 
 def at_least(least: float, **options: float | None) -> None:
-    """Refuses options below a number; None is none.
+    """Refuse options below a number; None is none.
 
     Args:
         least: The number.

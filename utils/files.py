@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def open_locked(path: Path) -> int:
-    """Opens a file for appending by this process alone, until it closes it or ends.
+    """Open a file for appending by this process alone, until it closes it or end.
 
     Raises:
         BlockingIOError: Another process has it.

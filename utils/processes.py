@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Has this process, which `multiprocessing` started, end when its parent does, even by a kill.
+    """Have this process, which `multiprocessing` started, end when its parent does, even by a kill.
 
     Linux ends it even in native code that never returns, and when the thread ends that started it,
     so let that be the main one; elsewhere a thread of its own ends it, when it gets its turn.

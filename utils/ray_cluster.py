@@ -10,7 +10,7 @@ from .errors import UserError
 
 
 def import_ray() -> ModuleType:
-    """The module ``ray``.
+    """Return the module ``ray``.
 
     Raises:
         UserError: It is not installed.
@@ -26,7 +26,7 @@ def import_ray() -> ModuleType:
 
 @contextmanager
 def connected(address: str | None, cpus: int) -> Iterator[ModuleType]:
-    """Connects to a cluster, and disconnects at the end.
+    """Connect to a cluster, and disconnect at the end.
 
     Args:
         address: Of the cluster; by default that in ``RAY_ADDRESS``, or a new one that is this

@@ -35,12 +35,12 @@ STYLE: dict[Any, Any] = {
 
 
 def marker(index: int) -> str:
-    """What to draw in for the page's colour ``--c<index>``."""
+    """Return what to draw in for the page's colour ``--c<index>``."""
     return f"#f0f1{index:02x}"
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element, without header, size, font and ids."""
+    """Return the figure as an ``<svg>`` element, without header, size, font and ids."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()

@@ -65,7 +65,7 @@ def sync(path: Path) -> None:
 
 
 def read_video(path: Path) -> np.ndarray:
-    """All frames (n, height, width, 3) uint8 RGB of a video.
+    """Return all frames (n, height, width, 3) uint8 RGB of a video.
 
     Raises:
         ValueError: It cannot be read, or holds no picture.
@@ -79,7 +79,7 @@ def read_video(path: Path) -> np.ndarray:
 
 
 def downsample(pixels: np.ndarray, size: tuple[int, int] = (112, 196)) -> np.ndarray:
-    """Averages whole blocks of pixels, rounding to the nearest integer.
+    """Average whole blocks of pixels, rounding to the nearest integer.
 
     Args:
         pixels: ``(..., H, W, 3)`` uint8; H and W are the same whole multiple of ``size``.

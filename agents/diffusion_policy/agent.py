@@ -72,7 +72,7 @@ class DiffusionPolicy:
         }
 
     def reset(self, task: str, seed: int) -> None:
-        """Starts a trial; the policy is told the goal by its picture alone, whatever the task."""
+        """Start a trial; the policy is told the goal by its picture alone, whatever the task."""
         self.seed, self.decision = seed, 0
         self._goal: Tensor | None = None
         self._pictures: list[Tensor] = []
@@ -85,7 +85,7 @@ class DiffusionPolicy:
 
     @torch.inference_mode()
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
-        """Draws the next targets, ``(9, 23)`` in rad, within the joint limits."""
+        """Draw the next targets, ``(9, 23)`` in rad, within the joint limits."""
         if self._goal is None:
             self._goal = self.pool(obs["goal"])
         joints = torch.as_tensor(np.asarray(obs["agent_pos"], np.float32), device=self.device)

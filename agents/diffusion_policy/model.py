@@ -53,7 +53,7 @@ class Denoiser(nn.Module):
     def forward(
         self, noisy: Tensor, level: Tensor, pictures: Tensor, joints: Tensor, goal: Tensor
     ) -> Tensor:
-        """Predicts what ``config.prediction`` names.
+        """Predict what ``config.prediction`` names.
 
         Args:
             noisy: Scaled joint targets with noise ``(B, chunk, 23)``.
@@ -137,19 +137,19 @@ class DiffusionPolicyModel(nn.Module):
         return 2 * (joints - self.low[0]) / (self.high[0] - self.low[0]) - 1
 
     def scale_chunk(self, targets: Tensor, now: Tensor) -> Tensor:
-        """Targets ``(B, chunk, 23)`` in rad, seen from joints ``(B, 23)``, to -1..1."""
+        """Return targets ``(B, chunk, 23)`` in rad, seen from joints ``(B, 23)``, to -1..1."""
         offset = targets - now[:, None]
         return 2 * (offset - self.low[1:]) / (self.high[1:] - self.low[1:]) - 1
 
     def unscale_chunk(self, scaled: Tensor, now: Tensor) -> Tensor:
-        """The inverse of ``scale_chunk``."""
+        """Return the inverse of ``scale_chunk``."""
         return now[:, None] + self.low[1:] + (scaled + 1) / 2 * (self.high[1:] - self.low[1:])
 
 
 def scheduler(
     config: PolicyConfig, name: SchedulerName, steps: int | None = None
 ) -> DDPMScheduler | DDIMScheduler:
-    """The noise schedule: squared cosine, samples clipped to -1..1.
+    """Return the noise schedule: squared cosine, samples clipped to -1..1.
 
     Args:
         config: Sets the number of noise levels.
@@ -172,7 +172,7 @@ def scheduler(
 
 
 def share_at_start(config: PolicyConfig, steps: int) -> float:
-    """The share of signal (alpha-bar) at the level where so many denoising steps begin.
+    """Return the share of signal (alpha-bar) at the level where so many denoising steps begin.
 
     They are spread from level 0 up: where the levels are no multiple of them, or there is only
     one, the first may be far below pure noise.
@@ -191,7 +191,7 @@ def sample(
     name: SchedulerName = "ddim",
     steps: int = 16,
 ) -> Tensor:
-    """Draws chunks of joint targets.
+    """Draw chunks of joint targets.
 
     Args:
         model: The policy.

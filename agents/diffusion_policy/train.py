@@ -167,7 +167,7 @@ class PolicyTrainer:
         self.step, self.seconds = 0, 0.0
 
     def _choose(self, validation: bool) -> np.ndarray:
-        """Episodes to learn from or to validate on."""
+        """Return episodes to learn from or to validate on."""
         episodes = self.episodes
         wanted = (episodes.validation == validation) & (episodes.length >= 2)
         if self.config.lifted_only:
@@ -182,7 +182,7 @@ class PolicyTrainer:
         return np.flatnonzero(wanted)
 
     def _set_ranges(self) -> np.ndarray:
-        """Scales joints and offsets by their range, a little widened where a joint rests.
+        """Scale joints and offsets by their range, a little widened where a joint rests.
 
         Returns:
             The frames ``(N,)`` of the training episodes, which tell the ranges.
@@ -199,7 +199,7 @@ class PolicyTrainer:
         return now
 
     def batch(self, generator: np.random.Generator, count: int, chosen: np.ndarray) -> Batch:
-        """Draws chunks from some episodes."""
+        """Draw chunks from some episodes."""
         seen, acted, goal = draw_indices(self.episodes, chosen, generator, count, self.config.model)
         targets = torch.from_numpy(self.episodes.targets[acted]).to(self.device)
         joints = torch.from_numpy(self.episodes.joints[seen]).to(self.device)
@@ -241,7 +241,7 @@ class PolicyTrainer:
         return self.seconds / (60 * self.config.minutes)
 
     def run(self) -> dict[str, Any]:
-        """Trains to the end of the budget; writes the averaged weights."""
+        """Train to the end of the budget; write the averaged weights."""
         self.resume()
         config, before, began = self.config, self.seconds, time.monotonic()
         bar = tqdm(total=1000, desc="policy", disable=None if config.progress else True, unit="‰")
@@ -287,18 +287,18 @@ class PolicyTrainer:
 
     @torch.no_grad()
     def validate(self) -> float:
-        """The averaged weights' loss on held-out episodes, always on the same draws."""
+        """Return the averaged weights' loss on held-out episodes, always on the same draws."""
         draw = rng("diffusion-policy", "validation")
         batch = self.batch(draw, VALIDATION_SAMPLES, self.held_out)
         return round(float(self.loss(self.average, batch, draw)), 6)
 
     def save(self) -> None:
-        """Writes the checkpoint."""
+        """Write the checkpoint."""
         state = {"step": self.step, "seconds": self.seconds}
         self.folder.save(state, self.optimizer.state())
 
     def resume(self) -> None:
-        """Continues from the checkpoint, if there is one."""
+        """Continue from the checkpoint, if there is one."""
         if found := self.folder.resume():
             state, tensors = found
             self.step, self.seconds = state["step"], state["seconds"]
@@ -308,7 +308,7 @@ class PolicyTrainer:
 def train(
     config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None
 ) -> dict[str, Any]:
-    """Trains a policy, or continues the run of the same command, and writes its weights.
+    """Train a policy, or continue the run of the same command, and write its weights.
 
     Args:
         config: The settings.

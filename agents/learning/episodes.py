@@ -51,7 +51,7 @@ class Episodes:
     digest: str
 
     def frame_indices(self, validation: bool) -> np.ndarray:
-        """Indices of all frames of the training or the validation episodes."""
+        """Return indices of all frames of the training or the validation episodes."""
         chosen = np.flatnonzero(self.validation == validation)
         return np.concatenate(
             [np.arange(self.first[e], self.first[e] + self.length[e]) for e in chosen]
@@ -66,7 +66,7 @@ class Episodes:
         planner_share: float = PLANNER_SHARE,
         span: int | None = None,
     ) -> np.ndarray:
-        """Draws windows of frames with uneven gaps (paper 3.2).
+        """Draw windows of frames with uneven gaps (paper 3.2).
 
         Without ``span`` gaps are 0.3 to 2 s, and shrink together where they would not fit into the
         episode. An episode is drawn in proportion to its length.
@@ -111,7 +111,7 @@ class Episodes:
 
 
 def read_manifest(folder: Path) -> list[dict]:
-    """The complete episodes of a set, as ``manifest.jsonl`` lists them.
+    """Return the complete episodes of a set, as ``manifest.jsonl`` lists them.
 
     Raises:
         UserError: The folder holds no manifest, or an empty or damaged one.
@@ -139,7 +139,7 @@ def load_episodes(
     size: tuple[int, int] = (112, 196),
     progress: bool = True,
 ) -> Episodes:
-    """Opens episode sets; decodes their videos into ``cache`` unless it already holds them.
+    """Open episode sets; decode their videos into ``cache`` unless it already holds them.
 
     Episodes are held out by scene where the manifest names it (``scene``), so that validation
     scenes are unseen; whether one is depends on its name alone, not on what else the set holds.
@@ -218,7 +218,7 @@ def load_episodes(
 
 
 def _pictures(folder: Path, row: dict, size: tuple[int, int]) -> np.ndarray:
-    """The pictures of an episode at a size, as many as its manifest says."""
+    """Return the pictures of an episode at a size, as many as its manifest says."""
     video = folder / "videos" / f"{_name(row)}.mp4"
     try:
         pictures = read_video(video)
@@ -237,7 +237,7 @@ def _pictures(folder: Path, row: dict, size: tuple[int, int]) -> np.ndarray:
 
 
 def _name(row: dict) -> str:
-    """The episode's file name, ``000123``."""
+    """Return the episode's file name, ``000123``."""
     return f"{row['id']:06d}" if isinstance(row["id"], int) else str(row["id"])
 
 
@@ -246,18 +246,21 @@ def _verify(folder: Path) -> str:
 
 
 def _scene(row: dict) -> str:
-    """What identifies the episode's scene; the episode itself if the manifest does not say."""
+    """Return what identifies the episode's scene.
+
+    The episode itself if the manifest does not say.
+    """
     scene = row.get("scene", (row.get("meta") or {}).get("scene"))
     return json.dumps(scene, sort_keys=True) if scene is not None else _name(row)
 
 
 def _share(name: str) -> float:
-    """A number in 0..1 that depends on the name alone."""
+    """Return a number in 0..1 that depends on the name alone."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
+    """Write a file whole or not at all."""
     partial = path.with_name(path.name + ".tmp")
     partial.write_text(text)
     os.replace(partial, path)

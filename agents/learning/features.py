@@ -39,7 +39,7 @@ def cached_features(
     device: torch.device,
     progress: bool = True,
 ) -> np.ndarray:
-    """What ``encode`` makes of every frame: read from ``folder``, or computed and kept there.
+    """Return the features of every frame, read from ``folder`` or computed and kept there.
 
     Runs may share the folder, also at the same time.
 
@@ -84,7 +84,7 @@ def _encode(
     device: torch.device,
     progress: bool,
 ) -> None:
-    """Writes the features of all frames into a new file."""
+    """Write the features of all frames into a new file."""
     silent = None if progress else True  # None shows bars on terminals only
     out: np.memmap | None = None
     for start in tqdm(range(0, len(frames), BATCH), "encoding", disable=silent):

@@ -58,7 +58,7 @@ class MasterAdamW:
         self.adam = torch.optim.AdamW(groups, lr=rate, betas=betas, foreach=True)
 
     def step(self, factor: float) -> float:
-        """Applies the model's gradients and clears them; returns their norm before clipping.
+        """Apply the model's gradients and clear them; return their norm before clipping.
 
         Args:
             factor: Factor on the learning rate.
@@ -80,7 +80,7 @@ class MasterAdamW:
         torch._foreach_copy_(self.params, self.masters)
 
     def state(self) -> dict[str, Tensor]:
-        """Masters and moments by name, for safetensors."""
+        """Return masters and moments by name, for safetensors."""
         tensors = {f"master/{n}": m for n, m in zip(self.names, self.masters, strict=True)}
         for name, master in zip(self.names, self.masters, strict=True):
             for key, value in self.adam.state.get(master, {}).items():
@@ -88,7 +88,7 @@ class MasterAdamW:
         return tensors
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Restores what ``state`` returned."""
+        """Restore what ``state`` returned."""
         for name, master in zip(self.names, self.masters, strict=True):
             master.copy_(tensors[f"master/{name}"])
             moments = {
@@ -105,6 +105,6 @@ class MasterAdamW:
 
 
 def trainable(modules: Iterable[nn.Module], on: bool) -> None:
-    """Switches gradients of whole modules on or off."""
+    """Switch gradients of whole modules on or off."""
     for module in modules:
         module.requires_grad_(on)

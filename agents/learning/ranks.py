@@ -18,7 +18,7 @@ from dexbench.utils.errors import UserError
 from .weights import pick_device
 
 PATIENCE = timedelta(hours=2)
-"""How long ranks wait for the first, which alone decodes videos, keeps features and validates."""
+"""How long ranks wait for the first, which alone decodes videos, keep features and validates."""
 Loss = tuple[Tensor, dict[str, Tensor]]
 Batch = TypeVar("Batch", Tensor, np.ndarray)
 
@@ -52,7 +52,7 @@ class Ranks:
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
-        """The first rank goes first, all others at once after it: what it writes, they read."""
+        """Let the first rank go first and all others after it: what it writes, they read."""
         if not self.first:
             self.wait()
         yield
@@ -60,12 +60,12 @@ class Ranks:
             self.wait()
 
     def wait(self) -> None:
-        """Returns when all ranks have called it."""
+        """Return when all ranks have called it."""
         if self.count > 1:
             dist.barrier()
 
     def agree(self, value: float) -> float:
-        """The first rank's value, on all: clocks differ, decisions must not."""
+        """Return the first rank's value, on all: clocks differ, decisions must not."""
         if self.count == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64, device=self.device)
@@ -73,7 +73,7 @@ class Ranks:
         return float(shared)
 
     def share(self, size: int) -> int:
-        """How much of a batch each rank has.
+        """Return how much of a batch each rank has.
 
         Raises:
             UserError: The ranks cannot share it equally.
@@ -86,12 +86,12 @@ class Ranks:
         return size // self.count
 
     def part(self, batch: Batch) -> Batch:
-        """This rank's share of a batch ``(B, ...)``."""
+        """Return this rank's share of a batch ``(B, ...)``."""
         size = self.share(len(batch))
         return batch[self.rank * size : (self.rank + 1) * size]
 
     def mean(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Averages of scalars over the ranks, detached."""
+        """Average scalars over the ranks, detached."""
         kept = {name: value.detach() for name, value in values.items()}
         if self.count == 1:
             return kept
@@ -110,7 +110,7 @@ class Ranks:
         return wrapped
 
     def close(self) -> None:
-        """Leaves the group."""
+        """Leave the group."""
         if dist.is_initialized():
             dist.destroy_process_group()
 
@@ -124,5 +124,5 @@ class _Loss(nn.Module):
         self.loss = loss
 
     def forward(self, *arguments: Any) -> Loss:
-        """The loss of the arguments."""
+        """Return the loss of the arguments."""
         return self.loss(*arguments)

@@ -23,7 +23,7 @@ class Rate:
 
     @contextmanager
     def of(self, count: int) -> Iterator[None]:
-        """Times the handling of ``count`` things."""
+        """Time the handling of ``count`` things."""
         began = time.monotonic()
         yield
         self.count += count
@@ -53,12 +53,12 @@ class RunFolder:
         self.identity = json.dumps(identity, sort_keys=True)
 
     def log(self, row: dict[str, Any]) -> None:
-        """Appends a row to the metrics."""
+        """Append a row to the metrics."""
         with open(self.metrics, "a") as file:
             file.write(json.dumps(row) + "\n")
 
     def save(self, state: dict[str, Any], optimizer: dict[str, Tensor]) -> None:
-        """Writes the checkpoint, and how long the metrics were at that moment.
+        """Write the checkpoint, and how long the metrics were at that moment.
 
         Args:
             state: Where the run stands; any JSON.
@@ -75,7 +75,7 @@ class RunFolder:
         save_tensors(self.checkpoint, tensors | optimizer, metadata)
 
     def resume(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-        """Loads the modules from the checkpoint and forgets the metrics logged after it.
+        """Load the modules from the checkpoint and forget the metrics logged after it.
 
         Returns:
             The state, and tensors with the optimiser's among them; None without a checkpoint.

@@ -20,7 +20,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that a setting names; ``auto`` is a GPU if there is one.
+    """Return the device that a setting names; ``auto`` is a GPU if there is one.
 
     Raises:
         UserError: PyTorch knows no such device, or finds none here.
@@ -44,12 +44,12 @@ class WeightsConfig:
     """What messages call the model."""
 
     def to_json(self) -> str:
-        """The configuration as one line of JSON with sorted keys."""
+        """Return the configuration as one line of JSON with sorted keys."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Reads ``to_json``'s text.
+        """Read ``to_json``'s text.
 
         Raises:
             ValueError: The text is no JSON object, or holds an unknown field.
@@ -74,7 +74,7 @@ def weights_hash(path: str | Path) -> str:
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Writes a safetensors file so that a crash leaves the old file or the new one."""
+    """Write a safetensors file so that a crash leaves the old file or the new one."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".tmp")
@@ -91,7 +91,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[st
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Reads a safetensors file.
+    """Read a safetensors file.
 
     Raises:
         UserError: The file is missing or damaged.
@@ -116,7 +116,7 @@ def save_weights(
     notes: dict[str, Any],
     exact: Collection[str] = (),
 ) -> str:
-    """Writes a model's weights as float16; returns the file's sha256.
+    """Write a model's weights as float16; return the file's sha256.
 
     Args:
         path: Where to.
@@ -139,7 +139,7 @@ def save_weights(
 def load_weights(
     path: str | Path, build: Callable[[dict[str, str]], Model], form: str, expected: str
 ) -> tuple[Model, str]:
-    """Loads a model, frozen and in float32 on the CPU, and the file's sha256.
+    """Load a model, frozen and in float32 on the CPU, and the file's sha256.
 
     Args:
         path: A file of ``save_weights``.

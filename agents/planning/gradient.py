@@ -37,7 +37,7 @@ class GradientConfig:
 
 
 def gradient(problem: Problem, config: GradientConfig) -> Plan:
-    """Minimises the cost by Adam from several starts, all descended at once.
+    """Minimise the cost by Adam from several starts, all descended at once.
 
     After each step the joints are put back within their limits.
 

@@ -41,7 +41,7 @@ class Entry:
 
 
 def read_entries(folders: Sequence[Path]) -> list[Entry]:
-    """Reads every ledger under some folders.
+    """Read every ledger under some folders.
 
     Args:
         folders: Searched for `ROWS_FILE`.
@@ -80,7 +80,7 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
 
 
 def check_agree(entries: Sequence[Entry], names: Sequence[str]) -> None:
-    """Checks that rows agree in some of `MUST_AGREE`.
+    """Check that rows agree in some of `MUST_AGREE`.
 
     Args:
         entries: The rows.
@@ -104,7 +104,7 @@ def check_agree(entries: Sequence[Entry], names: Sequence[str]) -> None:
 
 
 def check_pairable(entries: Sequence[Entry]) -> None:
-    """Refuses to pair trials that are not the same trial, or not simulated or drawn alike.
+    """Refuse to pair trials that are not the same trial, or not simulated or drawn alike.
 
     Args:
         entries: Of one task.

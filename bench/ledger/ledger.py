@@ -42,12 +42,12 @@ def play_key(row: Row) -> tuple[int, int]:
 
 
 def play_name(task: str, trial: int, repeat: int) -> str:
-    """What messages call a trial."""
+    """Return what messages call a trial."""
     return f"{task} trial {trial}" + (f", repeat {repeat}" if repeat else "")
 
 
 def play_stem(trial: int, repeat: int) -> str:
-    """What the files of a trial are called: ``003``, or ``003-r1`` for its repeat 1."""
+    """Return what the files of a trial are called: ``003``, or ``003-r1`` for its repeat 1."""
     return f"{trial:03d}" + (f"-r{repeat}" if repeat else "")
 
 
@@ -57,7 +57,10 @@ def _identity(row: Row) -> Row:
 
 
 def difference(one: Row, other: Row) -> tuple[str, Any, Any] | None:
-    """The first of `IDENTITY` in which two rows differ, and what each has there; None if none."""
+    """Return the first of `IDENTITY` in which two rows differ, and what each has there.
+
+    None if none.
+    """
     first, second = _identity(one), _identity(other)
     for key in first:
         if key in second and first[key] != second[key]:
@@ -66,7 +69,7 @@ def difference(one: Row, other: Row) -> tuple[str, Any, Any] | None:
 
 
 def _parse(data: bytes, path: Path) -> tuple[list[Row], int]:
-    """The complete rows in ``data`` and the number of bytes that they take."""
+    """Return the complete rows in ``data`` and the number of bytes that they take."""
     rows: list[Row] = []
     end = 0
     lines = data.split(b"\n")
@@ -95,7 +98,7 @@ def _parse(data: bytes, path: Path) -> tuple[list[Row], int]:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The complete rows of a ledger file; a torn last line is left out.
+    """Return the complete rows of a ledger file; a torn last line is left out.
 
     Args:
         path: The ``trials.jsonl``.
@@ -110,7 +113,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def check_compatible(rows: list[Row], row: Row, path: Path) -> None:
-    """Refuses to mix trials that cannot be compared.
+    """Refuse to mix trials that cannot be compared.
 
     Args:
         rows: What the ledger holds.
@@ -130,7 +133,7 @@ def check_compatible(rows: list[Row], row: Row, path: Path) -> None:
 
 
 def plain(value: Row, what: str) -> Row:
-    """The value as JSON gives it back, so that it equals what a ledger will hold.
+    """Return the value as JSON gives it back, so that it equals what a ledger will hold.
 
     Args:
         value: To be part of a row.
@@ -148,7 +151,7 @@ def plain(value: Row, what: str) -> Row:
 
 
 def check_complete(rows: list[Row], keys: Collection[str], path: Path) -> None:
-    """Refuses rows that lack something.
+    """Refuse rows that lack something.
 
     Args:
         rows: What the ledger holds.
@@ -168,7 +171,7 @@ class Ledger:
     """A task's ledger, open for appending by this process alone."""
 
     def __init__(self, folder: Path, fresh: bool = False) -> None:
-        """Opens or creates the ledger in ``folder`` and drops a torn last line.
+        """Open or create the ledger in ``folder`` and drop a torn last line.
 
         Args:
             folder: ``<out>/<suite>/<agent>/<task>``.
@@ -203,7 +206,7 @@ class Ledger:
         _sync_folder(folder)
 
     def append(self, row: Row, actions: np.ndarray) -> None:
-        """Writes a trial's actions and then its row; both are on the disk at return.
+        """Write a trial's actions and then its row; both are on the disk at return.
 
         Args:
             row: JSON-able, with its ``trial`` number and ``repeat``.
@@ -229,7 +232,7 @@ class Ledger:
         self.rows.append(row)
 
     def drop(self, unwanted: Callable[[Row], bool]) -> None:
-        """Takes rows out, with their tracebacks, so that their trials can be played again.
+        """Take rows out, with their tracebacks, so that their trials can be played again.
 
         The file is replaced by one without them: a crash leaves the one or the other, whole.
 
@@ -268,7 +271,7 @@ class Ledger:
         )
 
     def close(self) -> None:
-        """Closes the file and with it gives up the lock."""
+        """Close the file and with it gives up the lock."""
         os.close(self._file)
 
     def __enter__(self) -> Self:
@@ -284,12 +287,12 @@ class Ledger:
 
 
 def actions_hash(actions: np.ndarray) -> str:
-    """The first 16 hexadecimal digits of the sha256 of the float32 actions."""
+    """Return the first 16 hexadecimal digits of the sha256 of the float32 actions."""
     return hashlib.sha256(np.ascontiguousarray(actions, "<f4").tobytes()).hexdigest()[:16]
 
 
 def _npz(actions: np.ndarray) -> bytes:
-    """An npz file without the time in it, so that equal actions give equal bytes."""
+    """Return an npz file without the time in it, so that equal actions give equal bytes."""
     array = io.BytesIO()
     np.lib.format.write_array(array, np.ascontiguousarray(actions, "<f4"), allow_pickle=False)
     archive = io.BytesIO()
@@ -304,14 +307,14 @@ def _line(row: Row) -> bytes:
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    """Writes all of it through to the disk."""
+    """Write all of it through to the disk."""
     while data:
         data = data[os.write(descriptor, data) :]
     os.fsync(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes new names in ``folder`` durable."""
+    """Make new names in ``folder`` durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -6,7 +6,7 @@ TASKS = ("reach", "grasp", "place")
 
 
 def resolve(task: str) -> tuple[str, ...]:
-    """Names of the tasks that ``--task`` asks for.
+    """Return names of the tasks that ``--task`` asks for.
 
     Args:
         task: reach, grasp, place, all, or ``module:name``, which imports the user's module and so
@@ -26,10 +26,10 @@ def resolve(task: str) -> tuple[str, ...]:
 
 
 def rank(task: str) -> tuple[int, str]:
-    """Sorts names of tasks: dexbench's in their order, then the users' by name."""
+    """Sort names of tasks: dexbench's in their order, then the users' by name."""
     return (TASKS.index(task) if task in TASKS else len(TASKS)), task
 
 
 def in_order(tasks: Iterable[str]) -> list[str]:
-    """Each task once, by `rank`."""
+    """Return each task once, by `rank`."""
     return sorted(set(tasks), key=rank)

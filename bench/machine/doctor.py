@@ -68,7 +68,7 @@ def check_python(config: DoctorConfig) -> Iterator[Finding]:
 
 
 def check_packages(config: DoctorConfig) -> Iterator[Finding]:
-    """Versions of `PACKAGES` against what setup.cfg allows."""
+    """Check versions of `PACKAGES` against what setup.cfg allows."""
     from packaging.requirements import Requirement
 
     required = map(Requirement, importlib.metadata.requires("dexbench") or [])
@@ -86,7 +86,7 @@ def check_packages(config: DoctorConfig) -> Iterator[Finding]:
 
 
 def check_opengl(config: DoctorConfig) -> Iterator[Finding]:
-    """Whether a picture can be rendered, by what, and how fast."""
+    """Check whether a picture can be rendered, by what, and how fast."""
     backend = os.environ.get("MUJOCO_GL") or "glfw"
     tried = opengl.attempt(backend, config.timeout)
     if isinstance(tried, str):
@@ -110,7 +110,7 @@ def gpu_devices() -> list[Path]:
 
 
 def check_gpu(config: DoctorConfig) -> Iterator[Finding]:
-    """Whether PyTorch computes on a GPU."""
+    """Check whether PyTorch computes on a GPU."""
     import torch
 
     with warnings.catch_warnings():
@@ -131,7 +131,7 @@ def check_gpu(config: DoctorConfig) -> Iterator[Finding]:
 
 
 def check_assets(config: DoctorConfig) -> Iterator[Finding]:
-    """Whether the asset pack is there, or can be built."""
+    """Check whether the asset pack is there, or can be built."""
     root = cache.cache_folder() / f"assets-{cache.PACK_VERSION}"
     folder = _existing(root)
     if (root / cache.DONE).exists():
@@ -151,7 +151,7 @@ def check_assets(config: DoctorConfig) -> Iterator[Finding]:
 
 
 def check_robocasa(config: DoctorConfig) -> Iterator[Finding]:
-    """Whether RoboCasa's own assets are there; no suite needs them."""
+    """Check whether RoboCasa's own assets are there; no suite needs them."""
     name, optional = "robocasa", "no suite needs them"
     try:
         yield Finding("ok", name, f"its own assets are in {robocasa.robocasa_root()}")
@@ -176,7 +176,7 @@ def check_disk(config: DoctorConfig) -> Iterator[Finding]:
 
 
 def check_weights(config: DoctorConfig) -> Iterator[Finding]:
-    """Whether the packaged weights load."""
+    """Check whether the packaged weights load."""
     from dexbench.agents.dexwm.model import checkpoint as dexwm
     from dexbench.agents.diffusion_policy import checkpoint as policies
 
@@ -195,7 +195,7 @@ def check_weights(config: DoctorConfig) -> Iterator[Finding]:
 
 
 def check_suites(config: DoctorConfig) -> Iterator[Finding]:
-    """Whether every trial of every suite is there and the one that the suite records."""
+    """Check whether every trial of every suite is there and the one that the suite records."""
     from dexbench.envs.suite import SUITES, Suite
 
     names = Suite.names()
@@ -239,7 +239,7 @@ def _quota() -> float | None:
 
 
 def _existing(path: Path) -> Path:
-    """The path or the nearest of its parents that exists."""
+    """Return the path or the nearest of its parents that exists."""
     return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
@@ -258,7 +258,7 @@ CHECKS: tuple[Callable[[DoctorConfig], Iterator[Finding]], ...] = (
 
 
 def examine(config: DoctorConfig) -> Iterator[Finding]:
-    """Runs all checks; one that cannot be made is a failure and does not stop the others."""
+    """Run all checks; one that cannot be made is a failure and does not stop the others."""
     for check in CHECKS:
         try:
             yield from check(config)
@@ -268,7 +268,7 @@ def examine(config: DoctorConfig) -> Iterator[Finding]:
 
 
 def main(config: DoctorConfig) -> None:
-    """Prints a line for each finding as soon as it is known.
+    """Print a line for each finding as soon as it is known.
 
     Raises:
         UserError: The timeout is not a time.

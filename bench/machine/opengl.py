@@ -40,7 +40,7 @@ class Tried(NamedTuple):
 
 
 def attempt(backend: str, timeout: float) -> Tried | str:
-    """Renders with a backend.
+    """Render with a backend.
 
     Args:
         backend: Value of MUJOCO_GL.
@@ -68,7 +68,7 @@ def attempt(backend: str, timeout: float) -> Tried | str:
 
 
 def mend(backend: str, timeout: float) -> str:
-    """What to do where a backend does not render: another one that does, or what to install."""
+    """Return how to mend a backend that does not render: use another, or install something."""
     for other in BACKENDS:
         if other != backend and isinstance(attempt(other, min(timeout, 20)), Tried):
             return f"`export MUJOCO_GL={other}`, which works here"
@@ -79,7 +79,7 @@ def mend(backend: str, timeout: float) -> str:
 
 
 def mend_software(backend: str) -> str:
-    """What to do where a backend renders by software though there is a GPU."""
+    """Return what to do where a backend renders by software though there is a GPU."""
     if backend == "osmesa":
         return "`export MUJOCO_GL=egl`: osmesa never uses the GPU"
     return (
@@ -89,7 +89,7 @@ def mend_software(backend: str) -> str:
 
 
 def probe() -> None:
-    """Renders a red box and prints a `Tried` as JSON, or ``{"error": reason}``."""
+    """Render a red box and print a `Tried` as JSON, or ``{"error": reason}``."""
     try:
         print(json.dumps(_render()._asdict()))
     except Exception as error:

@@ -31,12 +31,12 @@ class Curves:
 
 
 def threshold_cm(task: str) -> float | None:
-    """The protocol's threshold in cm, if the task is one of dexbench's."""
+    """Return the protocol's threshold in cm, if the task is one of dexbench's."""
     return 100 * TASKS[task].threshold if task in TASKS else None
 
 
 def criterion(task: str) -> str:
-    """What counts as success, in a sentence."""
+    """Return what counts as success, in a sentence."""
     return (type(TASKS[task]).__doc__ or "").strip().splitlines()[0] if task in TASKS else ""
 
 
@@ -85,7 +85,7 @@ def time_curves(tasks: Sequence[str], agents: Sequence[AgentContent]) -> Curves:
 
 
 def distance_curves(tasks: Sequence[str], agents: Sequence[AgentContent]) -> Curves:
-    """The criterion's distance over time: median, and for competitors the quartiles."""
+    """Return the criterion's distance over time: median, and for competitors the quartiles."""
     svg: list[str | None] = []
     for task in tasks:
         lines = []

@@ -49,7 +49,7 @@ def line_figure(
     y_mark: float | None = None,
     percent: bool = False,
 ) -> str:
-    """Draws curves into one pair of axes.
+    """Draw curves into one pair of axes.
 
     Args:
         lines: Drawn in reverse, so that the first lies on top.

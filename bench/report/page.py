@@ -24,12 +24,12 @@ class ReportConfig:
 
 
 def main(config: ReportConfig) -> None:
-    """Writes the file and says where."""
+    """Write the file and say where."""
     pages.write(config.out, render(read_entries(config.ledgers)))
 
 
 def render(entries: Sequence[Entry]) -> str:
-    """The page.
+    """Return the page.
 
     Args:
         entries: Of one suite.

@@ -11,7 +11,7 @@ __all__ = ["beside_goal", "imagined", "write_video"]
 
 
 def beside_goal(obs: dict[str, np.ndarray], expected: np.ndarray | None = None) -> np.ndarray:
-    """What the robot sees, the goal, and what the agent expects to see when its chunk is used up.
+    """Return the view, the goal, and what the agent expects to see after its chunk, side by side.
 
     Args:
         obs: The observation.
@@ -25,7 +25,7 @@ def beside_goal(obs: dict[str, np.ndarray], expected: np.ndarray | None = None) 
 
 
 def imagined(agent: Any, like: np.ndarray) -> np.ndarray | None:
-    """What an agent expects to see, uint8 and shaped as ``like``; None if it does not say.
+    """Return what an agent expects to see, uint8 and shaped as ``like``; None if it does not say.
 
     A video decides no trial, so that a failure here is a warning.
     """

@@ -59,12 +59,12 @@ class _Worker:
     """When it was given its trial [s, monotonic]."""
 
     def enter(self, phase: str) -> None:
-        """Notes what the worker does from now on."""
+        """Note what the worker does from now on."""
         self.phase = phase
         self.since = time.monotonic()
 
     def give(self, job: Job) -> None:
-        """Hands it a trial."""
+        """Hand it a trial."""
         self.job = job
         self.began = time.monotonic()
         self.enter("loading")
@@ -73,7 +73,7 @@ class _Worker:
             self.connection.send(job)
 
     def kill(self) -> None:
-        """Ends the worker at once, and waits until it is gone."""
+        """End the worker at once, and wait until it is gone."""
         self.process.kill()
         self.process.join(10)  # One that hangs in a driver cannot even be killed.
         self.connection.close()
@@ -83,7 +83,7 @@ class Pool:
     """Worker processes for one agent; use it in a ``with`` statement, which ends them."""
 
     def __init__(self, setup: Setup, workers: int, decision_timeout: float) -> None:
-        """Starts nothing yet.
+        """Start nothing yet.
 
         Args:
             setup: Handed to every worker.
@@ -101,7 +101,7 @@ class Pool:
         self._started: dict[Job, Row] = {}
 
     def describe_agent(self) -> Row:
-        """Starts the first worker.
+        """Start the first worker.
 
         Returns:
             What every worker adds to its rows: weights_hash, pretraining, privileged, entry_point,
@@ -123,7 +123,7 @@ class Pool:
         return content
 
     def play(self, jobs: Iterable[Job]) -> Iterator[Result]:
-        """Plays trials on all workers.
+        """Play trials on all workers.
 
         Args:
             jobs: The trials, handed out in this order.
@@ -141,7 +141,7 @@ class Pool:
             yield from self._wait()
 
     def _vacant(self) -> _Worker | None:
-        """An idle worker, a new one while there may be more, or none."""
+        """Return an idle worker, a new one while there may be more, or none."""
         idle = next((worker for worker in self._workers if worker.job is None), None)
         return self._spawn() if idle is None and len(self._workers) < self._limit else idle
 
@@ -156,7 +156,7 @@ class Pool:
         return worker
 
     def _wait(self) -> Iterator[Result]:
-        """Waits for news or a deadline, and yields the trials that ended."""
+        """Wait for news or a deadline, and yield the trials that ended."""
         busy = [worker for worker in self._workers if worker.job]
         deadline = min(worker.since + self._allowed(worker) for worker in busy)
         ready = wait([worker.connection for worker in busy], max(0, deadline - time.monotonic()))
@@ -182,7 +182,7 @@ class Pool:
         return limits.get(worker.phase, LOADING_TIMEOUT)
 
     def _handle(self, worker: _Worker, kind: str, content: Any) -> Result | None:
-        """Takes one message; the result if it ends the trial."""
+        """Take one message; the result if it ends the trial."""
         assert worker.job is not None
         if kind == "died":
             return self._lose(worker, f"worker died ({content}) while {worker.phase}")
@@ -202,7 +202,7 @@ class Pool:
         worker.kill()
 
     def _lose(self, worker: _Worker, reason: str) -> Result | None:
-        """Ends a worker whose trial is played again, or has failed if that was done before."""
+        """End a worker whose trial is played again, or has failed if that was done before."""
         self._end(worker)
         job = worker.job
         assert job is not None
@@ -217,7 +217,7 @@ class Pool:
         return self._failed(worker, reason)
 
     def _failed(self, worker: _Worker, reason: str) -> Result:
-        """The row of a trial that cost its worker, and no actions."""
+        """Return the row of a trial that cost its worker, and no actions."""
         assert worker.job is not None
         started = self._started[worker.job]
         actions = np.zeros((0, N_JOINTS), np.float32)
@@ -240,7 +240,7 @@ class Pool:
 
 
 def _receive(worker: _Worker) -> tuple[str, Any]:
-    """The next message, or ``("died", reason)``."""
+    """Return the next message, or ``("died", reason)``."""
     try:
         return worker.connection.recv()
     except (EOFError, OSError):

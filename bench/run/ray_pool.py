@@ -26,7 +26,7 @@ class Player:
     """What runs in an actor."""
 
     def __init__(self, setup: Setup, decision_timeout: float, path: list[str]) -> None:
-        """Starts nothing yet.
+        """Start nothing yet.
 
         Args:
             setup: As `Pool`'s.
@@ -41,18 +41,18 @@ class Player:
         return self._pool.describe_agent()
 
     def play(self, job: Job) -> Result:
-        """A trial's part of the row and its actions."""
+        """Return a trial's part of the row and its actions."""
         (result,) = self._pool.play([job])
         return result
 
 
 class RayPool:
-    """Does what `Pool` does; use it in a ``with`` statement, which connects and disconnects."""
+    """Does what `Pool` does; use it in a ``with`` statement, which connects and disconnect."""
 
     def __init__(
         self, setup: Setup, workers: int, decision_timeout: float, address: str | None = None
     ) -> None:
-        """Connects to nothing yet.
+        """Connect to nothing yet.
 
         Args:
             setup: Handed to every worker.
@@ -132,13 +132,13 @@ class RayPool:
         return actor
 
     def _end(self, actor: Any) -> None:
-        """Kills an actor; Linux then kills its worker."""
+        """Kill an actor; Linux then kills its worker."""
         self._actors.remove(actor)
         with suppress(Exception):  # It may be gone with its machine.
             self._ray.kill(actor)
 
     def _get(self, reference: Any, timeout: float | None = None) -> Any:
-        """What an actor returned; its `UserError` is raised here without Ray's traceback."""
+        """Return what an actor returned; its `UserError` is raised here without Ray's traceback."""
         try:
             return self._ray.get(reference, timeout=timeout)
         except self._ray.exceptions.RayTaskError as error:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Plays an agent on frozen trials, writes a ledger and prints the scores.
+    """Plays an agent on frozen trials, write a ledger and print the scores.
 
     Given again, the command plays only the trials that are missing in the ledger.
     """
@@ -105,17 +105,17 @@ class Run:
     backend: Backend = field(default_factory=Backend)
 
     def folder(self, task: str) -> Path:
-        """The folder of a task's ledger."""
+        """Return the folder of a task's ledger."""
         return self.config.out / self.suite_name / self.name.replace(":", ".") / task
 
     def asks_for(self, row: Row) -> bool:
-        """Whether the row's trial and repeat are part of the run."""
+        """Return whether the row's trial and repeat are part of the run."""
         trial, repeat = play_key(row)
         return trial < self.trials[row["task"]] and repeat < self.config.repeats
 
 
 def check(config: RunConfig, backend: Backend | None = None) -> Run:
-    """Checks all that can be checked without making the agent.
+    """Check all that can be checked without making the agent.
 
     Args:
         config: What the user asked for.
@@ -164,7 +164,7 @@ def check(config: RunConfig, backend: Backend | None = None) -> Run:
 
 
 def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
-    """Plays the missing trials.
+    """Play the missing trials.
 
     Args:
         config: What the user asked for.
@@ -211,7 +211,7 @@ def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
 
 
 def main(config: RunConfig) -> None:
-    """Runs and prints the table."""
+    """Run and print the table."""
     rows = run(config)
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     scores = [
@@ -244,7 +244,7 @@ def _pool(config: RunConfig, setup: Setup) -> "Pool | RayPool":
 
 
 def _agent_args(config: RunConfig) -> dict[str, Any]:
-    """The agent's keyword arguments; a value that is no Python literal is a string."""
+    """Return the agent's keyword arguments; a value that is no Python literal is a string."""
     pairs = list(config.agent_args)
     if config.planner is not None:
         pairs.append(f"planner={config.planner}")
@@ -261,7 +261,7 @@ def _agent_args(config: RunConfig) -> dict[str, Any]:
 
 
 def _header(plan: Run, agent: Row) -> Row:
-    """The part of a row that all trials of a run share."""
+    """Return the part of a row that all trials of a run share."""
     return {
         "agent": plan.name,
         "suite": plan.suite_name,
@@ -273,14 +273,14 @@ def _header(plan: Run, agent: Row) -> Row:
 
 
 def _ordered(row: Row) -> Row:
-    """The row with what identifies it first and the clocks last."""
+    """Return the row with what identifies it first and the clocks last."""
     first = ("agent", "task", "suite", "suite_hash", "trial", "repeat", "trial_hash", "seed")
     keys = [*first, *(key for key in row if key not in (*first, "timing")), "timing"]
     return {key: row[key] for key in keys}
 
 
 def _missing(plan: Run, ledgers: dict[str, Ledger]) -> Iterator[Job]:
-    """What there is to play: all trials once before any is repeated."""
+    """Yield what there is to play: all trials once before any is repeated."""
     for task, ledger in ledgers.items():
         done = set(map(play_key, ledger.rows))
         folder = ledger.folder.absolute()  # An actor of Ray works in another directory.

@@ -44,7 +44,7 @@ def play(
     frames: list[np.ndarray] | None = None,
     notify: Notify = lambda event, row: None,
 ) -> Played:
-    """Plays a frozen trial to its end.
+    """Play a frozen trial to its end.
 
     An exception from the agent, or from the environment at the agent's action, ends the trial as
     failed, with its reason under ``error``. One from the environment's reset is raised: it says
@@ -139,7 +139,7 @@ def play(
 
 
 def outcome(distances: list[float], gates: list[bool], held: list[bool], error: str | None) -> Row:
-    """What a trial scored.
+    """Return what a trial scored.
 
     Args:
         distances: Criterion's distance at the start and after each step [m].
@@ -164,7 +164,7 @@ def outcome(distances: list[float], gates: list[bool], held: list[bool], error: 
 
 
 def held_distance(distances: list[float], gates: list[bool]) -> float | None:
-    """The smallest distance that a trial kept within for 10 consecutive steps, its gate open.
+    """Return the smallest distance kept within for 10 consecutive steps, the gate open.
 
     The trial succeeds against every threshold above it, so that rows yield the curve of success
     over thresholds.
@@ -183,14 +183,14 @@ def held_distance(distances: list[float], gates: list[bool]) -> float | None:
 
 
 def describe(exception: BaseException) -> str:
-    """The exception's type and the first line of its message, at most 300 characters."""
+    """Return the exception's type and the first line of its message, at most 300 characters."""
     lines = str(exception).strip().splitlines()
     name = type(exception).__name__
     return (f"{name}: {lines[0]}" if lines else name)[:300]
 
 
 def to_micrometre(distance: float) -> float:
-    """A distance as rows hold it, rounded to a micrometre [m].
+    """Return a distance as rows hold it, rounded to a micrometre [m].
 
     Raises:
         FloatingPointError: It is not finite, as after a diverged simulation.
@@ -205,14 +205,14 @@ class Clock:
     """Adds up where a trial's time goes [s]."""
 
     def __init__(self) -> None:
-        """Starts the trial's wall clock."""
+        """Start the trial's wall clock."""
         self.decisions = 0
         self._start = time.perf_counter()
         self._seconds = {"decision_s": 0.0, "sim_s": 0.0}
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Adds the time inside the ``with`` to ``name``."""
+        """Add the time inside the ``with`` to ``name``."""
         start = time.perf_counter()
         try:
             yield
@@ -220,7 +220,7 @@ class Clock:
             self._seconds[name] += time.perf_counter() - start
 
     def record(self) -> dict[str, float | int | str]:
-        """The row's ``timing``: all that may differ between two plays of a trial."""
+        """Return the row's ``timing``: all that may differ between two plays of a trial."""
         wall = time.perf_counter() - self._start
         return {
             "wall_s": round(wall, 4),

@@ -78,7 +78,7 @@ def thread_variables(threads: int) -> dict[str, str]:
 
 
 def main(connection: Connection, setup: Setup) -> None:
-    """Serves `Job`s from ``connection`` until it closes.
+    """Serve `Job`s from ``connection`` until it closes.
 
     It sends ``("ready", description)`` once; for each trial what `trial.play` notifies and
     ``("finished", (row, actions))``, rows with the description in them; ``("failed", reason)`` or,
@@ -156,7 +156,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
 
 
 def describe_agent(agent: Agent, spec: AgentSpec) -> Row:
-    """What a row says of the agent: weights_hash, pretraining, privileged, ..., versions.
+    """Return what a row says of the agent: weights_hash, pretraining, privileged, ..., versions.
 
     Raises:
         UserError: JSON cannot hold what the agent says of itself.
@@ -183,7 +183,7 @@ def _make_env(task: str, backend: Backend) -> gymnasium.Env:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what can change a score; packages that are not installed are left out."""
+    """Return versions of what can change a score; packages that are not installed are left out."""
     found = {"dexbench": importlib.import_module("dexbench").__version__}
     for package in ("mujoco", "numpy", "torch", "robosuite"):
         try:
@@ -194,7 +194,7 @@ def versions() -> dict[str, str]:
 
 
 def seed_global_generators(trial: int, repeat: int = 0) -> None:
-    """Seeds the generators that a user's agent may draw from; dexbench itself uses none.
+    """Seed the generators that a user's agent may draw from; dexbench itself uses none.
 
     Without it such an agent's trial would depend on the trials that its worker played before.
     """

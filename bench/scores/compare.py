@@ -29,7 +29,7 @@ class CompareConfig:
 
 
 def main(config: CompareConfig) -> None:
-    """Prints pairs, ranks and the smallest difference that could have been shown."""
+    """Print pairs, ranks and the smallest difference that could have been shown."""
     entries = choose(read_entries(config.ledgers), config)
     check_pairable(entries)
     agents = {entry.agent: entry.solved for entry in entries}
@@ -42,7 +42,7 @@ def main(config: CompareConfig) -> None:
 
 
 def choose(entries: Sequence[Entry], config: CompareConfig) -> list[Entry]:
-    """The entries of the task and agents that were asked for.
+    """Return the entries of the task and agents that were asked for.
 
     Raises:
         UserError: The task or an agent has no trials, or fewer than two agents are left.
@@ -66,7 +66,7 @@ def choose(entries: Sequence[Entry], config: CompareConfig) -> list[Entry]:
 
 
 def pair_table(pairs: Sequence[Pair]) -> str:
-    """A line for each pair: counts of discordant trials, p-value, and Holm's."""
+    """Return a line for each pair: counts of discordant trials, p-value, and Holm's."""
     header = ["A", "B", "shared", "only A", "only B", "p", "p (Holm)", "separated"]
     lines = [
         [
@@ -80,12 +80,12 @@ def pair_table(pairs: Sequence[Pair]) -> str:
 
 
 def show_p(p_value: float) -> str:
-    """A p-value with as many digits as it deserves."""
+    """Return a p-value with as many digits as it deserves."""
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def resolution(pairs: Sequence[Pair]) -> str:
-    """A sentence on the smallest difference that the pairs' trials can show.
+    """Return a sentence on the smallest difference that the pairs' trials can show.
 
     Args:
         pairs: At least one; the smallest number of shared trials counts.

@@ -20,7 +20,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class LeaderboardConfig:
-    """Derives the leaderboard from the ledgers in a folder and prints it."""
+    """Derives the leaderboard from the ledgers in a folder and print it."""
 
     ledgers: Path = Path("results")
     """Folder that is searched for trials.jsonl files."""
@@ -31,7 +31,7 @@ class LeaderboardConfig:
 
 
 def derive(ledgers: Path) -> list[dict[str, Any]]:
-    """Scores every ledger under a folder.
+    """Score every ledger under a folder.
 
     Args:
         ledgers: The folder.
@@ -74,7 +74,7 @@ def derive(ledgers: Path) -> list[dict[str, Any]]:
 
 
 def main(config: LeaderboardConfig) -> None:
-    """Writes the CSV and prints the table.
+    """Write the CSV and print the table.
 
     Raises:
         UserError: As `derive`, or the CSV cannot be written.
@@ -97,7 +97,7 @@ def main(config: LeaderboardConfig) -> None:
 
 
 def markdown_table(lines: list[dict[str, Any]]) -> str:
-    """The leaderboard of one suite as Markdown, a line for each agent.
+    """Return the leaderboard of one suite as Markdown, a line for each agent.
 
     Args:
         lines: As `derive` returns them.

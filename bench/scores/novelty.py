@@ -28,7 +28,7 @@ class Count:
 
 
 def is_new(trial: Trial) -> dict[str, bool]:
-    """Whether training never shows the trial's layout, style and target's kind.
+    """Return whether training never shows the trial's layout, style and target's kind.
 
     Raises:
         KeyError: The trial is not of dexbench's own kitchens and objects.
@@ -59,7 +59,7 @@ def find_new(entries: Sequence[Entry]) -> dict[int, dict[str, bool]]:
 
 
 def tally(entry: Entry, new: dict[int, dict[str, bool]]) -> dict[tuple[str, bool], Count]:
-    """Counts of an entry's trials by aspect and whether it is new."""
+    """Return the counts of an entry's trials by aspect and whether it is new."""
     counts = {}
     for aspect in ASPECTS:
         for sort in (False, True):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 def smallest_difference(
     trials: int, power: float = 0.8, alpha: float = 0.05, only_worse: float = 0.0
 ) -> float | None:
-    """The smallest gap in success rate that the exact McNemar test shows on paired trials.
+    """Return the smallest gap in success rate that the exact McNemar test shows on paired trials.
 
     The gap alone does not fix the answer: what the worse agent solves alone counts against it.
     The assumption is that trials are independent and that the worse agent alone solves a share
@@ -43,7 +43,7 @@ def smallest_difference(
 def smallest_unpaired_difference(
     trials: int, power: float = 0.8, alpha: float = 0.05
 ) -> float | None:
-    """The smallest gap in success rate that Fisher's exact test shows without pairing.
+    """Return the smallest gap in success rate that Fisher's exact test shows without pairing.
 
     Here the agents play different trials, as many each, and the gap lies evenly about a rate of
     1/2, where it is hardest to see.
@@ -74,7 +74,7 @@ def smallest_unpaired_difference(
 
 
 def _least_gap(found: Callable[[float], float], power: float, largest: float) -> float | None:
-    """Where the increasing ``found`` reaches ``power``, or None if not even at ``largest``."""
+    """Return where the increasing ``found`` reaches ``power``; None if nowhere."""
     from scipy.optimize import brentq
 
     if found(largest) < power:

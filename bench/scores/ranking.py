@@ -23,12 +23,12 @@ class Pair:
     """The test's p-value, corrected by Holm for the number of pairs."""
 
     def separated(self, alpha: float = 0.05) -> bool:
-        """Whether the better agent is ahead beyond chance."""
+        """Return whether the better agent is ahead beyond chance."""
         return self.holm <= alpha and self.test.only_first > self.test.only_second
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Corrects p-values so that, with all together, one false alarm stays as rare as the level.
+    """Correct p-values so that, with all together, one false alarm stays as rare as the level.
 
     Args:
         p_values: Of all tests that are made.
@@ -45,13 +45,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def by_rate(agents: Mapping[str, Successes]) -> list[str]:
-    """The agents' names, highest success rate first, then by name."""
+    """Return the agents' names, highest success rate first, then by name."""
     rates = {name: sum(solved.values()) / len(solved) for name, solved in agents.items()}
     return sorted(agents, key=lambda name: (-rates[name], name))
 
 
 def compare_pairs(agents: Mapping[str, Successes]) -> list[Pair]:
-    """Compares every two agents.
+    """Compare every two agents.
 
     Args:
         agents: Successes of each agent.
@@ -72,7 +72,7 @@ def compare_pairs(agents: Mapping[str, Successes]) -> list[Pair]:
 
 
 def rank_groups(agents: Mapping[str, Successes], alpha: float = 0.05) -> list[list[str]]:
-    """Groups agents by rank, in an order that the data support.
+    """Group agents by rank, in an order that the data support.
 
     Agents are sorted by success rate, and the list is cut only where everyone above the cut is
     separated from everyone below it. So agents that are not separated share a group, and whoever
@@ -103,7 +103,7 @@ def rank_groups(agents: Mapping[str, Successes], alpha: float = 0.05) -> list[li
 
 
 def ranks(groups: Sequence[Sequence[str]]) -> dict[str, int]:
-    """The rank of each agent: one more than there are agents in the groups before its own."""
+    """Return each agent's rank: one more than there are agents in the groups before its own."""
     found: dict[str, int] = {}
     for group in groups:
         found |= dict.fromkeys(group, len(found) + 1)

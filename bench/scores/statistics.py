@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The Wilson score interval of a success rate.
+    """Return the Wilson score interval of a success rate.
 
     At 50 trials and rates of 2, 3, ... 98% its coverage is 0.951 on average and at least 0.922,
     where the normal approximation's falls to 0.64. Next to 0 and 100% it dips to 0.84.
@@ -45,7 +45,7 @@ class McNemar:
 
 
 def mcnemar(first: Mapping[int, bool], second: Mapping[int, bool]) -> McNemar:
-    """Compares two agents on the same trials.
+    """Compare two agents on the same trials.
 
     Args:
         first: Success of the first agent by trial number.
@@ -86,7 +86,7 @@ class SuccessCurve:
 def success_curve(
     held_distances: Sequence[float | None], thresholds: Sequence[float]
 ) -> SuccessCurve:
-    """The share of trials that would have succeeded, had the threshold been another.
+    """Return the share of trials that would have succeeded, had the threshold been another.
 
     Args:
         held_distances: Of each trial, the smallest distance kept within for long enough to

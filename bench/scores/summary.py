@@ -10,7 +10,7 @@ from .statistics import wilson
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Any]:
-    """Scores the trials of one agent on one task.
+    """Score the trials of one agent on one task.
 
     Args:
         rows: Ledger rows, at least one of repeat 0. A trial that ended in an error counts as a
@@ -46,7 +46,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def repeatability(rows: Sequence[Row]) -> dict[str, Any]:
-    """How far the outcome depends on the agent's own noise.
+    """Return how far the outcome depends on the agent's own noise.
 
     Args:
         rows: Ledger rows of one agent and task.
@@ -74,7 +74,7 @@ def repeatability(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def score_table(scores: Sequence[dict[str, Any]]) -> str:
-    """A table for people.
+    """Return a table for people.
 
     Args:
         scores: `summarise`'s numbers with ``agent`` and ``task``, a line each.
@@ -113,7 +113,7 @@ def _repeat_cells(score: dict[str, Any]) -> list[str]:
 
 
 def text_table(header: Sequence[str], lines: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Aligns columns.
+    """Align columns.
 
     Args:
         header: Column names.

@@ -47,7 +47,7 @@ class Film:
 
 
 def shoot(play: Play, every_step: bool) -> Film:
-    """Plays recorded actions and looks on.
+    """Play recorded actions and look on.
 
     Args:
         play: What to play.
@@ -88,7 +88,7 @@ def shoot(play: Play, every_step: bool) -> Film:
 
 
 def sheet(films: Sequence[Film]) -> np.ndarray:
-    """Puts start, goal and end of each film into one picture.
+    """Put start, goal and end of each film into one picture.
 
     Args:
         films: At least one; all pictures of one size.
@@ -114,7 +114,7 @@ def sheet(films: Sequence[Film]) -> np.ndarray:
 
 
 def moving(films: Sequence[Film]) -> list[np.ndarray]:
-    """Plays films side by side, each beside its goal; a title is green while its criterion holds.
+    """Play films side by side, each beside its goal; a title is green while its criterion holds.
 
     Args:
         films: At least one; all pictures of one size, with even sides.

@@ -27,7 +27,7 @@ PITCH = 0.17
 
 
 def _recipes(styles_each: int) -> Iterator[tuple[str, dict[str, object]]]:
-    """Each layout in some styles, with its title; all styles get their turn."""
+    """Yield each layout in some styles, with its title; all styles get their turn."""
     from dexbench.envs.scenes.layouts import LAYOUTS
     from dexbench.envs.scenes.recipe import draw_recipe
     from dexbench.envs.scenes.styles import STYLES, draw_surfaces
@@ -48,7 +48,7 @@ def _recipes(styles_each: int) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def kitchens(styles_each: int = 2) -> np.ndarray:
-    """Every layout in some styles as the head camera sees them.
+    """Return every layout in some styles as the head camera sees them.
 
     Returns:
         (height, width, 3) uint8 RGB; a star marks what only suites show.
@@ -76,7 +76,7 @@ def kitchens(styles_each: int = 2) -> np.ndarray:
 
 
 def held(suite: "Suite") -> np.ndarray:
-    """A suite's objects in the hand, one a category, at the start of its place trials.
+    """Return a suite's objects in the hand, one a category, at the start of its place trials.
 
     Args:
         suite: The suite.
@@ -119,7 +119,7 @@ def held(suite: "Suite") -> np.ndarray:
 
 
 def objects(columns: int = 2) -> np.ndarray:
-    """Every object, a row a category; the names of those that only suites show carry a star.
+    """Return every object, a row a category; the names of those that only suites show carry a star.
 
     Returns:
         (height, width, 3) uint8 RGB.

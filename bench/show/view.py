@@ -56,7 +56,7 @@ class ViewConfig:
 
 
 def find_plays(config: ViewConfig) -> Iterator[Play]:
-    """The plays that are asked for, in the order of tasks and trials.
+    """Yield the plays that are asked for, in the order of tasks and trials.
 
     Raises:
         UserError: There is no such suite, trial or ledger row, or the settings contradict.
@@ -85,7 +85,7 @@ def find_plays(config: ViewConfig) -> Iterator[Play]:
 
 
 def _examples(config: ViewConfig, task: str) -> list[int]:
-    """The first trial of a task that the agent solved, and the first that it did not."""
+    """Return the first trial of a task that the agent solved, and the first that it did not."""
     rows = _rows(config, task)
     found = [[i for i in sorted(rows) if rows[i]["success"] is wanted] for wanted in (True, False)]
     if not rows:
@@ -98,7 +98,7 @@ def _folder(config: ViewConfig, task: str) -> Path:
 
 
 def _rows(config: ViewConfig, task: str) -> dict[int, Row]:
-    """The ledger's rows by trial; repeats are left out."""
+    """Return the ledger's rows by trial; repeats are left out."""
     path = _folder(config, task) / ROWS_FILE
     rows = read_rows(path)
     check_complete(rows, ("success", "trial_hash", "actions_hash", "error"), path)
@@ -106,7 +106,7 @@ def _rows(config: ViewConfig, task: str) -> dict[int, Row]:
 
 
 def find_play(config: ViewConfig, task: str, trial: Trial, index: int) -> Play:
-    """A trial of a suite with its recorded actions.
+    """Return a trial of a suite with its recorded actions.
 
     Args:
         config: Which agent, and where its ledgers are.
@@ -138,7 +138,7 @@ def find_play(config: ViewConfig, task: str, trial: Trial, index: int) -> Play:
 
 
 def main(config: ViewConfig) -> None:
-    """Draws and writes the picture or film, or plays in the viewer.
+    """Draw and write the picture or film, or play in the viewer.
 
     Raises:
         UserError: As `find_plays`; or the file cannot be written, or there is no screen.
@@ -170,7 +170,7 @@ def main(config: ViewConfig) -> None:
 
 
 def _save(films: Sequence[Film], path: Path) -> None:
-    """Writes a sheet or a film, by the file's ending."""
+    """Write a sheet or a film, by the file's ending."""
     from PIL import Image
 
     if path.suffix == ".mp4":
@@ -192,7 +192,7 @@ def _save(films: Sequence[Film], path: Path) -> None:
 
 
 def _draw_scenes(config: ViewConfig) -> None:
-    """Writes the page of kitchens or objects."""
+    """Write the page of kitchens or objects."""
     from . import gallery
 
     if config.scenes == "held":

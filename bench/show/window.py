@@ -12,7 +12,7 @@ from .film import Play
 
 
 def show(play: Play) -> None:
-    """Plays a trial in real time until it is over and the window is closed.
+    """Play a trial in real time until it is over and the window is closed.
 
     Raises:
         UserError: There is no screen, or the viewer cannot be opened on it.

@@ -67,7 +67,7 @@ class Speed:
         return median(self.recorded) / median(self.robosuite_recorded)
 
     def text(self) -> str:
-        """The result in eight lines."""
+        """Return the result in eight lines."""
         return "\n".join(
             [
                 f"Simulation.step      {median(self.ours):8.1f} control steps/s",
@@ -91,7 +91,7 @@ def _turns(ours: tuple[float, ...], theirs: tuple[float, ...]) -> str:
 
 
 def measure(config: SpeedConfig) -> Speed:
-    """Builds the scene, twice for robosuite, and measures.
+    """Build the scene, twice for robosuite, and measure.
 
     Raises:
         UserError: A number in the configuration is below 1.
@@ -123,7 +123,7 @@ def _make_current(env: Any) -> None:
 
 
 def stock_environment(recipe: dict[str, Any], camera: bool = False) -> Any:
-    """The recipe's kitchen as a robosuite environment: stock controllers, 10 Hz.
+    """Return the recipe's kitchen as a robosuite environment: stock controllers, 10 Hz.
 
     Args:
         recipe: The kitchen.
@@ -154,7 +154,7 @@ def stock_environment(recipe: dict[str, Any], camera: bool = False) -> Any:
 
 
 def rate(function: Callable[[int], object], count: int) -> float:
-    """Calls of ``function(0)``, ``function(1)``, ... a second over ``count`` calls."""
+    """Return the calls of ``function(0)``, ``function(1)``, ... a second over ``count`` calls."""
     start = time.perf_counter()
     for index in range(count):
         function(index)
@@ -162,7 +162,7 @@ def rate(function: Callable[[int], object], count: int) -> float:
 
 
 def _take_turns(config: SpeedConfig, simulation: Any, plain: Any, filmed: Any) -> Speed:
-    """Measures both, with and without pictures, and the renderer, turn by turn."""
+    """Measure both, with and without pictures, and the renderer, turn by turn."""
     import mujoco
 
     from dexbench.data_collection.record.recorder import Recorder
@@ -219,5 +219,5 @@ def _take_turns(config: SpeedConfig, simulation: Any, plain: Any, filmed: Any) -
 
 
 def main(config: SpeedConfig) -> None:
-    """Measures and prints."""
+    """Measure and print."""
     print(measure(config).text())

@@ -90,7 +90,7 @@ class PlanSpeed:
 
 
 def configuration(size: str) -> "ModelConfig":
-    """The model that ``--size`` names.
+    """Return the model that ``--size`` names.
 
     Raises:
         UserError: There is no such size.
@@ -124,7 +124,7 @@ def configuration(size: str) -> "ModelConfig":
 
 
 def random_model(config: "ModelConfig", device: "torch.device", dtype: "torch.dtype") -> Any:
-    """A model with random weights; DINOv2-L's too, so that nothing need be fetched.
+    """Return a model with random weights; DINOv2-L's too, so that nothing need be fetched.
 
     Those that begin as zeros are random too: numbers that stay the same cost a GPU less power, and
     so less time.
@@ -176,20 +176,23 @@ class Workload:
     """``(N, T, 132)``."""
 
     def prepare(self) -> tuple[Any, "Tensor"]:
-        """Encodes the newest picture, and the history's keys and values of all frames."""
+        """Encode the newest picture, and the history's keys and values of all frames."""
         predictor, newest = self.model.predictor, self.model.encoder(self.pictures[-1:])
         # The others' latent states are kept from earlier decisions.
         history = newest.unsqueeze(1).expand(-1, len(self.pictures), -1, -1)
         return predictor.encode_history(history), newest
 
     def evaluate(self, prepared: tuple[Any, "Tensor"]) -> "Tensor":
-        """A tile's predicted states ``(N, T, P, C)``, their keypoints read as in a cost."""
+        """Return a tile's predicted states ``(N, T, P, C)``, their keypoints read as in a cost."""
         states = self.model.predictor.rollout(*prepared, self.actions)
         self.model.head(states.flatten(0, 1))
         return states
 
     def plain(self) -> "Tensor":
-        """The same from scratch for every candidate and step; only the first picture differs."""
+        """Return the same from scratch for every candidate and step.
+
+        Only the first picture differs.
+        """
         import torch
 
         predictor, count = self.model.predictor, len(self.actions)
@@ -210,7 +213,7 @@ class Workload:
 
 
 def plans() -> Iterator[tuple[bool, int, int]]:
-    """Whether padded, observed frames and waypoints of the plans of a trial, for both histories."""
+    """Yield (padded?, observed frames, waypoints) of a trial's plans, for both histories."""
     for padded in (False, True):
         for replan in range(HORIZON):
             horizon = HORIZON - replan
@@ -238,7 +241,7 @@ def count_flops(config: "ModelConfig", frames: int, horizon: int, count: int) ->
 
 
 def least_bytes(model: "DexWMModel", frames: int, horizon: int, count: int) -> int:
-    """Bytes that a tile moves at least: weights and shared history each step, states in and out."""
+    """Return the bytes that a tile moves at least: weights, shared history, states in and out."""
     config = model.config
     weights = sum(p.numel() for m in (model.predictor, model.head) for p in m.parameters())
     dim, blocks = config.predictor_dim, config.predictor_blocks
@@ -251,7 +254,7 @@ def least_bytes(model: "DexWMModel", frames: int, horizon: int, count: int) -> i
 
 
 def seconds(function: Callable[[], object], device: "torch.device") -> float:
-    """How long one call takes, on the device too."""
+    """Return how long one call takes, on the device too."""
     import torch
 
     start = time.perf_counter()
@@ -262,7 +265,10 @@ def seconds(function: Callable[[], object], device: "torch.device") -> float:
 
 
 def peaks(device: "torch.device", dtype: "torch.dtype", repeats: int) -> tuple[float, float]:
-    """Operations a second of a large matmul, and bytes a second of a copy; the best of some."""
+    """Return operations a second of a large matmul, and bytes a second of a copy.
+
+    The best of some.
+    """
     import torch
 
     side = 8192 if device.type == "cuda" else 2048
@@ -277,7 +283,7 @@ def peaks(device: "torch.device", dtype: "torch.dtype", repeats: int) -> tuple[f
 
 
 def measure(config: PlannerSpeedConfig) -> tuple[list[PlanSpeed], tuple[float, float]]:
-    """Times the plans, and a matmul and a copy in the same run.
+    """Time the plans, and a matmul and a copy in the same run.
 
     Returns:
         The six plans, and operations and bytes a second of this machine.
@@ -339,7 +345,7 @@ def measure(config: PlannerSpeedConfig) -> tuple[list[PlanSpeed], tuple[float, f
 def _turns(
     work: Workload, config: PlannerSpeedConfig, device: "torch.device"
 ) -> Iterator[tuple[float, float, float]]:
-    """Seconds of preparation, our tile and the plain tile; a first turn warms up."""
+    """Yield seconds of preparation, our tile and the plain tile; a first turn warms up."""
     for turn in range(config.repeats + 1):
         prepared = work.prepare()
         times = (
@@ -352,7 +358,7 @@ def _turns(
 
 
 def _plain_seconds(work: Workload, device: "torch.device") -> float:
-    """How long plain computation of a tile takes, never compiled."""
+    """Return how long plain computation of a tile takes, never compiled."""
     import torch
 
     with torch.compiler.set_stance("force_eager"):
@@ -360,7 +366,7 @@ def _plain_seconds(work: Workload, device: "torch.device") -> float:
 
 
 def main(config: PlannerSpeedConfig) -> None:
-    """Measures and prints."""
+    """Measure and print."""
     found, (rate, bandwidth) = measure(config)
     head = [
         "history",

@@ -9,7 +9,7 @@ PLAYS = 4
 
 
 def solved_by_chance(trial: Trial, plays: int = PLAYS) -> bool:
-    """Whether the agent ``random`` solves a trial in one of some plays.
+    """Return whether the agent ``random`` solves a trial in one of some plays.
 
     Its seeds are none that a run gives it, so that its score on the suite stays a fair measurement.
 

@@ -52,7 +52,7 @@ class Finding:
 
 
 def read_actions(path: Path) -> np.ndarray:
-    """A trial's recorded joint targets [rad], of whatever shape the file holds.
+    """Return a trial's recorded joint targets [rad], of whatever shape the file holds.
 
     Raises:
         UserError: The file is missing or damaged.
@@ -68,7 +68,7 @@ def read_actions(path: Path) -> np.ndarray:
 
 
 def recorded_actions(path: Path, row: Row) -> np.ndarray:
-    """The joint targets (steps, 23) [rad] that a row was scored with.
+    """Return the joint targets (steps, 23) [rad] that a row was scored with.
 
     Raises:
         UserError: The file is missing, damaged, or not that of the row, or the environment would
@@ -83,7 +83,7 @@ def recorded_actions(path: Path, row: Row) -> np.ndarray:
 
 
 def check(job: Job) -> Finding:
-    """Simulates a row's actions and compares.
+    """Simulate a row's actions and compares.
 
     Raises:
         UserError: The trial's file is damaged, or there is no such task.
@@ -117,7 +117,7 @@ def _unplayable(actions: np.ndarray, error: str | None) -> str | None:
 
 
 def simulate(task: "Task", trial: Trial, actions: np.ndarray, error: str | None = None) -> Row:
-    """Plays joint targets as the environment does, without pictures.
+    """Play joint targets as the environment does, without pictures.
 
     Args:
         task: The trial's.
@@ -147,7 +147,7 @@ def simulate(task: "Task", trial: Trial, actions: np.ndarray, error: str | None 
 
 
 def compare(row: Row, found: Row) -> Finding:
-    """Compares what was recorded with what was found.
+    """Compare what was recorded with what was found.
 
     Args:
         row: Of the ledger.
@@ -172,7 +172,7 @@ def compare(row: Row, found: Row) -> Finding:
 
 
 def _claims(row: Row) -> Row:
-    """What a row must say of its own distances, as far as these tell.
+    """Return what a row must say of its own distances, as far as these tell.
 
     With contact asked for beside the distance, as in grasp, they tell bounds: where it was lost
     the smallest distance held is larger than without, and success later.

@@ -52,7 +52,7 @@ class VerifyConfig:
 
 
 def plan(config: VerifyConfig) -> list[Job]:
-    """Finds the rows, and checks that they were played on the suite that is here.
+    """Find the rows, and check that they were played on the suite that is here.
 
     Raises:
         UserError: There are none, a ledger is damaged, or a row belongs to another suite or trial,
@@ -84,7 +84,7 @@ def plan(config: VerifyConfig) -> list[Job]:
 
 
 def _job(path: Path, row: Row, config: VerifyConfig, suites: dict[str, Suite]) -> Job:
-    """Refuses a row whose outcome says nothing about the suite."""
+    """Refuse a row whose outcome says nothing about the suite."""
     for key in (*DERIVED[:-1], "actions_hash", "error"):
         row[key]
     if not all(isinstance(d, int | float) and math.isfinite(d) for d in row["distances"] or [None]):
@@ -116,7 +116,7 @@ def _job(path: Path, row: Row, config: VerifyConfig, suites: dict[str, Suite]) -
 
 
 def verify(config: VerifyConfig) -> list[tuple[Job, Finding]]:
-    """Checks all rows.
+    """Check all rows.
 
     Returns:
         Each with what came of it, by ledger and trial.
@@ -142,14 +142,14 @@ def verify(config: VerifyConfig) -> list[tuple[Job, Finding]]:
 
 
 def _prepare() -> None:
-    """Begins a worker."""
+    """Begin a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what Ctrl-C means.
     die_with_parent()
     os.environ["MUJOCO_GL"] = "disable"  # MuJoCo then needs no OpenGL where there is none.
 
 
 def table(results: Sequence[tuple[Job, Finding]]) -> str:
-    """A line for each ledger, no newline at the end."""
+    """Return a line for each ledger, no newline at the end."""
     header = ["ledger", "rows", "exact", "equal", "differs", "largest difference [m]"]
     lines = []
     for path in dict.fromkeys(job.path for job, _ in results):
@@ -164,7 +164,7 @@ def table(results: Sequence[tuple[Job, Finding]]) -> str:
 
 
 def main(config: VerifyConfig) -> None:
-    """Prints a table and the rows that differ.
+    """Print a table and the rows that differ.
 
     Raises:
         SystemExit: With code 1 if a row differs.

@@ -128,7 +128,7 @@ def write(store: EpisodeStore, out: Path) -> None:
 
 
 def _features(columns: dict[str, np.ndarray], size: list[int], fps: int) -> dict[str, Any]:
-    """What lerobot wants to know of each column."""
+    """Return what lerobot wants to know of each column."""
     features: dict[str, Any] = {}
     for name, value in columns.items():
         joints = list(MUJOCO_JOINTS) if value.shape[1:] == (len(MUJOCO_JOINTS),) else None
@@ -163,7 +163,7 @@ def _statistics(values: np.ndarray) -> dict[str, list]:
 
 
 def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict[str, list]:
-    """The same of the colours, in 0 to 1, shaped (3, 1, 1)."""
+    """Return the same of the colours, in 0 to 1, shaped (3, 1, 1)."""
     chosen = np.unique(np.linspace(0, len(rows) - 1, CLIPS).round().astype(int))
     per = -(-PICTURES // len(chosen))
     frames = []

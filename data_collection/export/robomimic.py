@@ -95,13 +95,13 @@ def write(root: Path, out: Path, released_image: bool) -> None:
 
 
 def _env_args(info: dict[str, Any]) -> dict[str, Any]:
-    """What robomimic asks for; type 1 is robosuite, of which the scenes were made."""
+    """Return what robomimic asks for; type 1 is robosuite, of which the scenes were made."""
     kwargs = {"robots": "FrankaTMRAllegro", "control_freq": info["control_hz"], "dexbench": info}
     return {"env_name": "DexKitchen", "type": 1, "env_kwargs": kwargs}
 
 
 def _split(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Names of demos by filter key; scenes are held out whole, by their number alone.
+    """Return names of demos by filter key; scenes are held out whole, by their number alone.
 
     The first is always for training, and the last is held out where no other is.
     """
@@ -113,7 +113,7 @@ def _split(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def _render(model: mujoco.MjModel, states: np.ndarray) -> np.ndarray:
-    """Frames (T, 600, 960, 3) uint8 as the released camera sees them."""
+    """Return frames (T, 600, 960, 3) uint8 as the released camera sees them."""
     height, width, fovy = RELEASED
     model.cam_fovy[model.camera(CAMERA).id] = fovy
     camera = Camera(model, height, width, CAMERA)

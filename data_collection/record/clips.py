@@ -44,7 +44,7 @@ ROOM = 0.02
 
 
 def lift_plan(simulation: Simulation, rng: np.random.Generator, rise: float = 0.12) -> Grasp:
-    """A grasp of the target object with a straight approach of ``rise`` m.
+    """Return a grasp of the target object with a straight approach of ``rise`` m.
 
     Raises:
         Rejected: The object cannot be reached.
@@ -121,14 +121,14 @@ def replay(
 
 
 def stuck(simulation: Simulation) -> bool:
-    """Whether the robot, put where it is, is more than 5 mm inside itself or something else."""
+    """Return whether the robot is more than 5 mm inside itself or something else."""
     contact = simulation.data.contact
     of_robot = simulation.robot_geoms[contact.geom].any(axis=1)
     return bool((of_robot & (contact.dist < -0.005)).any())
 
 
 def clear_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
-    """A posture (23,) in rad with the palm above the counter, and nothing inside anything.
+    """Return a posture (23,) in rad with the palm above the counter, and nothing inside anything.
 
     Raises:
         Rejected: None was found.
@@ -137,7 +137,7 @@ def clear_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarra
 
 
 def stray(simulation: Simulation, here: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A posture (23,) in rad around another, joint by joint, and nothing inside anything.
+    """Return a posture (23,) in rad around another, joint by joint, and nothing inside anything.
 
     Raises:
         Rejected: None was found.
@@ -151,7 +151,7 @@ def stray(simulation: Simulation, here: np.ndarray, rng: np.random.Generator) ->
 
 
 def _clear(simulation: Simulation, draw: Callable[[], np.ndarray]) -> np.ndarray:
-    """The first of some postures that is clear; the simulation stays as it was."""
+    """Return the first of some postures that is clear; the simulation stays as it was."""
     state = simulation.get_state()
     try:
         for _ in range(POSTURE_DRAWS):

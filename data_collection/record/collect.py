@@ -105,7 +105,7 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _fill(config: CollectConfig, store: EpisodeStore, goal: int, unit: str) -> None:
-    """Collects until the set has ``goal`` frames or episodes, and clears up."""
+    """Collect until the set has ``goal`` frames or episodes, and clear up."""
     done = _complete_scenes(store)
     known = max(done, default=-1) + 1  # damaged scenes before the last whole one are made again
 
@@ -204,13 +204,13 @@ def _pool(config: CollectConfig, workers: int) -> "ProcessPoolExecutor | RayExec
 
 
 def _prepare() -> None:
-    """Begins a worker; one that outlived its run would disturb the next."""
+    """Begin a worker; one that outlived its run would disturb the next."""
     die_with_parent()
     os.environ.update(THREADS)
 
 
 def _record(config: CollectConfig, index: int) -> list[dict[str, Any]]:
-    """Draw scene ``index``, play the strategy in it, write its clips; returns their rows."""
+    """Draw scene ``index``, play the strategy in it, write its clips; return their rows."""
     from dexbench.envs.robocasa.build import build_scene
     from dexbench.envs.scenes.recipe import draw_recipe
     from dexbench.envs.simulation import Simulation

@@ -8,7 +8,7 @@ from dexbench.envs.simulation import CONTROL_HZ
 def ornstein_uhlenbeck(
     rng: np.random.Generator, steps: int, scale: np.ndarray, seconds: float
 ) -> np.ndarray:
-    """A stationary Ornstein-Uhlenbeck path.
+    """Return a stationary Ornstein-Uhlenbeck path.
 
     Args:
         rng: The stream to draw from.

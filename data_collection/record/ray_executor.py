@@ -29,14 +29,14 @@ class RayExecutor:
         self._begun: list[Any] = []
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        """Calls the function on a processor of the cluster."""
+        """Call the function on a processor of the cluster."""
         options = {"num_cpus": 1, "max_retries": 3, "runtime_env": {"env_vars": THREADS}}
         reference = self._ray.remote(function).options(**options).remote(*arguments)
         self._begun.append(reference)
         return reference.future()
 
     def shutdown(self, cancel_futures: bool = True) -> None:
-        """Stops what is still running, and disconnects."""
+        """Stop what is still running, and disconnect."""
         for reference in self._begun:
             self._ray.cancel(reference, force=True)
         self._cluster.__exit__(None, None, None)

@@ -35,7 +35,7 @@ CLIPS = 4
 
 
 def lift(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
-    """The expert lifts the scene's first object; failures are kept.
+    """Return the expert lifts the scene's first object; failures are kept.
 
     Half the clips begin in random postures, half near the object with the hand opened for it, as
     trials of the grasp task do.

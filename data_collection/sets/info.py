@@ -37,7 +37,7 @@ def main(config: InfoConfig) -> None:
 
 
 def facts(store: EpisodeStore) -> dict[str, str]:
-    """What a set holds, as text by the name of the fact, in order.
+    """Return what a set holds, as text by the name of the fact, in order.
 
     Raises:
         UserError: The set is damaged.
@@ -75,7 +75,7 @@ def facts(store: EpisodeStore) -> dict[str, str]:
 
 
 def table(columns: dict[str, dict[str, str]]) -> str:
-    """Facts of one or more sets, aligned; a set without a fact shows a dash."""
+    """Return facts of one or more sets, aligned; a set without a fact shows a dash."""
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
     order = {name: i for column in columns.values() for i, name in enumerate(column)}
     lines = [["", *columns]]
@@ -89,13 +89,13 @@ def table(columns: dict[str, dict[str, str]]) -> str:
 
 
 def _made_of(store: EpisodeStore) -> str:
-    """What a set that was not collected is made of."""
+    """Return what a set that was not collected is made of."""
     count = len(store.info["sources"])
     return f"{count} set{'s' if count > 1 else ''} {'slim' if 'slim' in store.info else 'merged'}"
 
 
 def _instances(store: EpisodeStore, rows: list[dict[str, Any]]) -> list[str]:
-    """The object instances of every scene, one after the other."""
+    """Return the object instances of every scene, one after the other."""
     firsts = {row["scene"]: row for row in reversed(rows)}
     found: list[str] = []
     for row in firsts.values():

@@ -70,7 +70,7 @@ def main(config: MergeConfig) -> None:
 
 
 def sources(store: EpisodeStore) -> list[dict[str, Any]]:
-    """The sets as collected that a set is made of, itself if it was collected."""
+    """Return the sets as collected that a set is made of, itself if it was collected."""
     if "sources" in store.info:
         return store.info["sources"]
     # The checksums of the recorded files say what was collected, whatever the schema.
@@ -80,12 +80,15 @@ def sources(store: EpisodeStore) -> list[dict[str, Any]]:
 
 
 def _facts(store: EpisodeStore) -> dict[str, Any]:
-    """A set's description; schema 1 did not name the asset pack, of which there was one version."""
+    """Return a set's description.
+
+    Schema 1 did not name the asset pack, of which there was one version.
+    """
     return {"assets": "1", "slim": None, **store.info}
 
 
 def _refuse_repeats(stores: list[EpisodeStore]) -> None:
-    """The same episode twice would be drawn twice, and could be trained on and held out."""
+    """Refuse the same episode twice: it could be trained on and held out."""
     seen: dict[str, Path] = {}
     for store in stores:
         for row in store.rows():

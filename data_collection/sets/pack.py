@@ -81,7 +81,7 @@ def main(config: PackConfig) -> None:
 
 
 def _members(source: SetStates, rows: list[dict], there: set[str]) -> dict[str, bytes]:
-    """The files that a scene adds to a pack, by name."""
+    """Return the files that a scene adds to a pack, by name."""
     members = {}
     for row in rows:
         members[f"states/{row['id']:06d}.h5"] = _h5(source.states(row))
@@ -120,7 +120,7 @@ def _add(file: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _size(file: zipfile.ZipFile) -> int:
-    """Bytes in the pack so far, with the entries of its table of contents and manifest."""
+    """Return bytes in the pack so far, with the entries of its table of contents and manifest."""
     return sum(m.compress_size + 600 + 2 * len(m.filename) for m in file.infolist())
 
 

@@ -68,13 +68,13 @@ def main(config: PreviewConfig) -> None:
 
 
 def caption(row: dict[str, Any]) -> str:
-    """Number, kind and outcome of a clip."""
+    """Return number, kind and outcome of a clip."""
     facts = [name for name in ("touched", "lifted") if row.get(name)]
     return f"{row['id']} {row['kind']} {' '.join(facts)}".rstrip()
 
 
 def mosaic(clips: Sequence[np.ndarray], captions: Sequence[str], columns: int) -> list[np.ndarray]:
-    """Clips (T, height, width, 3) side by side; one that is over shows its last frame.
+    """Return clips (T, height, width, 3) side by side; one that is over shows its last frame.
 
     Returns:
         As many pictures (H, W, 3) uint8, H and W even, as the longest clip has.
@@ -86,7 +86,7 @@ def mosaic(clips: Sequence[np.ndarray], captions: Sequence[str], columns: int) -
 
 
 def sheet(clips: Sequence[np.ndarray], captions: Sequence[str], columns: int) -> np.ndarray:
-    """A row a clip, of frames spread evenly from its first to its last; (H, W, 3) uint8."""
+    """Return a row a clip, of frames spread evenly from its first to its last; (H, W, 3) uint8."""
     pictures: list[np.ndarray] = []
     texts: list[str] = []
     for clip, text in zip(clips, captions, strict=True):
@@ -112,7 +112,7 @@ def _page(pictures: Sequence[np.ndarray], texts: Sequence[str], columns: int) ->
 
 
 def frames(store: EpisodeStore, row: dict[str, Any]) -> np.ndarray:
-    """A clip's frames (T, *TILE, 3) uint8."""
+    """Return a clip's frames (T, *TILE, 3) uint8."""
     path = store.file(row, "mp4")
     try:
         pictures = read_video(path)

@@ -89,7 +89,7 @@ def main(config: RerenderConfig) -> None:
 
 
 def play_states(model: mujoco.MjModel, states: np.ndarray) -> Iterator[mujoco.MjData]:
-    """The scene in each of the states (T, n), ready to be looked at.
+    """Yield the scene in each of the states (T, n), ready to be looked at.
 
     Raises:
         UserError: Another version of MuJoCo recorded them.

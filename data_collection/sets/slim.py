@@ -102,7 +102,7 @@ def main(config: SlimConfig) -> None:
 def _slim(
     source: EpisodeStore, target: EpisodeStore, size: tuple[int, int], crf: int, row: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write the small video and arrays of an episode; returns its manifest row."""
+    """Write the small video and arrays of an episode; return its manifest row."""
     frames = downsample(read_video(source.file(row, "mp4")), size)
     video, arrays = target.file(row, "mp4"), target.file(row, "h5")
     # Colours in full: at half the size half their resolution would show.

@@ -36,14 +36,14 @@ class States(Protocol):
         """Full integration states (T, n) float64 of an episode."""
 
     def model(self, row: dict[str, Any]) -> mujoco.MjModel:
-        """The compiled scene of an episode."""
+        """Return the compiled scene of an episode."""
 
     def close(self) -> None:
         """Remove temporary files."""
 
 
 def open_states(path: Path) -> States:
-    """The states of a set's folder or of a pack's file.
+    """Return the states of a set's folder or of a pack's file.
 
     Raises:
         UserError: It is neither, or it is damaged, or made with another asset pack.
@@ -74,7 +74,7 @@ class SetStates:
         """Root of the asset files."""
 
     def xml(self, row: dict[str, Any]) -> str:
-        """The frozen MJCF of an episode's scene."""
+        """Return the frozen MJCF of an episode's scene."""
         try:
             return self._store.xml(row["model"])
         except (OSError, EOFError, zlib.error) as error:
@@ -90,7 +90,7 @@ class SetStates:
             raise self._store.damaged(path, error) from error
 
     def model(self, row: dict[str, Any]) -> mujoco.MjModel:
-        """The compiled scene of an episode."""
+        """Return the compiled scene of an episode."""
         return load(self.xml(row), self.assets)
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ class PackStates:
             raise self._damaged(error) from error
 
     def model(self, row: dict[str, Any]) -> mujoco.MjModel:
-        """The compiled scene of an episode."""
+        """Return the compiled scene of an episode."""
         try:
             xml = gzip.decompress(self._zip.read(f"models/{row['model']}.xml.gz")).decode()
         except (OSError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:

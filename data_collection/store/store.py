@@ -102,7 +102,7 @@ class EpisodeStore:
             raise UserError(f"cannot write {root} ({error}); choose another --out") from error
 
     def _claim(self, path: Path, content: bytes) -> None:
-        """Makes the folder this set's, or sees that it is."""
+        """Make the folder this set's, or sees that it is."""
         root = path.parent
         if path.exists() and path.read_bytes() == content:
             return
@@ -122,7 +122,7 @@ class EpisodeStore:
 
     @classmethod
     def salvage(cls, root: Path) -> "EpisodeStore":
-        """A set to look into whose dataset.json may be damaged; its `info` is empty then."""
+        """Return a set to look into whose dataset.json may be damaged; its `info` is empty then."""
         store = cls.__new__(cls)
         store.root = root
         try:
@@ -140,7 +140,7 @@ class EpisodeStore:
                 yield parse_line(line, checked=self.info.get("schema") != 1)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """What the manifest says of complete episodes, in the order they were written.
+        """Yield what the manifest says of complete episodes, in the order they were written.
 
         Raises:
             UserError: A line is damaged.
@@ -154,7 +154,7 @@ class EpisodeStore:
             yield {key: value for key, value in row.items() if key != "set"}
 
     def file(self, row: dict[str, Any], kind: str) -> Path:
-        """Where an episode's ``h5``, ``mp4`` or ``model_gz`` is."""
+        """Return where an episode's ``h5``, ``mp4`` or ``model_gz`` is."""
         names = {
             "h5": f"{row['id']:06d}.h5",
             "mp4": f"{row['id']:06d}.mp4",
@@ -163,12 +163,12 @@ class EpisodeStore:
         return self.root / FOLDERS[kind] / names[kind]
 
     def files(self, rows: list[dict[str, Any]]) -> set[Path]:
-        """The files of episodes, and the set's own."""
+        """Return the files of episodes, and the set's own."""
         named = {self.file(row, kind) for row in rows for kind in FOLDERS}
         return named | {self.root / INFO, self.root / MANIFEST}
 
     def xml(self, model: str) -> str:
-        """The frozen MJCF of a scene, by its sha256."""
+        """Return the frozen MJCF of a scene, by its sha256."""
         return gzip.decompress((self.root / "models" / f"{model}.xml.gz").read_bytes()).decode()
 
     def write(self, index: int, episode: Episode) -> dict[str, Any]:
@@ -226,19 +226,19 @@ class EpisodeStore:
             os.fsync(file.fileno())
 
     def refuse_slim(self) -> None:
-        """Raises UserError for a slim set, which lacks states, objects and contacts."""
+        """Raise UserError for a slim set, which lacks states, objects and contacts."""
         if "slim" in self.info:
             raise UserError(f"{self.root} is a slim set, without states; name the set it is of")
 
     def damaged(self, path: Path, error: object) -> UserError:
-        """What to raise where one of the set's files cannot be read."""
+        """Return what to raise where one of the set's files cannot be read."""
         return UserError(
             f"{path} is missing or damaged ({error}); "
             f"`dexbench data verify {self.root}` says how to mend the set"
         )
 
     def unlisted(self) -> list[Path]:
-        """Files that belong to no complete episode: drafts, and what was never committed."""
+        """Return files that belong to no complete episode: drafts, and what was never committed."""
         rows = [row for row in self.lines() if row is not None]
         named = self.files(rows)
         folders = [self.root / folder for folder in FOLDERS.values()]
@@ -252,7 +252,7 @@ class EpisodeStore:
 
 
 def refuse_existing(out: Path) -> None:
-    """Raises UserError if there is something already where a new set shall be."""
+    """Raise UserError if there is something already where a new set shall be."""
     if out.exists():
         raise UserError(f"{out} exists; choose another --out")
 
@@ -280,12 +280,12 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def info_bytes(info: dict[str, Any]) -> bytes:
-    """A set's description as dataset.json holds it."""
+    """Return a set's description as dataset.json holds it."""
     return json.dumps(info, indent=1, sort_keys=True).encode()
 
 
 def read_info(root: Path) -> dict[str, Any]:
-    """What dataset.json says of a set.
+    """Return what dataset.json says of a set.
 
     Raises:
         UserError: There is none, or it is damaged, or a later dexbench wrote it.
@@ -308,7 +308,7 @@ def read_info(root: Path) -> dict[str, Any]:
 
 
 def parse_line(line: bytes, checked: bool) -> dict[str, Any] | None:
-    """A manifest line without its own checksum, or None if it is not as it was written.
+    """Return a manifest line without its own checksum, or None if it is not as it was written.
 
     Args:
         line: With its newline.
@@ -331,7 +331,10 @@ def _line(row: dict[str, Any]) -> bytes:
 
 
 def _draft(path: Path) -> Path:
-    """A file to write before it takes its place; a worker that outlives its run has its own."""
+    """Return a file to write before it takes its place.
+
+    A worker that outlives its run has its own.
+    """
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
@@ -346,11 +349,11 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def sha256(data: bytes) -> str:
-    """The sha256 (hex) of bytes."""
+    """Return the sha256 (hex) of bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 (hex) of a file."""
+    """Return the sha256 (hex) of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -71,7 +71,7 @@ def main(config: VerifyConfig) -> None:
 
 
 def summary(root: Path, problems: list[Problem]) -> str:
-    """One line on a set that was verified."""
+    """Return one line on a set that was verified."""
     if problems:
         return f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
     store = EpisodeStore(root)
@@ -123,7 +123,7 @@ def verify(root: Path, progress: bool = False) -> list[Problem]:
 
 
 def require_whole(store: EpisodeStore) -> None:
-    """Verifies a set that another is to be made of.
+    """Verify a set that another is to be made of.
 
     Raises:
         UserError: Something is wrong with it.
@@ -137,7 +137,7 @@ def require_whole(store: EpisodeStore) -> None:
 def damaged(
     store: EpisodeStore, rows: Iterable[dict[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
-    """Each episode with what is wrong with its files, by name relative to the set."""
+    """Yield each episode with what is wrong with its files, by name relative to the set."""
     models: dict[str, str] = {}
     for row in rows:
         wrong = {}
@@ -156,7 +156,7 @@ def damaged(
 
 
 def _fault(path: Path, expected: str | None) -> str:
-    """What is wrong with a file, nothing if it is as it was written."""
+    """Return what is wrong with a file, nothing if it is as it was written."""
     if not path.is_file():
         return "is missing"
     try:
@@ -176,7 +176,7 @@ def _model_fault(path: Path, row: dict[str, Any]) -> str:
 
 
 def _info_fault(store: EpisodeStore, rows: list[dict[str, Any]]) -> str:
-    """What is wrong with dataset.json, of which manifest lines hold the checksum."""
+    """Return what is wrong with dataset.json, of which manifest lines hold the checksum."""
     path = store.root / INFO
     if not path.exists():
         return "is missing"
@@ -189,7 +189,7 @@ def _info_fault(store: EpisodeStore, rows: list[dict[str, Any]]) -> str:
 
 
 def _manifest_faults(root: Path, lines: list[dict[str, Any] | None]) -> Iterator[str]:
-    """What is wrong with the manifest by itself."""
+    """Yield what is wrong with the manifest by itself."""
     for number, row in enumerate(lines, 1):
         if row is None:
             yield f"line {number} is damaged"
@@ -207,7 +207,7 @@ def _manifest_faults(root: Path, lines: list[dict[str, Any] | None]) -> Iterator
 
 
 def _collect_again(root: Path, info: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """What mends a set."""
+    """Return what mends a set."""
     if not info:
         return f"give the `dexbench collect --out {root} ...` command that made the set again"
     if info["schema"] == 1:

@@ -28,7 +28,7 @@ _NEEDED = ("textures", "fixtures/sinks", "objects/objaverse", "objects/lightwhee
 
 
 def robocasa_root() -> Path:
-    """The root of the user's RoboCasa assets.
+    """Return the root of the user's RoboCasa assets.
 
     Raises:
         UserError: Nothing has been downloaded to where they are expected.
@@ -40,13 +40,13 @@ def robocasa_root() -> Path:
 
 
 def task_root() -> Path | None:
-    """The assets for RoboCasa's own tasks: the user's if named or downloaded, else None."""
+    """Return the assets for RoboCasa's own tasks: the user's if named or downloaded, else None."""
     root = _expected()
     return root if os.environ.get(VARIABLE) or (root / "textures").is_dir() else None
 
 
 def missing(root: Path, *names: str) -> UserError:
-    """The error to raise where ``names``, files or folders below ``root``, are missing."""
+    """Return the error to raise where ``names``, files or folders below ``root``, are missing."""
     parts = [
         part
         for folder, part in PARTS.items()

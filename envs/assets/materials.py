@@ -215,7 +215,7 @@ def named_textures(package: Path, assets: Path) -> list[str]:
 
 
 def stand_in(path: str) -> str:
-    """The key of :data:`NAMED` whose picture serves for the texture file ``path``.
+    """Return the key of :data:`NAMED` whose picture serves for the texture file ``path``.
 
     A ``textures/`` file has its own; RoboCasa's 400 ``generative_textures/`` share the named ones
     of their kind. A name this table does not know gets the plain grey of ``albedo``.
@@ -230,5 +230,5 @@ def stand_in(path: str) -> str:
 
 
 def make(name: str) -> t.Image:
-    """The picture ``name`` of :data:`NAMED`, uint8 (SIZE, SIZE, 3)."""
+    """Return the picture ``name`` of :data:`NAMED`, uint8 (SIZE, SIZE, 3)."""
     return NAMED[name](SIZE, noise_seed("texture", name))

@@ -56,7 +56,7 @@ def _extent(mesh: Path, scale: tuple[float, float, float]) -> tuple[np.ndarray, 
 
 @cache
 def geometry(category: str) -> Model:
-    """A generated category's geometry, made once."""
+    """Return a generated category's geometry, made once."""
     return MODELS[category]()
 
 
@@ -129,7 +129,7 @@ def _xml(
     low: np.ndarray,
     high: np.ndarray,
 ) -> str:
-    """The instance's MJCF, as RoboCasa wants it: a body ``object`` and a geom ``reg_bbox``."""
+    """Return the instance's MJCF for RoboCasa: a body ``object``, a geom ``reg_bbox``."""
     specular, shininess = objects.CATEGORIES[item.category].shine
     texture = '<texture name="tex" type="2d" file="texture.png"/>' if "texture=" in look else ""
     between = "\n    ", "\n        "

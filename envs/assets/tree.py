@@ -77,7 +77,7 @@ def copy_package(robocasa: Path, root: Path) -> None:
 
 
 def _downloaded(folder: str, names: list[str]) -> set[str]:
-    """What of a folder of the RoboCasa package is the user's download, and not to be copied."""
+    """Return what in a folder of the RoboCasa package is downloaded, and not to be copied."""
     if Path(folder).name == "assets":
         return {"textures", "generative_textures", "objects"}
     if Path(folder).name == "fixtures":

@@ -63,7 +63,7 @@ def _text(values: Vec) -> str:
 
 
 def _sub(parent: ET.Element, tag: str, **attributes: str | float | Vec) -> ET.Element:
-    """A child element; tuples become space-separated text."""
+    """Return a child element; tuples become space-separated text."""
     texts = {k: _text(v) if isinstance(v, tuple) else str(v) for k, v in attributes.items()}
     return ET.SubElement(parent, tag, texts)
 
@@ -142,7 +142,7 @@ def hand(side: str) -> str:
 
 
 def _phalanx(parent: ET.Element, link: Link, finger: str, index: int, flip: bool) -> ET.Element:
-    """One finger link with its hinge, a capsule to touch with and a box to look at."""
+    """Return one finger link with its hinge, a capsule to touch with and a box to look at."""
     thumb = finger == "thumb"
     body = _sub(
         parent,

@@ -23,7 +23,7 @@ LIFT, LIFTED = 0.08, 0.05
 
 
 class Expert:
-    """Plays motions in a simulation and keeps what it commanded.
+    """Plays motions in a simulation and keep what it commanded.
 
     Args:
         simulation: The scene; it is advanced in place.
@@ -119,7 +119,7 @@ def find_grasp(
     rise: float = 0.12,
     farthest: float = np.inf,
 ) -> Grasp | None:
-    """The first grasp of an object that lifts it when tried, from the state that it is left in.
+    """Return the first grasp of an object that lifts it when tried from the present state.
 
     Args:
         simulation: The scene, the object at rest and the hand clear of it.

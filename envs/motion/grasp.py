@@ -63,12 +63,12 @@ class Grasp:
 
 
 def object_points(simulation: Simulation, name: str) -> np.ndarray:
-    """Points (n, 3) that span an object's collision shape, in the base frame, in m."""
+    """Return points (n, 3) that span an object's collision shape, in the base frame, in m."""
     return np.concatenate(object_pieces(simulation, name))
 
 
 def object_pieces(simulation: Simulation, name: str) -> list[np.ndarray]:
-    """The same, (n, 3) of each convex piece."""
+    """Return the same, (n, 3) of each convex piece."""
     model, data = simulation.model, simulation.data
     body = model.body(name).id
     pieces = []
@@ -120,7 +120,7 @@ def grasps(
     rise: float = 0.12,
     sides: tuple[str, ...] = ("top", "side"),
 ) -> Iterator[Grasp]:
-    """Grasps of an object that the arm can reach, the most natural first.
+    """Yield grasps of an object that the arm can reach, the most natural first.
 
     Args:
         simulation: The scene, the object at rest.
@@ -170,7 +170,7 @@ def _plan(
     start: np.ndarray,
     rise: float,
 ) -> Grasp | None:
-    """The grasp of a point set with the palm at one rotation, or None where the arm cannot go."""
+    """Return the grasp with the palm at one rotation; None where the arm cannot go."""
     local = points @ turn
     low, high = local[:, 2].min(), local[:, 2].max()
     half = (high - low) / 2

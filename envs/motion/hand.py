@@ -78,7 +78,7 @@ def posture(targets: np.ndarray, start: np.ndarray = REST) -> np.ndarray:
 def straddle(
     low: float, high: float, depth: float, clearance: float, start: np.ndarray = REST
 ) -> np.ndarray:
-    """A posture with the fingers beyond ``high`` and the thumb below ``low``.
+    """Return a posture with the fingers beyond ``high`` and the thumb below ``low``.
 
     Args:
         low: Smallest coordinate of the object along the palm's z axis (towards the fingers), in m.

@@ -135,7 +135,7 @@ class RoboCasaKitchen(DexKitchen):
             )
 
     def scene_xml(self) -> str:
-        """The MJCF that RoboCasa makes of the recipe, with the robot in its place."""
+        """Return the MJCF that RoboCasa makes of the recipe, with the robot in its place."""
         with assets_from(robocasa_root()):
             return super().scene_xml()
 
@@ -162,7 +162,7 @@ def build(recipe: Recipe) -> BuiltScene:
 
 
 def _suits(fixture: Any) -> bool:
-    """Whether a fixture is a straight counter along a wall, of a usual height."""
+    """Return whether a fixture is a straight counter along a wall, of a usual height."""
     return (
         isinstance(fixture, Counter)
         and fixture_is_type(fixture, FixtureType.COUNTER_NON_CORNER)

@@ -71,7 +71,7 @@ def _floats(element: Element, attribute: str) -> list[float]:
 
 
 def _is_hidden(geom: Element) -> bool:
-    """Whether a fixture's geom is a marker, or a detail that the hand will never feel."""
+    """Return whether a fixture's geom is a marker, or a detail that the hand will never feel."""
     name = geom.get("name") or ""
     if "_reg_" in name or re.search(r"_base_(left|right|front|back)(_visual)?$", name):
         return True

@@ -165,7 +165,7 @@ class DexKitchen(Kitchen):
         robot.set_base_ori(turn)
 
     def _robot_indices(self) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the robot's entries in qpos and qvel."""
+        """Return indices of the robot's entries in qpos and qvel."""
         model = self.sim.model._model
         owned = [
             i
@@ -198,7 +198,7 @@ class DexKitchen(Kitchen):
             self.sim.forward()
 
     def scene_xml(self) -> str:
-        """The MJCF that RoboCasa makes of the recipe, with the robot in its place."""
+        """Return the MJCF that RoboCasa makes of the recipe, with the robot in its place."""
         self._load_model()
         robot = self.robots[0].robot_model
         robot.set_base_xpos(self.base_pos)

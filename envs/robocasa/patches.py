@@ -30,7 +30,7 @@ _OVERHANG = 0.05
 
 
 def import_robocasa() -> ModuleType:
-    """Import RoboCasa with its assets and the robosuite features it needs; returns the package.
+    """Import RoboCasa with its assets and the robosuite features it needs; return the package.
 
     RoboCasa reads its asset root while it is imported: the user's assets if there are any
     (:mod:`dexbench.envs.assets.download`), otherwise the ``generated`` pack, built if need be.

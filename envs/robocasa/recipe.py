@@ -112,7 +112,7 @@ def check_robocasa_recipe(recipe: Recipe) -> None:
 
 
 def object_file(instance: str) -> Path:
-    """The model file of ``<registry>/<category>/<name>``.
+    """Return the model file of ``<registry>/<category>/<name>``.
 
     Raises:
         UserError: There is none.
@@ -179,7 +179,7 @@ def _instances(root: Path, split: Split) -> dict[str, list[str]]:
 
 
 def _fits(path: Path, scale: float | list[float]) -> bool:
-    """Whether an object is of a size that the hand can grasp."""
+    """Return whether an object is of a size that the hand can grasp."""
     box = ElementTree.parse(path).getroot().find(".//geom[@name='reg_bbox']")
     if box is None:
         return False

@@ -23,7 +23,7 @@ _LOWER = 0.12
 
 
 def generated_kitchen(layout: str = "straight", style: str = "oak_marble") -> dict[str, Any]:
-    """Arguments of ``robosuite.make`` that give RoboCasa's tasks a generated kitchen.
+    """Return arguments of ``robosuite.make`` that give RoboCasa's tasks a generated kitchen.
 
     It has counters, drawers and cabinets that open, and the objects of the generated pack. It has
     no appliances, so tasks that need a sink, a stove and so on need RoboCasa's assets.
@@ -53,5 +53,8 @@ def generated_kitchen(layout: str = "straight", style: str = "oak_marble") -> di
 
 
 def _above(unit: dict[str, Any], counters: list[dict[str, Any]]) -> bool:
-    """Whether a wall unit hangs over a counter; where a sink is left out, there is a gap below."""
+    """Return whether a wall unit hangs over a counter.
+
+    Where a sink is left out, there is a gap below.
+    """
     return any(abs(unit["pos"][0] - each["pos"][0]) < each["size"][0] / 2 for each in counters)

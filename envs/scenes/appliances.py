@@ -16,12 +16,12 @@ SINK_HALF, SINK_DEPTH = 0.25, 0.17
 
 
 def _bar(material: str, radius: float, half: float, y: float, z: float) -> Part:
-    """A horizontal handle along the front."""
+    """Return a horizontal handle along the front."""
     return rod(material, radius, (-half, y, z), (half, y, z))
 
 
 def _stove(width: float) -> list[Part]:
-    """An oven below the counter and a glass hob on it."""
+    """Return an oven below the counter and a glass hob on it."""
     half, top = width / 2 - 0.004, COUNTER_HEIGHT
     parts = [
         box("plinth", (-half, half), (FRONT + 0.06, 0), (0, TOE)),
@@ -41,7 +41,7 @@ def _stove(width: float) -> list[Part]:
 
 
 def _sink(width: float) -> list[Part]:
-    """A steel basin let into the counter, with a tap, over a cupboard."""
+    """Return a steel basin let into the counter, with a tap, over a cupboard."""
     half, top, low = width / 2, COUNTER_HEIGHT, COUNTER_HEIGHT - SINK_DEPTH
     front, back, deep = -0.53, -0.13, COUNTER_DEPTH
     hole, thick = min(SINK_HALF, half - 0.03), 0.012
@@ -96,7 +96,7 @@ def _fridge(width: float) -> list[Part]:
 
 
 def _tower(width: float) -> list[Part]:
-    """A tall cabinet with an oven and a microwave built in at chest height."""
+    """Return a tall cabinet with an oven and a microwave built in at chest height."""
     half, top = width / 2 - 0.003, UPPER_BOTTOM + UPPER_HEIGHT
     parts = [
         box("plinth", (-half, half), (FRONT + 0.06, 0), (0, TOE)),
@@ -132,7 +132,7 @@ def _hood(width: float) -> list[Part]:
 
 
 def _window(width: float) -> list[Part]:
-    """A two-part window with a view of the garden, a frame and a sill."""
+    """Return a two-part window with a view of the garden, a frame and a sill."""
     half, low, high, frame = width / 2 - 0.02, 1.10, 2.12, 0.05
     parts = [
         box("view", (-half, half), (-0.012, 0), (low, high)),

@@ -10,7 +10,7 @@ from .parts import Part, ball, box, rod
 
 
 def _up(material: str, radius: float, low: float, high: float, x: float = 0, y: float = 0) -> Part:
-    """An upright cylinder."""
+    """Return an upright cylinder."""
     return rod(material, radius, (x, y, low), (x, y, high))
 
 
@@ -93,7 +93,7 @@ def _canisters() -> list[Part]:
 
 
 def _rack() -> list[Part]:
-    """A dish rack with plates on edge and a cup."""
+    """Return a dish rack with plates on edge and a cup."""
     parts = [box("steel", (-0.17, 0.17), (-0.14, 0.14), (0.0, 0.012))]
     for x in (-0.165, 0.165):
         for y in (-0.135, 0.135):

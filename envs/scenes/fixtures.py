@@ -16,7 +16,7 @@ WITHOUT_SPLASH = ("fridge", "tower", "gap")
 
 
 def _run_parts(run: Run) -> list[Part]:
-    """All parts of a run, in the run's frame."""
+    """Return all parts of a run, in the run's frame."""
     placed = [*units(run, run.lower), *units(run, run.upper)]
     parts = [
         part.moved((centre, 0.0, 0.0))
@@ -30,7 +30,7 @@ def _run_parts(run: Run) -> list[Part]:
 
 
 def _splash(run: Run) -> list[Part]:
-    """Tiles on the wall above the counter, unit by unit where the counter runs on."""
+    """Return tiles on the wall above the counter, unit by unit where the counter runs on."""
     return [
         box("splash", (left, right), (-0.008, 0), (COUNTER_HEIGHT, SPLASH_TOP))
         for left, right in stretches(run, WITHOUT_SPLASH)
@@ -38,7 +38,7 @@ def _splash(run: Run) -> list[Part]:
 
 
 def _corners(run: Run) -> list[Part]:
-    """The closed cupboards under corners of the counter."""
+    """Return the closed cupboards under corners of the counter."""
     return [
         box("front", (centre - width / 2, centre + width / 2), (FRONT, 0),
             (0, COUNTER_HEIGHT - 0.03))

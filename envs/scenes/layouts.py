@@ -165,7 +165,7 @@ def units(run: Run, row: Units) -> list[tuple[str, float, float]]:
 
 
 def layout_config(layout: str, style: str, surfaces: Surfaces) -> Config:
-    """The RoboCasa layout dictionary of a kitchen, fresh at every call.
+    """Return the RoboCasa layout dictionary of a kitchen, fresh at every call.
 
     RoboCasa changes the dictionary it is given, so it must not be used twice.
     """
@@ -198,7 +198,7 @@ def _look(texture: str) -> Config:
 
 
 def _room(plan: Layout, surfaces: Surfaces) -> Config:
-    """Walls and floor; the wall behind the robot is left open unless a run stands at it."""
+    """Return walls and floor; the wall behind the robot is left open unless a run stands at it."""
     width, middle = plan.right - plan.left, (plan.right + plan.left) / 2
     height, depth = ROOM_HEIGHT / 2, plan.depth / 2
     walls: list[Config] = []
@@ -239,7 +239,7 @@ def stretches(run: Run, without: tuple[str, ...]) -> list[tuple[float, float]]:
 
 
 def _counters(run: Run, surfaces: Surfaces, front: str) -> list[Config]:
-    """A counter over each stretch of base units; the robot's is called "counter"."""
+    """Return a counter over each stretch of base units; the robot's is called "counter"."""
     return [
         {
             "name": "counter" if left < 0 < right else f"counter_{index}",

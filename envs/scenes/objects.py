@@ -93,7 +93,7 @@ INSTANCES: dict[str, Instance] = {
 
 
 def categories(split: Split) -> list[str]:
-    """Names of the categories that have instances in a split, in a fixed order.
+    """Return names of the categories that have instances in a split, in a fixed order.
 
     Raises:
         ValueError: If the split does not exist.
@@ -102,7 +102,7 @@ def categories(split: Split) -> list[str]:
 
 
 def instances(split: Split, category: str | None = None) -> list[Instance]:
-    """The instances of a split, of one category or of all, in a fixed order.
+    """Return the instances of a split, of one category or of all, in a fixed order.
 
     Raises:
         ValueError: If the split or the category does not exist, or the split has none of it.

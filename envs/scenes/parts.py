@@ -58,7 +58,7 @@ class Part:
     quat: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
 
     def moved(self, by: Vector) -> "Part":
-        """The same part elsewhere."""
+        """Return the same part elsewhere."""
         x, y, z = (a + b for a, b in zip(self.pos, by, strict=True))
         return replace(self, pos=(x, y, z))
 
@@ -95,7 +95,7 @@ _ORDER = {2: (0, 1, 2), 1: (0, 2, 1), 0: (1, 2, 0)}
 
 
 def box(material: str, x: Range, y: Range, z: Range) -> Part:
-    """A box between two coordinates along each axis.
+    """Return a box between two coordinates along each axis.
 
     A flat texture lies in a box's own x-y plane, so own z is laid along the thinnest side.
     """
@@ -107,7 +107,7 @@ def box(material: str, x: Range, y: Range, z: Range) -> Part:
 
 
 def rod(material: str, radius: float, start: Vector, end: Vector) -> Part:
-    """A cylinder from one point to another."""
+    """Return a cylinder from one point to another."""
     along = [b - a for a, b in zip(start, end, strict=True)]
     length = math.sqrt(sum(value * value for value in along))
     ux, uy, uz = (value / length for value in along)
@@ -119,5 +119,5 @@ def rod(material: str, radius: float, start: Vector, end: Vector) -> Part:
 
 
 def ball(material: str, size: Vector, pos: Vector) -> Part:
-    """An ellipsoid of three half-axes."""
+    """Return an ellipsoid of three half-axes."""
     return Part("ellipsoid", material, size, pos)

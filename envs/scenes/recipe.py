@@ -38,7 +38,10 @@ HAND_GAP, GAP = 0.06, 0.03
 
 
 def base_position() -> tuple[float, float, float]:
-    """The base frame's origin in RoboCasa's world (back wall at y = 0, counter along x), in m."""
+    """Return the base frame's origin in RoboCasa's world, in m.
+
+    The back wall is at y = 0 and the counter lies along x.
+    """
     return (0.0, -(COUNTER_DEPTH + COUNTER_FRONT), BASE_HEIGHT)
 
 
@@ -48,12 +51,12 @@ def _pool(table: dict[str, Any], split: Split) -> list[str]:
 
 
 def _radius(instance: objects.Instance) -> float:
-    """Radius in m of a circle around the instance's footprint at any yaw."""
+    """Return radius in m of a circle around the instance's footprint at any yaw."""
     return math.hypot(*instance.footprint)
 
 
 def _positions(rng: np.random.Generator, radii: list[float]) -> list[tuple[float, float]]:
-    """Centres, (x, y) in m, of the target and the others, whose circles keep their distance."""
+    """Return centres, (x, y) in m, of the target and the others, whose circles are apart."""
     while True:
         placed: list[tuple[float, float]] = []
         for index, radius in enumerate(radii):

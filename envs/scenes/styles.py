@@ -129,7 +129,7 @@ def repeat(texture: str) -> str:
 
 
 def texture_file(texture: str) -> str:
-    """The texture's file, relative to RoboCasa's asset root."""
+    """Return the texture's file, relative to RoboCasa's asset root."""
     return f"textures/{texture}.png"
 
 

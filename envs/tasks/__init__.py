@@ -55,7 +55,7 @@ def register_task(task: Task) -> None:
 
 
 def find_task(name: str) -> Task:
-    """The task of that name.
+    """Return the task of that name.
 
     Args:
         name: A registered name, or ``module:name`` to import the module that registers it first;

@@ -40,7 +40,7 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
-        """How the current state stands against a goal; a pure function of the two.
+        """Return how the current state stands against a goal; a pure function of the two.
 
         Args:
             simulation: In the state to judge. It must not be changed.

@@ -47,7 +47,7 @@ class Grasp(Task):
     threshold = 0.20
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
-        """The distance from wrist to object, and contact, decide."""
+        """Return the distance from wrist to object, and contact, decide."""
         gap = simulation.keypoints[0] - simulation.object_position(target)
         distance = float(np.linalg.norm(gap))
         contact = simulation.hand_touches(target)

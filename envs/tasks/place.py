@@ -30,7 +30,7 @@ class Place(Task):
     threshold = 0.10
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
-        """The distance of the object to its place in the goal decides."""
+        """Return the distance of the object to its place in the goal decides."""
         distance = float(np.linalg.norm(simulation.object_position(target) - goal.object_position))
         return Outcome(distance < self.threshold, distance)
 
@@ -89,7 +89,7 @@ class Place(Task):
 
 
 def _free_spots(simulation: Simulation, target: str, rng: np.random.Generator) -> list[np.ndarray]:
-    """Places (2,) on the counter that others leave free, as far away as objects are carried.
+    """Return places (2,) on the counter that others leave free, as far away as objects are carried.
 
     Raises:
         Rejected: There is none.

@@ -19,12 +19,12 @@ PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("compact",)}
 
 
 def weights_file(path: str | Path | None) -> Path:
-    """The file that a path, a name in ``PACKAGED`` or None, for "compact", stands for."""
+    """Return the file that a path, a name in ``PACKAGED`` or None, for "compact", stands for."""
     return Path(PACKAGED.get(str(path or "compact"), path or ""))
 
 
 def save_model(path: str | Path, model: DexWMModel, notes: dict[str, Any] | None = None) -> str:
-    """Writes the weights with configuration and notes; see ``tensors.save_weights``.
+    """Write the weights with configuration and notes; see ``tensors.save_weights``.
 
     A pretrained encoder is not written, only what its weights' sha256 is.
     """
@@ -40,7 +40,7 @@ def load_model(
     dtype: torch.dtype = torch.float32,
     encoder_weights: Path | None = None,
 ) -> tuple[DexWMModel, str]:
-    """Loads a model, frozen, and its file's sha256.
+    """Load a model, frozen, and its file's sha256.
 
     Args:
         path: A file of ``save_model``, or as ``weights_file``.
@@ -70,14 +70,14 @@ def load_model(
 
 
 def encoder_facts(encoder: nn.Module) -> dict[str, str]:
-    """What a file says of a pretrained encoder, whose weights it does not hold."""
+    """Return what a file says of a pretrained encoder, whose weights it does not hold."""
     return {"encoder_sha256": encoder.digest} if isinstance(encoder, PretrainedEncoder) else {}
 
 
 def load_encoder(
     encoder: nn.Module, folder: Path | None, metadata: dict[str, str], path: Path
 ) -> None:
-    """Loads a pretrained encoder's weights; any other has them already.
+    """Load a pretrained encoder's weights; any other has them already.
 
     Args:
         encoder: Of a model.

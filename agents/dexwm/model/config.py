@@ -90,7 +90,10 @@ class ModelConfig(WeightsConfig):
         return self.grid[0] * self.grid[1]
 
     def settings(self) -> dict[str, Any]:
-        """The fields by name; those in ``LATER`` only where they differ from their default."""
+        """Return the fields by name.
+
+        Those in ``LATER`` only where they differ from their default.
+        """
         return {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
@@ -98,7 +101,7 @@ class ModelConfig(WeightsConfig):
         }
 
     def to_json(self) -> str:
-        """``settings`` as one line of JSON with sorted keys."""
+        """Return ``settings`` as one line of JSON with sorted keys."""
         return json.dumps(self.settings(), sort_keys=True)
 
 

@@ -16,18 +16,18 @@ FORMAT = "dexbench-decoder-1"
 
 
 def decoder_path(weights: Path) -> Path:
-    """Where the decoder of a model's weights lies: beside them."""
+    """Return where the decoder of a model's weights lies: beside them."""
     return weights.with_suffix(".decoder.safetensors")
 
 
 def save_decoder(weights: Path, decoder: PixelDecoder) -> None:
-    """Writes the decoder that was trained with the encoder of some weights, beside them."""
+    """Write the decoder that was trained with the encoder of some weights, beside them."""
     metadata = {"format": FORMAT, "config": decoder.config.to_json()}
     save_weights(decoder_path(weights), decoder, metadata, {})
 
 
 def load_decoder(weights: Path) -> PixelDecoder | None:
-    """The decoder beside a model's weights, frozen and in float32; None if there is none.
+    """Return the decoder beside a model's weights, frozen and in float32; None if there is none.
 
     Raises:
         UserError: As ``tensors.load_weights``.
@@ -46,7 +46,7 @@ def load_decoder(weights: Path) -> PixelDecoder | None:
 
 @torch.no_grad()
 def pictures(decoder: PixelDecoder, latent: Tensor) -> np.ndarray:
-    """Draws latent states.
+    """Draw latent states.
 
     Args:
         decoder: Of the encoder that the states are of.

@@ -21,7 +21,7 @@ class ResidualConv(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps ``(B, C, h, w)`` to the same shape."""
+        """Map ``(B, C, h, w)`` to the same shape."""
         return x + self.conv2(F.gelu(self.conv1(self.norm(x))))
 
 
@@ -55,7 +55,7 @@ class CompactEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Encodes pictures.
+        """Encode pictures.
 
         Args:
             images: ``(B, H, W, 3)``, uint8 or float in 0..255, of ``config.image_size``.
@@ -89,18 +89,18 @@ class PixelDecoder(nn.Module):
         self.out = nn.Linear(config.latent_dim, 3 * self.side**2)
 
     def patches(self, images: Tensor) -> Tensor:
-        """Cuts pictures ``(B, H, W, 3)`` into token patches ``(B, P, side * side * 3)``."""
+        """Cut pictures ``(B, H, W, 3)`` into token patches ``(B, P, side * side * 3)``."""
         rows, columns = self.config.grid
         x = images.reshape(len(images), rows, self.side, columns, self.side, 3)
         return x.transpose(2, 3).reshape(len(images), rows * columns, -1)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Maps latents ``(B, P, C)`` to ``patches`` of pictures / 64 - 2."""
+        """Map latents ``(B, P, C)`` to ``patches`` of pictures / 64 - 2."""
         return self.out(self.block(latent + self.position)) + 0.5
 
 
 def build_encoder(config: ModelConfig) -> nn.Module:
-    """Builds the encoder that ``config.encoder`` names.
+    """Build the encoder that ``config.encoder`` names.
 
     An encoder maps ``(B, *image_size, 3)`` pictures in 0..255 to ``(B, P, latent_dim)``.
 

@@ -51,7 +51,7 @@ class Keypoints(NamedTuple):
     depth: Tensor | None
 
     def points(self) -> Tensor:
-        """Keypoints ``(B, 17, 3)`` in metres in the camera's optical frame.
+        """Return keypoints ``(B, 17, 3)`` in metres in the camera's optical frame.
 
         Raises:
             UserError: The head has no depth.
@@ -72,17 +72,17 @@ class Keypoints(NamedTuple):
 
 
 def _whole(cells: Tensor) -> Tensor:
-    """Maps ``(B, K, h, w)`` of their tokens' cells ``(B, rows, columns, K, s, s)``."""
+    """Return maps ``(B, K, h, w)`` of their tokens' cells ``(B, rows, columns, K, s, s)``."""
     return cells.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 
 
 def cell_centres(cells: int, pixels: int, device: torch.device | str = "cpu") -> Tensor:
-    """Centres of ``cells`` equal cells over ``pixels`` pixels, ``(cells,)`` float32."""
+    """Return the centres of ``cells`` equal cells over ``pixels`` pixels, ``(cells,)`` float32."""
     return (torch.arange(cells, device=device, dtype=torch.float32) + 0.5) * (pixels / cells)
 
 
 def soft_argmax(logits: Tensor, depths: Tensor) -> Keypoints:
-    """Expected pixel position and depth under the spatial softmax.
+    """Return the expected pixel position and depth under the spatial softmax.
 
     Args:
         logits: ``(B, rows, columns, K, s, s)`` float32; ``s`` cells a side belong to each token.
@@ -125,7 +125,7 @@ class Trunk(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def tokens(self, latent: Tensor) -> Tensor:
-        """Maps latent states ``(B, P, C)`` to tokens ``(B, P, dim)``."""
+        """Map latent states ``(B, P, C)`` to tokens ``(B, P, dim)``."""
         return self.norm(self.blocks(self.embed(latent) + self.position))
 
 
@@ -143,7 +143,7 @@ class KeypointHead(Trunk):
         self.depth = nn.Linear(dim, HEAD_KEYPOINTS)
 
     def forward(self, latent: Tensor) -> Keypoints:
-        """Reads the keypoints off latent states ``(B, P, C)``."""
+        """Read the keypoints off latent states ``(B, P, C)``."""
         grid, side = self.config.grid, self.config.heat_scale
         x = self.tokens(latent)
         logits = self.heat(x).float().reshape(-1, *grid, HEAD_KEYPOINTS, side, side)
@@ -160,7 +160,7 @@ class PaperKeypointHead(Trunk):
         self.heat = nn.Linear(dim, PAPER_KEYPOINTS * config.heat_scale**2)
 
     def forward(self, latent: Tensor) -> Keypoints:
-        """Reads the keypoints off latent states ``(B, P, C)``."""
+        """Read the keypoints off latent states ``(B, P, C)``."""
         grid, side = self.config.grid, self.config.heat_scale
         maps = self.heat(self.tokens(latent)).float()
         maps = maps.reshape(-1, *grid, PAPER_KEYPOINTS, side, side)
@@ -176,7 +176,7 @@ class PaperKeypointHead(Trunk):
 
 
 def build_head(config: ModelConfig) -> KeypointHead | PaperKeypointHead:
-    """Builds the head that ``config.head`` names.
+    """Build the head that ``config.head`` names.
 
     Raises:
         ValueError: No head has that name.
@@ -233,7 +233,7 @@ def _paper_loss(predicted: Keypoints, target: Tensor) -> Tensor:
 
 
 def project(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels ``(..., 2)`` of camera points, and whether each lies inside the image.
+    """Return pixels ``(..., 2)`` of camera points, and whether each lies inside the image.
 
     Points nearer than 5 cm, or behind the camera, are projected as if they were so far ahead.
     """
@@ -245,7 +245,7 @@ def project(points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def to_edge(pixels: Tensor) -> Tensor:
-    """Pixels ``(..., 2)`` moved into the image, if they are outside, on the nearest way."""
+    """Return pixels ``(..., 2)`` moved into the image, if they are outside, on the nearest way."""
     return pixels.clamp(pixels.new_zeros(2), pixels.new_tensor([camera.WIDTH, camera.HEIGHT]))
 
 

@@ -68,7 +68,7 @@ class Block(nn.Module):
         self.mlp = MLP(dim, int(dim * mlp_ratio))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps tokens ``(B, N, dim)`` to tokens of the same shape."""
+        """Map tokens ``(B, N, dim)`` to tokens of the same shape."""
         query, key, value = (
             split_heads(part, self.heads) for part in self.qkv(self.norm1(x)).chunk(3, -1)
         )

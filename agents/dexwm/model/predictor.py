@@ -60,12 +60,12 @@ class CDiTBlock(nn.Module):
         self.modulation = nn.Linear(condition_dim, 9 * dim)
 
     def conditioned(self) -> list[nn.Linear]:
-        """The layers that turn a condition into shifts, scales and gates."""
+        """Return the layers that turn a condition into shifts, scales and gates."""
         history = self.norm_history
         return [self.modulation, *([history] if isinstance(history, nn.Linear) else [])]
 
     def history(self, tokens: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Keys and values of history tokens.
+        """Return keys and values of history tokens.
 
         Args:
             tokens: ``(B, F, P, dim)`` or, without a condition, any ``(B, ..., dim)``.
@@ -83,7 +83,7 @@ class CDiTBlock(nn.Module):
         return split_heads(key, self.heads), split_heads(value, self.heads)
 
     def forward(self, x: Tensor, condition: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """One block over G frames that are predicted side by side.
+        """Apply one block to G frames that are predicted side by side.
 
         Args:
             x: Tokens ``(B, G, P, dim)``; frame g may see all but the last G - 1 - g frames of the
@@ -158,7 +158,7 @@ class Predictor(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def _tokens(self, states: Tensor, first_slot: int) -> Tensor:
-        """Embeds states ``(B, F, P, C)`` of consecutive slots as tokens ``(B, F, P, dim)``."""
+        """Embed states ``(B, F, P, C)`` of consecutive slots as tokens ``(B, F, P, dim)``."""
         last = first_slot + states.shape[1]
         if last > self.config.max_frames:
             raise ValueError(
@@ -171,13 +171,13 @@ class Predictor(nn.Module):
         return tokens + self.position + self.slot[first_slot:last]
 
     def _condition(self, actions: Tensor, like: Tensor) -> Tensor:
-        """Embeds actions ``(B, F, 132)`` in the dtype of ``like``."""
+        """Embed actions ``(B, F, 132)`` in the dtype of ``like``."""
         return self.action(actions.to(like.dtype) * self.config.action_scale)
 
     def encode_history(
         self, states: Tensor, past: KeysValues | None = None, actions: Tensor | None = None
     ) -> KeysValues:
-        """Keys and values of history frames, appended to those of earlier frames.
+        """Return keys and values of history frames, appended to those of earlier frames.
 
         Args:
             states: Clean states ``(B or 1, F, P, C)``, oldest first.
@@ -201,7 +201,10 @@ class Predictor(nn.Module):
         ]
 
     def _keys_values(self, states: Tensor, first: int, actions: Tensor | None) -> KeysValues:
-        """Keys and values of frames whose first slot is ``first``; else as ``encode_history``."""
+        """Return keys and values of frames whose first slot is ``first``.
+
+        Else as ``encode_history``.
+        """
         tokens, condition = self._tokens(states, first), None
         if self.paper:
             if actions is None:
@@ -210,7 +213,7 @@ class Predictor(nn.Module):
         return [cast(CDiTBlock, block).history(tokens, condition) for block in self.blocks]
 
     def predict(self, history: KeysValues, last: Tensor, actions: Tensor) -> Tensor:
-        """Predicts the states that follow.
+        """Predict the states that follow.
 
         Args:
             history: From ``encode_history``; its last G frames are those of ``last``.
@@ -247,7 +250,7 @@ class Predictor(nn.Module):
         return self.predict(self.encode_history(states, actions=led), states, actions)
 
     def rollout(self, history: KeysValues, last: Tensor, actions: Tensor) -> Tensor:
-        """Feeds predictions back for as many steps as there are actions (multistep prediction).
+        """Feed predictions back for as many steps as there are actions (multistep prediction).
 
         Args:
             history: Of the observed frames, batch B or 1 (then shared by all).
@@ -291,7 +294,7 @@ class GrowingHistory:
         self._room: list[tuple[Tensor, Tensor]] = []
 
     def append(self, new: KeysValues) -> KeysValues:
-        """Appends the keys and values of a frame; returns all so far, which are views."""
+        """Append the keys and values of a frame; return all so far, which are views."""
         tokens = new[0][0].shape[2]
         if not self._room:
             more = self._to_come * tokens
@@ -311,5 +314,5 @@ class GrowingHistory:
 
 
 def _frames(history: KeysValues, config: ModelConfig) -> int:
-    """How many frames a history holds."""
+    """Return how many frames a history holds."""
     return history[0][0].shape[2] // config.tokens

@@ -145,7 +145,7 @@ class PretrainedEncoder(nn.Module):
         self.register_buffer("anchor", torch.empty(0), persistent=False)
 
     def load(self, folder: Path | None = None) -> str:
-        """Loads the weights.
+        """Load the weights.
 
         Args:
             folder: With ``config.json`` and safetensors; the Hugging Face cache if left out.
@@ -167,7 +167,7 @@ class PretrainedEncoder(nn.Module):
         return self.backbone.digest if self.backbone else self.load()
 
     def pixels(self, images: Tensor) -> Tensor:
-        """Pictures ``(B, H, W, 3)`` in 0..255 as the encoder's input ``(B, 3, h, w)``, float32."""
+        """Return pictures ``(B, H, W, 3)`` in 0..255 as the encoder's input ``(B, 3, h, w)``."""
         mean, std = images.new_tensor([self.spec.mean, self.spec.std], dtype=torch.float32)
         x = ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
         rows, columns = self.config.grid
@@ -178,7 +178,7 @@ class PretrainedEncoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Encodes pictures.
+        """Encode pictures.
 
         Args:
             images: ``(B, H, W, 3)``, uint8 or float in 0..255, of the grid's aspect ratio.
@@ -198,7 +198,7 @@ class PretrainedEncoder(nn.Module):
 
 
 def cached_folder(encoder: str) -> Path:
-    """Where the Hugging Face cache holds an encoder's pinned revision.
+    """Return where the Hugging Face cache holds an encoder's pinned revision.
 
     Raises:
         UserError: transformers is missing, or the cache does not hold it.
@@ -217,7 +217,7 @@ def cached_folder(encoder: str) -> Path:
 
 
 def load_backbone(config: ModelConfig, folder: Path) -> Backbone:
-    """Loads ``config.encoder`` from a folder, after checking that it is that encoder.
+    """Load ``config.encoder`` from a folder, after checking that it is that encoder.
 
     Raises:
         UserError: As ``PretrainedEncoder.load``.
@@ -270,7 +270,7 @@ def load_backbone(config: ModelConfig, folder: Path) -> Backbone:
 
 
 def _fetch(spec: Pretrained) -> str:
-    """The command that fetches the weights."""
+    """Return the command that fetches the weights."""
     return (
         f"fetch them with `hf download {spec.repository} config.json model.safetensors "
         f"--revision {spec.revision}`"
@@ -278,7 +278,7 @@ def _fetch(spec: Pretrained) -> str:
 
 
 def _transformers() -> Any:
-    """The transformers library."""
+    """Return the transformers library."""
     try:
         import transformers
     except ImportError as error:

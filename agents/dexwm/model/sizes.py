@@ -9,7 +9,7 @@ from .pretrained import PRETRAINED
 
 
 def _paper(dim: int, blocks: int, heads: int) -> ModelConfig:
-    """The paper's model around a predictor of some size (its Table 5, A.1 and A.3)."""
+    """Return the paper's model around a predictor of some size (its Table 5, A.1 and A.3)."""
     return ModelConfig(
         encoder="dinov2",
         image_size=(224, 392),
@@ -45,7 +45,7 @@ def sized(
     model: ModelConfig | None = None,
     depth_head: bool = False,
 ) -> ModelConfig:
-    """The model that a size stands for.
+    """Return the model that a size stands for.
 
     Args:
         size: A name in ``SIZES``.

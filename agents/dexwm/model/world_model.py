@@ -37,7 +37,7 @@ class DexWMModel(nn.Module):
 
 
 def hand_action(before: Tensor, after: Tensor) -> Tensor:
-    """The 132-dimensional action between two hand configurations (paper Eq. 2).
+    """Return the 132-dimensional action between two hand configurations (paper Eq. 2).
 
     The layout is left hand, right hand, camera translation, camera rotation; the left hand and
     the camera stay where they are.

@@ -14,7 +14,7 @@ MARGIN = 0.06
 
 
 def augment(images: Tensor, keypoints: Tensor, generator: np.random.Generator) -> Tensor:
-    """Windows of pictures in other kitchens and other light; all frames of a window alike.
+    """Return windows of pictures in other kitchens and other light; all frames of a window alike.
 
     Args:
         images: ``(B, F, H, W, 3)`` in 0..255.
@@ -38,7 +38,7 @@ def jitter(images: Tensor, generator: np.random.Generator) -> Tensor:
 
 
 def mix_kitchens(images: Tensor, keypoints: Tensor, generator: np.random.Generator) -> Tensor:
-    """Gives some windows the walls or the left side of the next window in the batch.
+    """Give some windows the walls or the left side of the next window in the batch.
 
     Replaced is what lies above the hand in all frames of both windows, or left of it; the arm comes
     from the right, so no second hand appears.

@@ -53,7 +53,7 @@ class Batches:
             )
 
     def pictures(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Pictures and keypoints of frames.
+        """Return pictures and keypoints of frames.
 
         Args:
             index: Frames ``(B, F)`` of the whole batch.
@@ -69,7 +69,7 @@ class Batches:
         return self.ranks.part(augment(images, points, draw)), self.ranks.part(points)
 
     def states(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Latents ``(b, F, P, C)`` and keypoints of frames; otherwise as ``pictures``."""
+        """Return latents ``(b, F, P, C)`` and keypoints of frames; otherwise as ``pictures``."""
         if self.features is not None:
             index = self.ranks.part(index)
             with self.read.of(index.size):

@@ -38,7 +38,7 @@ def autoencoder_loss(
 def prediction_loss(
     model: DexWMModel, states: Tensor, keypoints: Tensor, weight: float, history: int | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Stages 2 and 3: L_state + lambda L_HC of predicted states (paper 3.3).
+    """Return the loss of stages 2 and 3: L_state + lambda L_HC of predicted states (paper 3.3).
 
     Args:
         model: Its predictor and head are trained.
@@ -132,7 +132,7 @@ def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> di
 def validate(
     model: DexWMModel, episodes: Episodes, predict: bool, windows: int
 ) -> dict[str, float]:
-    """Measures the model on held-out episodes, at gaps of 2 s or the longest of which three fit.
+    """Measure the model on held-out episodes, at gaps of 2 s or the longest of which three fit.
 
     Returns:
         Of true states: ``latent_std`` (over frames, of each latent number: 0 means collapse),

@@ -57,12 +57,12 @@ class Recipe:
         return episodes.windows(draw, count, steps, span=self.span)
 
     def sizes(self, clips: int) -> list[int]:
-        """How many windows a batch may have."""
+        """Return how many windows a batch may have."""
         longest = len(self.odds)
         return [max(clips * longest // n, 1) for n in range(1, longest + 1) if self.odds[n - 1] > 0]
 
     def history(self, draw: np.random.Generator, steps: int) -> int:
-        """True frames that a batch's roll-outs of ``steps`` transitions start from."""
+        """Return the true frames that a batch's roll-outs of ``steps`` transitions start from."""
         return int(draw.integers(1, steps + 1) ** draw.integers(0, 2)) if self.later_starts else 1
 
 

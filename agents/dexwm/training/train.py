@@ -134,7 +134,7 @@ class Trainer:
         self.optimizer: MasterAdamW | None = None
 
     def begin_with(self, path: Path) -> str:
-        """Takes over the weights of a file, and its decoder's; returns the file's sha256.
+        """Take over the weights of a file, and its decoder's; return the file's sha256.
 
         Raises:
             UserError: It is no file of DexWM weights, or of other sizes.
@@ -160,7 +160,7 @@ class Trainer:
     # --- one batch of each stage -----------------------------------------------------------
 
     def loss(self, stage: int, step: int) -> Loss:
-        """The loss of batch ``step``; which frames it holds depends on seed, stage, step alone."""
+        """Return the loss of batch ``step``; its frames depend on seed, stage and step alone."""
         config, episodes = self.config, self.episodes
         draw = rng("dexwm", "batch", config.seed, stage, step)
         if stage == 0:
@@ -176,7 +176,7 @@ class Trainer:
     # --- stages ----------------------------------------------------------------------------
 
     def run(self) -> dict[str, Any]:
-        """Runs all stages that are not done; writes the weights; returns the last validation."""
+        """Run all stages that are not done; write the weights; return the last validation."""
         self.resume()
         self.frame_pool = self.episodes.frame_indices(validation=False)
         for stage in range(self.state["stage"], len(STAGES)):
@@ -189,7 +189,7 @@ class Trainer:
         return result
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Writes the weights, and their hash into the last validation's result."""
+        """Write the weights, and their hash into the last validation's result."""
         notes = {
             "training": dataclasses.asdict(self.config),
             "data_sha256": self.episodes.digest,
@@ -208,7 +208,7 @@ class Trainer:
             decoder_path(self.config.out).unlink(missing_ok=True)
 
     def modules(self, stage: int) -> dict[str, torch.nn.Module]:
-        """The modules that a stage trains."""
+        """Return the modules that a stage trains."""
         model = self.model
         seeing = {"encoder": model.encoder, "head": model.head, "decoder": self.decoder}
         if stage == 0:
@@ -218,7 +218,7 @@ class Trainer:
         return {"predictor": model.predictor, "head": model.head}
 
     def begin_stage(self, stage: int) -> MasterAdamW:
-        """Sets gradients and optimiser up for a stage."""
+        """Set gradients and optimiser up for a stage."""
         trainable([self.model, self.decoder], False)
         trainable(self.modules(stage).values(), True)
         modules = self.modules(stage)
@@ -232,7 +232,7 @@ class Trainer:
         return MasterAdamW(modules, self.rates[stage], recipe.decay, recipe.clip, recipe.betas)
 
     def run_stage(self, stage: int) -> None:
-        """Trains one stage to the end of its budget."""
+        """Train one stage to the end of its budget."""
         config, state = self.config, self.state
         if self.optimizer is None:
             self.optimizer = self.begin_stage(stage)
@@ -290,7 +290,7 @@ class Trainer:
         return state["seconds"][stage] / seconds if seconds else 1.0
 
     def ended_early(self) -> bool:
-        """Whether the weights are written and the last stage now has a larger budget."""
+        """Return whether the weights are written and the last stage now has a larger budget."""
         if self.state["stage"] < len(STAGES) or not self.config.out.exists():
             return False
         budgets = self.config.steps or self.config.shares
@@ -300,12 +300,12 @@ class Trainer:
     # --- metrics and checkpoints -----------------------------------------------------------
 
     def validate(self, predict: bool) -> dict[str, float]:
-        """Metrics on the held-out episodes; see ``losses.validate``."""
+        """Return metrics on the held-out episodes; see ``losses.validate``."""
         windows = self.config.validation_windows
         return validate(self.model, self.episodes, predict, windows)
 
     def log_validation(self, stage: int) -> None:
-        """Validates and logs the result."""
+        """Validate and log the result."""
         if not self.ranks.first:
             return
         values = self.validate(predict=stage > 0)
@@ -313,12 +313,12 @@ class Trainer:
         self.folder.log({"stage": STAGES[stage], "step": self.state["step"], "validation": rounded})
 
     def save(self) -> None:
-        """Writes the checkpoint."""
+        """Write the checkpoint."""
         if self.ranks.first:
             self.folder.save(self.state, self.optimizer.state() if self.optimizer else {})
 
     def resume(self) -> None:
-        """Continues from the checkpoint, if there is one."""
+        """Continue from the checkpoint, if there is one."""
         with self.ranks.in_turn():
             found = self.folder.resume()
         self.ranks.wait()  # nobody trains, and logs, before all have cut the metrics
@@ -349,7 +349,7 @@ class Trainer:
 
 
 def train(config: TrainConfig, on_step: Callable[[dict], None] | None = None) -> dict[str, Any]:
-    """Trains a DexWM, or continues the run of the same command, and writes its weights.
+    """Train a DexWM, or continue the run of the same command, and write its weights.
 
     Args:
         config: The settings.
