@@ -1,0 +1,99 @@
+"""Sphinx's configuration: the site is these pages, the repository's own, and the docstrings."""
+
+import inspect
+import re
+from os.path import relpath
+from pathlib import Path
+
+import gymnasium
+from gymnasium.envs.registration import load_env_creator
+from sphinx.application import Sphinx
+
+import dexbench
+
+HERE = Path(__file__).parent
+LINK = re.compile(r"\[([^\[\]]*)\]\(([^()\s#]+)(#[^()\s]+)?\)")
+INCLUDE = re.compile(r"^```\{include\} (\S+)$", re.MULTILINE)
+
+project = "dexbench"
+release = version = dexbench.__version__
+project_copyright = "the dexbench authors"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+nitpick_ignore: list[tuple[str, str]] = []
+# A single backtick in a docstring is code.
+default_role = "code"
+
+myst_heading_anchors = 4
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+autodoc_class_signature = "mixed"
+
+html_theme = "furo"
+html_title = f"dexbench {release}"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_copy_source = False
+html_show_sphinx = False
+
+
+def pages() -> dict[Path, Path]:
+    """The repository's files that a page of the site includes, each with that page."""
+    return {
+        (page.parent / target).resolve(): page
+        for page in HERE.rglob("*.md")
+        for target in INCLUDE.findall(page.read_text())
+    }
+
+
+def point(text: str, source: Path, page: Path) -> str:
+    """Turn a file's links into those of the page that shows it.
+
+    Args:
+        text: Markdown, its links relative to its own file.
+        source: That file.
+        page: The page of the site that shows it.
+
+    Returns:
+        The same Markdown. A link to a file that has no page on the site becomes plain text.
+    """
+    shown = pages()
+
+    def turn(link: re.Match[str]) -> str:
+        words, target, anchor = link[1], link[2], link[3] or ""
+        file = (source.parent / target).resolve()
+        if "://" in target or not file.exists():
+            return link[0]
+        file = shown.get(file, file)
+        if not file.is_relative_to(HERE):
+            return words
+        return f"[{words}]({relpath(file, page.parent)}{anchor})"
+
+    return LINK.sub(turn, text)
+
+
+def sheet(name: str) -> str:
+    """The data sheet of an environment, its docstring, as a section of a page."""
+    entry = gymnasium.spec(name).entry_point
+    assert isinstance(entry, str)
+    return re.sub(r"^## ", "### ", inspect.getdoc(load_env_creator(entry)) or "", flags=re.M)
+
+
+def read_page(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Mend a page's links and fill in data sheets."""
+    page = HERE / f"{docname}.md"
+    source[0] = point(source[0], page, page)
+    source[0] = re.sub(r"<!-- sheet: (\S+) -->", lambda found: sheet(found[1]), source[0])
+
+
+def read_included(app: Sphinx, path: Path, docname: str, source: list[str]) -> None:
+    """Mend the links of a file that a page includes."""
+    file = (HERE / path).resolve()
+    source[0] = point(source[0], file, pages()[file])
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what Sphinx calls while it reads."""
+    app.connect("source-read", read_page)
+    app.connect("include-read", read_included)
