@@ -20,7 +20,6 @@ release = version = dexbench.__version__
 project_copyright = "the dexbench authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
-nitpick_ignore: list[tuple[str, str]] = []
 # A single backtick in a docstring is code.
 default_role = "code"
 
