@@ -53,7 +53,7 @@ def _section(name: str) -> str:
             lines += [f"**{box.title}.** {box.about}", ""]
         first = "argument" if box.title == "positional arguments" else "option"
         lines += [f"| {first} | what it does |", "|---|---|"]
-        lines += [f"| `{_cell(option)}` | {_cell(text)} |" for option, text in box.rows]
+        lines += [f"| {_option(option)} | {_cell(text)} |" for option, text in box.rows]
         lines.append("")
     return "\n".join(lines)
 
@@ -106,10 +106,19 @@ def parse(text: str) -> tuple[str, list[Box]]:
     return about, boxes
 
 
+def _option(text: str) -> str:
+    """An option as a table's cell: its names and its value apart, so that lines break between."""
+    names, _, value = text.replace("{None}|", "").replace("|", r"\|").partition(" ")
+    if names.endswith(","):
+        names, value = f"{names} {value}", ""
+    cell = ", ".join(f"`{name}`" for name in names.split(", "))
+    return f"{cell} `{value}`" if value else cell
+
+
 def _cell(text: str) -> str:
-    """The text as a table's cell, without the None of an option that may be left out."""
-    text = text.replace("{None}|", "").removesuffix(" (default: None)")
-    return text.removesuffix(" (default: )").replace("|", r"\|").replace("*", r"\*")
+    """Help as a table's cell, without the default of an option that has none."""
+    text = text.removesuffix(" (default: None)").removesuffix(" (default: )")
+    return text.replace("|", r"\|").replace("*", r"\*")
 
 
 if __name__ == "__main__":

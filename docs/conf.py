@@ -22,6 +22,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 # A single backtick in a docstring is code.
 default_role = "code"
+# Else `--option` outside of code becomes a dash.
+smartquotes = False
 
 myst_heading_anchors = 4
 autodoc_member_order = "bysource"
@@ -34,6 +36,8 @@ html_title = f"dexbench {release}"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_copy_source = False
+html_use_index = False
+html_domain_indices = False
 html_show_sphinx = False
 
 

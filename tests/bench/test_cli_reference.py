@@ -46,4 +46,6 @@ def test_the_page_has_every_command_with_its_options() -> None:
     assert list(sections) == list(cli.COMMANDS)
     for name in set(sections) - {"list"}:  # which takes no options
         assert "\n|---|---|\n| `" in sections[name], name
-    assert "| `--model.head-blocks INT` |" in sections["train dexwm"]
+    assert "| `--model.head-blocks` `INT` |" in sections["train dexwm"]
+    assert "| `--video`, `--no-video` |" in sections["run"]
+    assert "| `--trials` `INT` |" in sections["run"], "without the None of what may be left out"
