@@ -108,7 +108,10 @@ def parse(text: str) -> tuple[str, list[Box]]:
 
 def _option(text: str) -> str:
     """An option as a table's cell: its names and its value apart, so that lines break between."""
-    names, _, value = text.replace("{None}|", "").replace("|", r"\|").partition(" ")
+    text = text.replace("{None}|", "").replace("|", r"\|")
+    if not text.startswith("-"):
+        return f"`{text}`"
+    names, _, value = text.partition(" ")
     if names.endswith(","):
         names, value = f"{names} {value}", ""
     cell = ", ".join(f"`{name}`" for name in names.split(", "))
