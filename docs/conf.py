@@ -4,14 +4,18 @@ import inspect
 import re
 from os.path import relpath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gymnasium
 from gymnasium.envs.registration import load_env_creator
-from sphinx.application import Sphinx
 
 import dexbench
 
-HERE = Path(__file__).parent
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+HERE = Path(__file__).resolve().parent
+EXPERIMENTS = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
 LINK = re.compile(r"\[([^\[\]]*)\]\(([^()\s#]+)(#[^()\s]+)?\)")
 INCLUDE = re.compile(r"^```\{include\} (\S+)$", re.MULTILINE)
 
@@ -83,20 +87,22 @@ def sheet(name: str) -> str:
     return re.sub(r"^## ", "### ", inspect.getdoc(load_env_creator(entry)) or "", flags=re.M)
 
 
-def read_page(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Mend a page's links and fill in data sheets."""
+def read_page(app: "Sphinx", docname: str, source: list[str]) -> None:
+    """Mend a page's links, fill in data sheets, and list the experiments below their index."""
     page = HERE / f"{docname}.md"
     source[0] = point(source[0], page, page)
     source[0] = re.sub(r"<!-- sheet: (\S+) -->", lambda found: sheet(found[1]), source[0])
+    if docname == "experiments/README":
+        source[0] += EXPERIMENTS
 
 
-def read_included(app: Sphinx, path: Path, docname: str, source: list[str]) -> None:
+def read_included(app: "Sphinx", path: Path, docname: str, source: list[str]) -> None:
     """Mend the links of a file that a page includes."""
     file = (HERE / path).resolve()
     source[0] = point(source[0], file, pages()[file])
 
 
-def setup(app: Sphinx) -> None:
+def setup(app: "Sphinx") -> None:
     """Connect what Sphinx calls while it reads."""
     app.connect("source-read", read_page)
     app.connect("include-read", read_included)
