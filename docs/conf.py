@@ -12,7 +12,9 @@ from gymnasium.envs.registration import load_env_creator
 import dexbench
 
 if TYPE_CHECKING:
+    from docutils.nodes import Element
     from sphinx.application import Sphinx
+    from sphinx.writers.html5 import HTML5Translator
 
 HERE = Path(__file__).resolve().parent
 EXPERIMENTS = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
@@ -29,6 +31,8 @@ default_role = "code"
 # Else `--option` outside of code becomes a dash.
 smartquotes = False
 
+myst_enable_extensions = ["dollarmath"]
+myst_dmath_allow_space = False
 myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -37,6 +41,7 @@ autodoc_class_signature = "mixed"
 
 html_theme = "furo"
 html_title = f"dexbench {release}"
+html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_copy_source = False
@@ -102,7 +107,22 @@ def read_included(app: "Sphinx", path: Path, docname: str, source: list[str]) ->
     source[0] = point(source[0], file, pages()[file])
 
 
+def write_math(writer: "HTML5Translator", node: "Element") -> None:
+    """Write a formula as MathML, which browsers show without a script from another site."""
+    from docutils.nodes import SkipNode, math_block
+    from latex2mathml.converter import convert
+
+    display = "block" if isinstance(node, math_block) else "inline"
+    # The converter lacks `arg`, and copies what it lacks.
+    formula = convert(node.astext().replace(r"\arg", r"\text{arg}\,"), display=display)
+    if "\\" in formula:
+        raise ValueError(f"latex2mathml lacks a command of: {node.astext()}")
+    writer.body.append(formula)
+    raise SkipNode
+
+
 def setup(app: "Sphinx") -> None:
-    """Connect what Sphinx calls while it reads."""
+    """Connect what Sphinx calls while it reads and writes."""
+    app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))
     app.connect("source-read", read_page)
     app.connect("include-read", read_included)
