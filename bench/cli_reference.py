@@ -47,10 +47,10 @@ def reference() -> str:
 
 def _section(name: str) -> str:
     about, boxes = parse(_help(name))
-    lines = [f"## dexbench {name}", "", about, ""]
+    lines = [f"## dexbench {name}", "", _prose(about), ""]
     for box in boxes:
         if box.title not in ("options", "positional arguments"):
-            lines += [f"**{box.title}.** {box.about}", ""]
+            lines += [f"**{box.title}.** {_prose(box.about)}", ""]
         first = "argument" if box.title == "positional arguments" else "option"
         lines += [f"| {first} | what it does |", "|---|---|"]
         lines += [f"| {_option(option)} | {_cell(text)} |" for option, text in box.rows]
@@ -121,7 +121,16 @@ def _option(text: str) -> str:
 def _cell(text: str) -> str:
     """Help as a table's cell, without the default of an option that has none."""
     text = text.removesuffix(" (default: None)").removesuffix(" (default: )")
-    return text.replace("|", r"\|").replace("*", r"\*")
+    return _prose(text).replace("|", r"\|")
+
+
+def _prose(text: str) -> str:
+    """Plain text as Markdown: options become code, and what is code already stays."""
+    parts = re.split(r"(`+[^`]*`+)", text)
+    parts[::2] = [
+        re.sub(r"(?<!\S)(\(?)(--[\w.*-]*[\w*])", r"\1`\2`", part) for part in parts[::2]
+    ]
+    return "".join(parts)
 
 
 if __name__ == "__main__":

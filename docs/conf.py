@@ -28,8 +28,6 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 # A single backtick in a docstring is code.
 default_role = "code"
-# Else `--option` outside of code becomes a dash.
-smartquotes = False
 
 myst_enable_extensions = ["dollarmath"]
 myst_dmath_allow_space = False
@@ -121,8 +119,17 @@ def write_math(writer: "HTML5Translator", node: "Element") -> None:
     raise SkipNode
 
 
+def keep_colon(
+    app: "Sphinx", what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Begin a field's docstring with an empty line: napoleon takes "words: more" for a type."""
+    if what in ("attribute", "data", "property"):
+        lines.insert(0, "")
+
+
 def setup(app: "Sphinx") -> None:
     """Connect what Sphinx calls while it reads and writes."""
+    app.connect("autodoc-process-docstring", keep_colon, priority=400)
     app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))
     app.connect("source-read", read_page)
     app.connect("include-read", read_included)

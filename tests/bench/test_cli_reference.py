@@ -49,3 +49,5 @@ def test_the_page_has_every_command_with_its_options() -> None:
     assert "| `--model.head-blocks` `INT` |" in sections["train dexwm"]
     assert "| `--video`, `--no-video` |" in sections["run"]
     assert "| `--trials` `INT` |" in sections["run"], "without the None of what may be left out"
+    assert "Short for `--agent-args` planner=NAME. |" in sections["run"], "options are code"
+    assert "`--model.*` changes" in sections["train dexwm"]
