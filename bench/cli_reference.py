@@ -127,9 +127,7 @@ def _cell(text: str) -> str:
 def _prose(text: str) -> str:
     """Plain text as Markdown: options become code, and what is code already stays."""
     parts = re.split(r"(`+[^`]*`+)", text)
-    parts[::2] = [
-        re.sub(r"(?<!\S)(\(?)(--[\w.*-]*[\w*])", r"\1`\2`", part) for part in parts[::2]
-    ]
+    parts[::2] = [re.sub(r"(?<!\S)(\(?)(--[\w.*-]*[\w*])", r"\1`\2`", part) for part in parts[::2]]
     return "".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -77,3 +78,9 @@ def test_every_public_name_is_on_the_api_page(face: str) -> None:
             assert public.__doc__, f"dexbench.{face}.{name} has no docstring"
         else:
             assert f"`{name}`" in page, f"docs/api.md does not name dexbench.{face}.{name}"
+
+
+def test_tests_that_a_promise_names_are_there() -> None:
+    names = set(re.findall(r"`(test_\w+\.py)`", (DOCS / "reliability.md").read_text()))
+    assert len(names) > 15
+    assert not names - {path.name for path in (ROOT / "tests").rglob("test_*.py")}
