@@ -1,10 +1,10 @@
 # From a fresh clone to a scored agent (`make run`), to passed tests (`make test`), to weights trained
-# from scratch (`make weights`). All set up first: system packages (installed when root, else named),
+# from scratch (`make weights`), to the site (`make docs`). All set up first: system packages (installed when root, else named),
 # .venv, the package.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: run test weights setup packages
+.PHONY: run test weights docs setup packages
 
 AGENT ?= dexwm
 TASK ?= grasp
@@ -32,6 +32,15 @@ weights: setup
 	$(VENV)/bin/dexbench collect --strategy lift-noise --hours 4 --workers $(WORKERS) --out runs/data/lift-noise
 	$(VENV)/bin/dexbench train dexwm --data runs/data/lift-noise --out runs/seed-$(SEED).safetensors \
 	  --seed $(SEED) --steps 1000 640 1100 --threads 2 --validation-windows 384
+
+# The site, into docs/_build; a warning or a link that leads nowhere is an error.
+docs: setup
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	$(VENV)/bin/python -m dexbench.bench.cli_reference docs/cli.md
+	rm -rf docs/_build
+	$(VENV)/bin/python -m sphinx -W --keep-going --quiet docs docs/_build
+	$(VENV)/bin/python docs/check_links.py docs/_build
+	@echo "docs/_build/index.html"
 
 setup: $(VENV)/.complete
 

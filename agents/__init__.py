@@ -1,1 +1,8 @@
-"""Agents: the protocol, the registry and those that come with dexbench."""
+"""Agents: what an agent is, how one is made by name, and those that come with dexbench.
+
+This is the package's public face; `__init__.pyi` lists it. Nothing is imported before it is used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

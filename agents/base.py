@@ -12,13 +12,14 @@ class Agent(Protocol):
     """What the runner asks of an agent; any class with these two methods is one.
 
     A class may also define:
-        ``weights_hash`` (str): sha256 of the weights it plays with; the ledger records it and
-            refuses to mix rows of different weights.
-        ``metadata`` (dict): ``pretraining`` (str) and ``dtype`` (str), recorded with every trial.
-        ``imagine()``: the picture (224, 392, 3) uint8 that it expects when the chunk it chose last
-            is used up, or None; ``dexbench run --video`` shows it, unless the first of a trial is
-            None. It must change nothing.
-        ``privileged`` (bool): it needs the simulation; see `PrivilegedAgent`.
+
+    * ``weights_hash`` (str): sha256 of the weights it plays with; the ledger records it and
+      refuses to mix rows of different weights.
+    * ``metadata`` (dict): ``pretraining`` (str) and ``dtype`` (str), recorded with every trial.
+    * ``imagine()``: the picture (224, 392, 3) uint8 that it expects when the chunk it chose last
+      is used up, or None; ``dexbench run --video`` shows it, unless the first of a trial is
+      None. It must change nothing.
+    * ``privileged`` (bool): it needs the simulation; see `PrivilegedAgent`.
     """
 
     def reset(self, task: str, seed: int) -> None:

@@ -1,1 +1,8 @@
-"""The command line, the runner of trials, their ledgers and the leaderboard."""
+"""The command line, the runner of trials, their ledgers, and what scores say.
+
+This is the package's public face; `__init__.pyi` lists it. Nothing is imported before it is used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,8 @@
-"""Collects exploration data by script: strategies, the recorder, and the episode store."""
+"""Exploration recorded by script, and the store that keeps its episodes.
+
+This is the package's public face; `__init__.pyi` lists it. Nothing is imported before it is used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

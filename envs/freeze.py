@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 
 from dexbench.envs.assets.download import robocasa_root
-from dexbench.envs.embodiment.mjcf import ARM_TORQUE
+from dexbench.envs.embodiment.arms_mjcf import ARM_TORQUE
 from dexbench.envs.embodiment.robot import MUJOCO_JOINTS
 
 ASSETS = "@assets"

@@ -77,7 +77,7 @@ class Simulation:
         mujoco.mj_kinematics(self.model, self.data)
 
     def render(self) -> np.ndarray:
-        """Return the head camera's view of the current state, (*size, 3) uint8 RGB, upright."""
+        """Return the head camera's view, (height, width, 3) uint8 RGB, upright."""
         if self._camera is None:
             self._camera = HeadCamera(self.model, *self.size)
         return self._camera.render(self.data)

@@ -1,1 +1,8 @@
-"""What everything stands on and nothing of dexbench is in."""
+"""What everything stands on and nothing of dexbench is in.
+
+This is the package's public face; `__init__.pyi` lists it. Nothing is imported before it is used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

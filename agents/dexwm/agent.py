@@ -32,31 +32,28 @@ MARGIN = 40.0
 
 @dataclass(frozen=True)
 class CostConfig:
-    """How latent and keypoint errors make a cost.
-
-    Attributes:
-        mix: "paper": C_state + mu C_kp, with C_kp in pixels. "scaled": each term is divided by its
-            standard deviation over the first population, then mixed by ``latent_share``.
-        latent_share: Share of the latent term in "scaled"; the rest is the keypoint term.
-        mu: Weight of the keypoint term in "paper".
-        depth: Whether keypoints are compared as 3-D points of all 17 keypoints (metres) instead of
-            as pixels of wrist and tips; six pixel positions leave the hand's depth open.
-        consistency: Weight of the distance in metres between the hand that the model predicts and
-            the hand that the candidate's joints make, beside that to the goal; needs ``depth``. At
-            1 the keypoint term is at least the joints' own distance to the goal.
-        orientation: Weight of the angle in rad to the neutral wrist orientation, grasp only.
-        leaving: Weight of leaving the picture, where the model cannot follow the hand: at the
-            waypoint where it is worst, how far a candidate's keypoints are outside, from 0 to 1 at
-            ``MARGIN`` or more, on average.
-    """
+    """How latent and keypoint errors make a cost."""
 
     mix: str = "scaled"
+    """Either "paper": C_state + mu C_kp, with C_kp in pixels. "scaled": each term is divided by its
+    standard deviation over the first population, then mixed by ``latent_share``."""
     latent_share: float = 0.3
+    """Share of the latent term in "scaled"; the rest is the keypoint term."""
     mu: float = 0.001
+    """Weight of the keypoint term in "paper"."""
     depth: bool = True
+    """Whether keypoints are compared as 3-D points of all 17 keypoints (metres) instead of as
+    pixels of wrist and tips; six pixel positions leave the hand's depth open."""
     consistency: float = 0.0
+    """Weight of the distance in metres between the hand that the model predicts and the hand
+    that the candidate's joints make, beside that to the goal; needs ``depth``. At 1 the
+    keypoint term is at least the joints' own distance to the goal."""
     orientation: float = 0.0
+    """Weight of the angle in rad to the neutral wrist orientation, grasp only."""
     leaving: float = 0.0
+    """Weight of leaving the picture, where the model cannot follow the hand: at the waypoint
+    where it is worst, how far a candidate's keypoints are outside, from 0 to 1 at ``MARGIN`` or
+    more, on average."""
 
     def __post_init__(self) -> None:
         if self.mix not in ("paper", "scaled") or not 0 <= self.latent_share <= 1:

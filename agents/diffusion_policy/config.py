@@ -10,39 +10,36 @@ from dexbench.utils.errors import UserError, at_least
 
 @dataclass(frozen=True)
 class PolicyConfig(WeightsConfig):
-    """Sizes of the policy's transformer and of its diffusion.
-
-    Attributes:
-        feature_dim: Channels of the encoder's tokens.
-        pool: Rows and columns of the cells that tokens are averaged in; they divide the encoder's
-            grid. The paper averages over all, one cell; more keep where things are.
-        dim: Width of the transformer.
-        blocks: Decoder blocks.
-        heads: Attention heads.
-        mlp_ratio: Hidden width of a block's MLP over its width.
-        context: Observations the policy sees: the present one and those of earlier decisions.
-        chunk: Joint targets it plans at a time, one for each control step of 0.1 s.
-        joints: Commanded joints.
-        proprioception: Whether an observation holds the achieved joint angles beside the picture.
-            The paper names pictures alone, but its pooled features leave open where joints stand.
-        noise_levels: Steps of the diffusion in training.
-        prediction: What the network predicts, in diffusers' words: "epsilon" (the noise), "sample"
-            (the clean chunk) or "v_prediction" (a mixture that is well scaled at every level).
-    """
+    """Sizes of the policy's transformer and of its diffusion."""
 
     kind: ClassVar[str] = "policy"
     feature_dim: int = 128
+    """Channels of the encoder's tokens."""
     pool: tuple[int, int] = (1, 1)
+    """Rows and columns of the cells that tokens are averaged in; they divide the encoder's
+    grid. The paper averages over all, one cell; more keep where things are."""
     dim: int = 128
+    """Width of the transformer."""
     blocks: int = 4
+    """Decoder blocks."""
     heads: int = 4
+    """Attention heads."""
     mlp_ratio: float = 4.0
+    """Hidden width of a block's MLP over its width."""
     context: int = 2
+    """Observations the policy sees: the present one and those of earlier decisions."""
     chunk: int = 9
+    """Joint targets it plans at a time, one for each control step of 0.1 s."""
     joints: int = 23
+    """Commanded joints."""
     proprioception: bool = True
+    """Whether an observation holds the achieved joint angles beside the picture. The paper
+    names pictures alone, but its pooled features leave open where joints stand."""
     noise_levels: int = 100
+    """Steps of the diffusion in training."""
     prediction: Literal["epsilon", "sample", "v_prediction"] = "sample"
+    """What the network predicts, in diffusers' words: "epsilon" (the noise), "sample" (the
+    clean chunk) or "v_prediction" (a mixture that is well scaled at every level)."""
 
     def __post_init__(self) -> None:
         sizes = ("feature_dim", "dim", "blocks", "heads", "context", "chunk", "noise_levels")

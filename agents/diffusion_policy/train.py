@@ -86,7 +86,7 @@ class PolicyTrainConfig:
     threads: int = 2
     """CPU threads."""
     device: str = "cpu"
-    """"cpu", "cuda", or "auto"."""
+    """Either "cpu", "cuda" or "auto"."""
     holdout: float = 0.06
     """Share of scenes held out for validation."""
     validate_every: int = 500

@@ -26,29 +26,26 @@ PLANNER_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Episodes:
-    """All frames of one or more episode sets, one episode after the other.
-
-    Attributes:
-        frames: ``(N, 112, 196, 3)`` uint8, a read-only memory map.
-        keypoints: ``(N, 21, 3)`` float32 right-hand keypoints in metres, camera frame.
-        joints: ``(N, 23)`` float32 achieved joint angles in rad.
-        targets: ``(N, 23)`` float32 joint targets in rad, commanded from each frame to the next.
-        first: ``(E,)`` index of each episode's first frame.
-        length: ``(E,)`` frames of each episode.
-        validation: ``(E,)`` whether the episode is held out from training.
-        lifted: ``(E,)`` whether an object was lifted in it.
-        digest: sha256 over the sets' manifests.
-    """
+    """All frames of one or more episode sets, one episode after the other."""
 
     frames: np.ndarray
+    """``(N, 112, 196, 3)`` uint8, a read-only memory map."""
     keypoints: np.ndarray
+    """``(N, 21, 3)`` float32 right-hand keypoints in metres, camera frame."""
     joints: np.ndarray
+    """``(N, 23)`` float32 achieved joint angles in rad."""
     targets: np.ndarray
+    """``(N, 23)`` float32 joint targets in rad, commanded from each frame to the next."""
     first: np.ndarray
+    """``(E,)`` index of each episode's first frame."""
     length: np.ndarray
+    """``(E,)`` frames of each episode."""
     validation: np.ndarray
+    """``(E,)`` whether the episode is held out from training."""
     lifted: np.ndarray
+    """``(E,)`` whether an object was lifted in it."""
     digest: str
+    """Sha256 over the sets' manifests."""
 
     def frame_indices(self, validation: bool) -> np.ndarray:
         """Return indices of all frames of the training or the validation episodes."""

@@ -16,17 +16,14 @@ Refit = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class CEMConfig:
-    """Budget of one optimisation, in the paper's letters.
-
-    Attributes:
-        samples: N, candidates per iteration.
-        elites: K, candidates that form the next distribution.
-        iterations: L, refinements of the distribution.
-    """
+    """Budget of one optimisation, in the paper's letters."""
 
     samples: int = 64
+    """N, candidates per iteration."""
     elites: int = 10
+    """K, candidates that form the next distribution."""
     iterations: int = 6
+    """L, refinements of the distribution."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.elites <= self.samples or self.iterations < 1:

@@ -12,20 +12,17 @@ from .optimiser import Plan, Problem, cheapest
 
 @dataclass(frozen=True)
 class GradientConfig:
-    """Budget of one optimisation.
-
-    Attributes:
-        samples: Draws from the initial distribution, the mean among them, that are tried once.
-        restarts: The cheapest so many of them are descended from.
-        steps: Steps of Adam.
-        rate: Adam's learning rate in initial standard deviations, so that a joint that was not
-            to stray far (the fingers that hold an object) moves as little as it would in CEM.
-    """
+    """Budget of one optimisation."""
 
     samples: int = 64
+    """Draws from the initial distribution, the mean among them, that are tried once."""
     restarts: int = 8
+    """The cheapest so many of them are descended from."""
     steps: int = 12
+    """Steps of Adam."""
     rate: float = 0.2
+    """Adam's learning rate in initial standard deviations, so that a joint that was not to
+    stray far (the fingers that hold an object) moves as little as it would in CEM."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.restarts <= self.samples or self.steps < 1 or self.rate <= 0:

@@ -13,15 +13,12 @@ from .optimiser import Plan, Problem
 
 @dataclass(frozen=True)
 class MPPIConfig(CEMConfig):
-    """CEM's budget, and how sharply the elites weigh.
-
-    Attributes:
-        temperature: An elite weighs exp(-cost / temperature); in standard deviations of the
-            elites' costs, so that it does not depend on the cost's unit.
-    """
+    """CEM's budget, and how sharply the elites weigh."""
 
     elites: int = 20
     temperature: float = 1.0
+    """An elite weighs exp(-cost / temperature); in standard deviations of the elites' costs, so
+    that it does not depend on the cost's unit."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,25 +12,22 @@ Cost = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Problem:
-    """One optimisation over joint sequences.
-
-    Attributes:
-        cost: What to minimise; it is given many candidates at once.
-        mean: ``(T, 23)`` initial mean in rad.
-        std: ``(T, 23)`` initial standard deviation in rad.
-        lower: ``(23,)`` lower joint limits in rad.
-        upper: ``(23,)`` upper joint limits in rad.
-        seed: The trial's seed.
-        replan: Which planning step of the trial this is; each has its own noise.
-    """
+    """One optimisation over joint sequences."""
 
     cost: Cost
+    """What to minimise; it is given many candidates at once."""
     mean: Tensor
+    """``(T, 23)`` initial mean in rad."""
     std: Tensor
+    """``(T, 23)`` initial standard deviation in rad."""
     lower: Tensor
+    """``(23,)`` lower joint limits in rad."""
     upper: Tensor
+    """``(23,)`` upper joint limits in rad."""
     seed: int
+    """The trial's seed."""
     replan: int = 0
+    """Which planning step of the trial this is; each has its own noise."""
 
     def evaluate(self, candidates: Tensor) -> Tensor:
         """Return costs ``(N,)`` of candidates ``(N, T, 23)``.
@@ -47,21 +44,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an optimisation found; all sequences are within the joint limits.
-
-    Attributes:
-        mean: ``(T, 23)`` mean of the last elites.
-        std: ``(T, 23)`` their population standard deviation.
-        best: ``(T, 23)`` the cheapest candidate of all iterations.
-        best_cost: Its cost.
-        elite_costs: Mean cost of the elites in each iteration.
-    """
+    """What an optimisation found; all sequences are within the joint limits."""
 
     mean: Tensor
+    """``(T, 23)`` mean of the last elites."""
     std: Tensor
+    """``(T, 23)`` their population standard deviation."""
     best: Tensor
+    """``(T, 23)`` the cheapest candidate of all iterations."""
     best_cost: float
+    """Its cost."""
     elite_costs: tuple[float, ...]
+    """Mean cost of the elites in each iteration."""
 
 
 def cheapest(costs: Tensor, count: int) -> Tensor:

@@ -3,8 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,134 +16,23 @@ from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPP
 
 from .cem import CEMConfig, cem, in_tiles
 from .dummy_grasp import DUMMY_GRASP
-from .gradient import GradientConfig, gradient
-from .mppi import MPPIConfig, mppi
 from .optimiser import Plan, Problem
-from .waypoints import ARM_JOINTS, RampConfig, ramp
-
-HORIZON = 3
-"""Waypoints of an episode, T in the paper."""
-
-OPTIMISERS: dict[str, Callable[[Problem, Any], Plan]] = {
-    "cem": cem,
-    "mppi": mppi,
-    "gradient": gradient,
-}
-"""Each takes the field of ``PlannerConfig`` of its own name."""
-
-
-@dataclass(frozen=True)
-class PlannerConfig:
-    """All settings of the planner.
-
-    Attributes:
-        optimiser: A name in ``OPTIMISERS``.
-        cem: Budget of the cross-entropy method.
-        mppi: That of model predictive path integral control.
-        gradient: That of gradient descent.
-        horizon: Most waypoints of a plan, T in the paper.
-        open_loop: Whether all waypoints of a plan are played, and the last one held to the end,
-            instead of looking and planning again after the first.
-        warm_start: Budget of a search by forward kinematics alone for the goal's hand, which costs
-            next to nothing, and whose plan the optimiser then begins at; None begins as the paper.
-        narrow: Factor on the initial standard deviations after a warm start.
-        step_weights: Weight of the cost at each of three waypoints; a shorter horizon takes the
-            last ones. The paper costs the last step only.
-        execute: "mean" plays the mean of the last elites, "best" the cheapest candidate.
-        reinflate: Whether every replanning starts from the initial standard deviation again.
-        arm_std: Initial standard deviation of the arm joints in rad.
-        hand_std: That of the finger joints in rad.
-        place_hand_std: That of the finger joints in the place task, which must keep its grip.
-        tile: Candidates evaluated at a time.
-        ramp: How a waypoint becomes joint targets.
-    """
-
-    optimiser: str = "cem"
-    cem: CEMConfig = CEMConfig()
-    mppi: MPPIConfig = MPPIConfig()
-    gradient: GradientConfig = GradientConfig()
-    horizon: int = HORIZON
-    open_loop: bool = False
-    warm_start: CEMConfig | None = None
-    narrow: float = 1.0
-    step_weights: tuple[float, ...] = (0.184, 0.306, 0.510)
-    execute: str = "mean"
-    reinflate: bool = True
-    arm_std: float = 0.3
-    hand_std: float = 0.1
-    place_hand_std: float = 0.01
-    tile: int = 64
-    ramp: RampConfig = field(default_factory=RampConfig)
-
-    def __post_init__(self) -> None:
-        if self.optimiser not in OPTIMISERS:
-            raise ValueError(f"unknown optimiser {self.optimiser!r}; known: {sorted(OPTIMISERS)}")
-        if not 1 <= self.horizon <= HORIZON:
-            raise ValueError(f"horizon must be within 1..{HORIZON}, got {self.horizon}")
-        if len(self.step_weights) != HORIZON or self.step_weights[-1] <= 0:
-            raise ValueError(
-                f"step_weights needs {HORIZON} numbers, the last above 0; got {self.step_weights}"
-            )
-        if self.execute not in ("mean", "best"):
-            raise ValueError(f"execute must be 'mean' or 'best', got {self.execute!r}")
-        if self.tile < 1 or min(self.arm_std, self.hand_std, self.place_hand_std) < 0:
-            raise ValueError(
-                "tile must be 1 or more and deviations 0 or more, got "
-                f"{self.tile}, {self.arm_std}, {self.hand_std} and {self.place_hand_std}"
-            )
-        if not isinstance(self.warm_start, CEMConfig | None) or not self.narrow > 0:
-            raise ValueError(
-                "warm_start must be a CEMConfig, a dict or None and narrow above 0, got "
-                f"{self.warm_start!r} and {self.narrow}"
-            )
-        for name, kind in (("cem", CEMConfig), ("mppi", MPPIConfig), ("gradient", GradientConfig)):
-            if not isinstance(getattr(self, name), kind):
-                raise ValueError(
-                    f"{name} must be a {kind.__name__} or a dict, got {getattr(self, name)!r}"
-                )
-
-
-PAPER = PlannerConfig(
-    cem=CEMConfig(samples=512, elites=10, iterations=10),
-    step_weights=(0.0, 0.0, 1.0),
-    execute="best",
-)
-PLANNERS = {
-    "compact": PlannerConfig(
-        cem=CEMConfig(samples=64, elites=10, iterations=3),
-        warm_start=CEMConfig(samples=128, elites=10, iterations=20),
-        narrow=0.3,
-    ),
-    "cold": PlannerConfig(),
-    "paper": PAPER,
-    "paper-real": dataclasses.replace(
-        PAPER, cem=CEMConfig(samples=256, elites=10, iterations=10), horizon=2, open_loop=True
-    ),
-    "mppi": PlannerConfig(optimiser="mppi"),
-    # A tile is filled up before it is evaluated, so it is no larger than the restarts are many.
-    "gradient": PlannerConfig(optimiser="gradient", tile=8),
-}
-"""``compact`` suits two CPU cores and agents that know the goal's hand; ``cold`` begins as the
-paper. ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost; ``paper-real`` is what the real
-robot had, {2, 256, 10, 10} in open loop (App. B); ``mppi`` and ``gradient`` are ``cold`` with
-another optimiser (docs/planners.md)."""
+from .planner_config import OPTIMISERS, PLANNERS, PlannerConfig
+from .waypoints import ARM_JOINTS, ramp
 
 
 @dataclass(frozen=True)
 class Belief:
-    """What an agent takes states to be; leading axes are the states'.
-
-    Attributes:
-        keypoints: ``(..., 17, 3)`` the hand's distinct keypoints in m, camera frame.
-        latent: ``(..., P, C)`` the world model's state, for agents that have one.
-    """
+    """What an agent takes states to be; leading axes are the states'."""
 
     keypoints: Tensor
+    """``(..., 17, 3)`` the hand's distinct keypoints in m, camera frame."""
     latent: Tensor | None = None
+    """``(..., P, C)`` the world model's state, for agents that have one."""
 
 
 class WaypointAgent:
-    """Plans T waypoints, play the first, look again and plans the rest.
+    """Plans T waypoints, plays the first, looks again and plans the rest.
 
     Subclasses give ``observe`` and ``cost``.
 

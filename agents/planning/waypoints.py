@@ -13,26 +13,24 @@ class RampConfig:
 
     The arm goes first and the fingers follow, because a hand that closes while it still
     approaches pushes the object away.
-
-    Attributes:
-        steps: Control steps per waypoint.
-        control_hz: Control steps per second.
-        arm_start: Step at which the arm starts to move.
-        arm_end: Step at which it arrives, if its speed limit allows.
-        hand_start: Step at which the fingers start to move.
-        hand_end: Step at which they arrive, if their speed limit allows.
-        arm_speed: Largest speed of an arm joint in rad/s.
-        hand_speed: Largest speed of a finger joint in rad/s.
     """
 
     steps: int = 20
+    """Control steps per waypoint."""
     control_hz: float = 10.0
+    """Control steps per second."""
     arm_start: int = 0
+    """Step at which the arm starts to move."""
     arm_end: int = 10
+    """Step at which it arrives, if its speed limit allows."""
     hand_start: int = 6
+    """Step at which the fingers start to move."""
     hand_end: int = 12
+    """Step at which they arrive, if their speed limit allows."""
     arm_speed: float = 1.5
+    """Largest speed of an arm joint in rad/s."""
     hand_speed: float = 3.0
+    """Largest speed of a finger joint in rad/s."""
 
 
 def ramp(start: np.ndarray, waypoint: np.ndarray, config: RampConfig | None = None) -> np.ndarray:

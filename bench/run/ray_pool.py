@@ -47,7 +47,7 @@ class Player:
 
 
 class RayPool:
-    """Does what `Pool` does; use it in a ``with`` statement, which connects and disconnect."""
+    """Does what `Pool` does; use it in a ``with`` statement, which connects and disconnects."""
 
     def __init__(
         self, setup: Setup, workers: int, decision_timeout: float, address: str | None = None

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Plays an agent on frozen trials, write a ledger and print the scores.
+    """Plays an agent on frozen trials, writes a ledger and prints the scores.
 
     Given again, the command plays only the trials that are missing in the ledger.
     """

@@ -20,7 +20,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class LeaderboardConfig:
-    """Derives the leaderboard from the ledgers in a folder and print it."""
+    """Derives the leaderboard from the ledgers in a folder and prints it."""
 
     ledgers: Path = Path("results")
     """Folder that is searched for trials.jsonl files."""

@@ -7,8 +7,8 @@ import numpy as np
 
 from dexbench.data_collection.store.store import Episode
 from dexbench.envs.embodiment.robot import LOWER, N_JOINTS, OPEN_HAND, READY_ARM, UPPER
-from dexbench.envs.motion.expert import Expert
-from dexbench.envs.motion.grasp import Grasp, grasps, object_points
+from dexbench.envs.motion.expert import ScriptedExpert
+from dexbench.envs.motion.grasp import GraspPlan, grasps, object_points
 from dexbench.envs.motion.hand import REST
 from dexbench.envs.robocasa.build import Scene
 from dexbench.envs.simulation import Simulation
@@ -43,7 +43,7 @@ ROOM = 0.02
 """Least distance, in m, between the bounding circles of permuted objects."""
 
 
-def lift_plan(simulation: Simulation, rng: np.random.Generator, rise: float = 0.12) -> Grasp:
+def lift_plan(simulation: Simulation, rng: np.random.Generator, rise: float = 0.12) -> GraspPlan:
     """Return a grasp of the target object with a straight approach of ``rise`` m.
 
     Raises:
@@ -55,7 +55,7 @@ def lift_plan(simulation: Simulation, rng: np.random.Generator, rise: float = 0.
     return plan
 
 
-def lift_targets(simulation: Simulation, plan: Grasp) -> tuple[np.ndarray, np.ndarray]:
+def lift_targets(simulation: Simulation, plan: GraspPlan) -> tuple[np.ndarray, np.ndarray]:
     """Let the expert lift the target object from wherever the hand is.
 
     Returns:
@@ -65,7 +65,7 @@ def lift_targets(simulation: Simulation, plan: Grasp) -> tuple[np.ndarray, np.nd
         Rejected: The arm cannot rise.
     """
     place = simulation.object_position(simulation.objects[0])
-    expert = Expert(simulation)
+    expert = ScriptedExpert(simulation)
     expert.grasp(plan)
     if not expert.carry(plan.wrist + [0, 0, 0.15], plan):
         raise Rejected("no reachable lift")
@@ -214,13 +214,13 @@ def wander(
 def settle(simulation: Simulation) -> None:
     """Let the objects come to rest with the hand out of the way."""
     simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
-    Expert(simulation).hold(15)
+    ScriptedExpert(simulation).hold(15)
 
 
 def _play(simulation: Simulation, scene: Scene, rows: np.ndarray, meta: dict[str, Any]) -> Episode:
     recorder = Recorder(simulation)
     recorder.observe()
-    expert = Expert(simulation, recorder.observe)
+    expert = ScriptedExpert(simulation, recorder.observe)
     for row in rows:
         expert.command(row)
     return recorder.episode(scene, meta)

@@ -25,16 +25,18 @@ class Recorder:
 
     def observe(self) -> None:
         """Record the current state as the next frame."""
-        sim = self._sim
+        simulation = self._sim
         self._rows.append(
             {
-                "frames": sim.render(),
-                "agent_pos": sim.joint_positions.astype(np.float32),
-                "target": sim.joint_targets.astype(np.float32),
-                "keypoints": sim.keypoints_camera.astype(np.float32),
-                "state": sim.get_state(),
-                "object_pos": np.array([sim.object_position(name) for name in sim.objects]),
-                "contact": sim.hand_touches(),
+                "frames": simulation.render(),
+                "agent_pos": simulation.joint_positions.astype(np.float32),
+                "target": simulation.joint_targets.astype(np.float32),
+                "keypoints": simulation.keypoints_camera.astype(np.float32),
+                "state": simulation.get_state(),
+                "object_pos": np.array(
+                    [simulation.object_position(name) for name in simulation.objects]
+                ),
+                "contact": simulation.hand_touches(),
             }
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dexbench.data_collection.store.store import Episode
 from dexbench.envs.embodiment.robot import OPEN_HAND
-from dexbench.envs.motion.expert import Expert
+from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.robocasa.build import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks.base import Rejected
@@ -59,7 +59,7 @@ def lift(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list
         simulation.set_state(quiet)
         recorder = Recorder(simulation)
         recorder.observe()
-        expert = Expert(simulation, recorder.observe)
+        expert = ScriptedExpert(simulation, recorder.observe)
         for row in targets:
             expert.command(row)
         clips.append(recorder.episode(scene, {"kind": "lift", "clip": clip}))

@@ -11,15 +11,12 @@ from .shapes import Flat, Point, Shape, beveled_box, circle, lathe, lump, smooth
 
 @dataclass(frozen=True)
 class Model:
-    """An object's geometry.
-
-    Attributes:
-        shape: What is seen.
-        pieces: What is felt: corners of convex pieces, each with its share of the mass.
-    """
+    """An object's geometry."""
 
     shape: Shape
+    """What is seen."""
     pieces: tuple[tuple[tuple[Point, ...], float], ...]
+    """What is felt: corners of convex pieces, each with its share of the mass."""
 
 
 def _convex(shape: Shape, coarse: Shape | None = None) -> Model:

@@ -17,19 +17,16 @@ Flat = tuple[float, float]
 
 @dataclass(frozen=True)
 class Shape:
-    """A surface of triangles.
-
-    Attributes:
-        points: Vertices (x, y, z) in m.
-        faces: Triangles of vertex indices, counter-clockwise seen from outside.
-        marks: Texture coordinates (u, v), 0..1; v = 0 is the picture's lower edge.
-        mark_faces: For every triangle the indices of its corners' texture coordinates.
-    """
+    """A surface of triangles."""
 
     points: tuple[Point, ...]
+    """Vertices (x, y, z) in m."""
     faces: tuple[tuple[int, int, int], ...]
+    """Triangles of vertex indices, counter-clockwise seen from outside."""
     marks: tuple[Flat, ...]
+    """Texture coordinates (u, v), 0..1; v = 0 is the picture's lower edge."""
     mark_faces: tuple[tuple[int, int, int], ...]
+    """For every triangle the indices of its corners' texture coordinates."""
 
     def __add__(self, other: "Shape") -> "Shape":
         """Both surfaces as one."""

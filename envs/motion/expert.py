@@ -11,7 +11,7 @@ import numpy as np
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
 from dexbench.envs.simulation import Simulation
 
-from .grasp import Grasp, grasps
+from .grasp import GraspPlan, grasps
 from .ik import ArmIK
 
 ARM_STEP, HAND_STEP = 0.10, 0.25
@@ -22,8 +22,8 @@ LIFT, LIFTED = 0.08, 0.05
 """How far a tried grasp is raised, and how far the object must come along, in m."""
 
 
-class Expert:
-    """Plays motions in a simulation and keep what it commanded.
+class ScriptedExpert:
+    """Plays motions in a simulation and keeps what it commanded.
 
     Args:
         simulation: The scene; it is advanced in place.
@@ -31,7 +31,7 @@ class Expert:
     """
 
     def __init__(self, simulation: Simulation, observe: Callable[[], None] | None = None):
-        self.sim = simulation
+        self.simulation = simulation
         self.targets: list[np.ndarray] = []
         """Targets (23,) float32 commanded so far."""
         self._observe = observe
@@ -41,14 +41,14 @@ class Expert:
         # float32 is what agents send, so a recorded trial replays bit for bit.
         row = np.clip(target.astype(np.float32), LOWEST, HIGHEST)
         self.targets.append(row)
-        self.sim.step(row)
+        self.simulation.step(row)
         if self._observe is not None:
             self._observe()
 
     def move(self, arm: np.ndarray, hand: np.ndarray, least: int = 1) -> None:
         """Ramp the targets to arm (7,) and hand (16,) joints at bounded speed, in rad."""
         goal = np.concatenate([arm, hand])
-        start = self.sim.joint_targets
+        start = self.simulation.joint_targets
         delta = np.abs(goal - start)
         steps = max(
             least,
@@ -66,31 +66,33 @@ class Expert:
     def hold(self, steps: int) -> None:
         """Repeat the last target."""
         for _ in range(steps):
-            self.command(self.sim.joint_targets)
+            self.command(self.simulation.joint_targets)
 
-    def grasp(self, grasp: Grasp) -> None:
+    def grasp(self, grasp: GraspPlan) -> None:
         """Approach from wherever the hand is, then close."""
         self.move(grasp.standoff, grasp.open_hand)
         self.follow(grasp.approach, grasp.open_hand)
         self.hold(2)
         self.close(grasp)
 
-    def close(self, grasp: Grasp) -> None:
+    def close(self, grasp: GraspPlan) -> None:
         """Close the fingers on the object and let the contact settle."""
-        self.move(self.sim.joint_targets[:7], grasp.closed_hand, least=6)
+        self.move(self.simulation.joint_targets[:7], grasp.closed_hand, least=6)
         self.hold(3)
 
-    def carry(self, wrist: np.ndarray, grasp: Grasp) -> bool:
+    def carry(self, wrist: np.ndarray, grasp: GraspPlan) -> bool:
         """Take the wrist in a straight line to a position (3,) in the base frame, the grip kept.
 
         Returns:
             Whether the arm can go there; if not, nothing is commanded.
         """
-        arm = self.sim.joint_targets[:7]
-        rows = straight(ArmIK(self.sim), self.sim.keypoints[0], wrist, grasp.turn, arm)
+        arm = self.simulation.joint_targets[:7]
+        rows = straight(
+            ArmIK(self.simulation), self.simulation.keypoints[0], wrist, grasp.turn, arm
+        )
         if rows is None:
             return False
-        self.follow(rows, self.sim.joint_targets[7:])
+        self.follow(rows, self.simulation.joint_targets[7:])
         return True
 
 
@@ -118,7 +120,7 @@ def find_grasp(
     rng: np.random.Generator,
     rise: float = 0.12,
     farthest: float = np.inf,
-) -> Grasp | None:
+) -> GraspPlan | None:
     """Return the first grasp of an object that lifts it when tried from the present state.
 
     Args:
@@ -132,7 +134,7 @@ def find_grasp(
     plans = grasps(simulation, name, rng, rise)
     near = (plan for plan in plans if np.linalg.norm(plan.wrist - place) < farthest)
     for plan in islice(near, TRIES):
-        expert = Expert(simulation)
+        expert = ScriptedExpert(simulation)
         expert.grasp(plan)
         lifted = expert.carry(plan.wrist + [0, 0, LIFT], plan) and (
             simulation.object_position(name)[2] - place[2] > LIFTED

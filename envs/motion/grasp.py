@@ -45,7 +45,7 @@ SIDE_FAVOUR = 0.5
 
 
 @dataclass(frozen=True)
-class Grasp:
+class GraspPlan:
     """A planned grasp; arm rows are joint angles in rad, hand rows too."""
 
     standoff: np.ndarray
@@ -119,7 +119,7 @@ def grasps(
     rng: np.random.Generator,
     rise: float = 0.12,
     sides: tuple[str, ...] = ("top", "side"),
-) -> Iterator[Grasp]:
+) -> Iterator[GraspPlan]:
     """Yield grasps of an object that the arm can reach, the most natural first.
 
     Args:
@@ -169,7 +169,7 @@ def _plan(
     ik: ArmIK,
     start: np.ndarray,
     rise: float,
-) -> Grasp | None:
+) -> GraspPlan | None:
     """Return the grasp with the palm at one rotation; None where the arm cannot go."""
     local = points @ turn
     low, high = local[:, 2].min(), local[:, 2].max()
@@ -202,4 +202,4 @@ def _plan(
         return None
     open_hand = straddle(low - origin, high - origin, depth, OPEN)
     closed = straddle(low - origin, high - origin, depth, CLOSE, start=open_hand)
-    return Grasp(rows[0], rows, open_hand, closed, wrist, wrist_turn)
+    return GraspPlan(rows[0], rows, open_hand, closed, wrist, wrist_turn)

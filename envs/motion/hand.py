@@ -5,7 +5,7 @@ from functools import cache
 import mujoco
 import numpy as np
 
-from dexbench.envs.embodiment import mjcf
+from dexbench.envs.embodiment.hand_mjcf import hand_mjcf
 from dexbench.envs.embodiment.robot import FINGERS, HAND, LOWER, UPPER
 
 from .linear import solve
@@ -21,7 +21,7 @@ ITERATIONS = 80
 
 @cache
 def _model() -> mujoco.MjModel:
-    return mujoco.MjModel.from_xml_string(mjcf.hand("right"))
+    return mujoco.MjModel.from_xml_string(hand_mjcf("right"))
 
 
 def pads(hand: np.ndarray) -> np.ndarray:

@@ -30,44 +30,38 @@ from robocasa.models.objects.objects import MJCFObject  # noqa: E402
 
 @dataclass(frozen=True)
 class SceneObject:
-    """An object of a built scene.
-
-    Attributes:
-        name: Its name in the recipe; "object_0" is the target.
-        body: Its body in the MJCF.
-        joint: Its free joint in the MJCF.
-        category: RoboCasa's category.
-        instance: Key of :data:`dexbench.envs.scenes.objects.INSTANCES`, or of RoboCasa's assets
-            ``<registry>/<category>/<name>``.
-        mass: In kg.
-    """
+    """An object of a built scene."""
 
     name: str
+    """Its name in the recipe; "object_0" is the target."""
     body: str
+    """Its body in the MJCF."""
     joint: str
+    """Its free joint in the MJCF."""
     category: str
+    """RoboCasa's category."""
     instance: str
+    """Key of :data:`dexbench.envs.scenes.objects.INSTANCES`, or of RoboCasa's assets
+    ``<registry>/<category>/<name>``."""
     mass: float
+    """In kg."""
 
 
 @dataclass(frozen=True)
 class BuiltScene:
-    """A scene as MuJoCo takes it.
-
-    Attributes:
-        xml: The MJCF; asset files are absolute paths below an asset root. The robot stands in its
-            place with its base joints at zero, and the objects lie at their recipe's poses.
-        base_pos: World position (3,) of the robot's base frame, in m.
-        base_quat: World orientation (4,) of the base frame, (w, x, y, z).
-        objects: The objects, the target first.
-        recipe: What it was built from.
-    """
+    """A scene as MuJoCo takes it."""
 
     xml: str
+    """The MJCF; asset files are absolute paths below an asset root. The robot stands in its
+    place with its base joints at zero, and the objects lie at their recipe's poses."""
     base_pos: tuple[float, float, float]
+    """World position (3,) of the robot's base frame, in m."""
     base_quat: tuple[float, float, float, float]
+    """World orientation (4,) of the base frame, (w, x, y, z)."""
     objects: tuple[SceneObject, ...]
+    """The objects, the target first."""
     recipe: Recipe
+    """What it was built from."""
 
 
 BASE_QUAT = (0.5**0.5, 0.0, 0.0, 0.5**0.5)

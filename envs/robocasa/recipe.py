@@ -34,18 +34,16 @@ class NoRoom(Exception):  # noqa: N818 - a verdict on a draw, not a fault
 class RoboCasa:
     """Draws scenes of RoboCasa's own assets: ``gym.make(id, kitchen=RoboCasa(layouts=(1, 2)))``.
 
-    Attributes:
-        layouts: RoboCasa's layout ids, 1 to 60; all of the split (:data:`IDS`) if empty.
-        styles: RoboCasa's style ids, 1 to 60; all of the split if empty.
-        categories: RoboCasa's categories of the target; every graspable one if empty.
-
     Raises:
         UserError: An id is not between 1 and 60, or something is not a tuple.
     """
 
     layouts: tuple[int, ...] = ()
+    """RoboCasa's layout ids, 1 to 60; all of the split (:data:`IDS`) if empty."""
     styles: tuple[int, ...] = ()
+    """RoboCasa's style ids, 1 to 60; all of the split if empty."""
     categories: tuple[str, ...] = ()
+    """RoboCasa's categories of the target; every graspable one if empty."""
 
     def __post_init__(self) -> None:
         for name in ("layouts", "styles", "categories"):

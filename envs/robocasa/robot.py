@@ -16,7 +16,9 @@ from robosuite.models.robots.manipulators.manipulator_model import ManipulatorMo
 from robosuite.robots import register_robot_class
 
 from dexbench.envs.assets.cache import asset_root
-from dexbench.envs.embodiment import mjcf
+from dexbench.envs.embodiment.arms_mjcf import arms_mjcf
+from dexbench.envs.embodiment.base_mjcf import base_mjcf
+from dexbench.envs.embodiment.hand_mjcf import hand_mjcf
 from dexbench.envs.embodiment.robot import FINGERS, HAND, INIT_ARM, INIT_LEFT_ARM, OPEN_HAND
 
 
@@ -35,7 +37,7 @@ class _AllegroHand(GripperModel):
     side = "right"
 
     def __init__(self, idn: int | str = 0):
-        with _file(mjcf.hand(self.side)) as path:
+        with _file(hand_mjcf(self.side)) as path:
             super().__init__(path, idn=idn)
 
     def format_action(self, action: np.ndarray) -> np.ndarray:
@@ -83,7 +85,7 @@ class TMRBase(MobileBaseModel):
     """The wheeled base: planar joints named as RoboCasa's kitchens expect them."""
 
     def __init__(self, idn: int | str = 0):
-        with _file(mjcf.base()) as path:
+        with _file(base_mjcf()) as path:
             super().__init__(path, idn=idn)
 
     @property
@@ -104,7 +106,7 @@ class FrankaTMRAllegro(ManipulatorModel):
     arms = ["right", "left"]
 
     def __init__(self, idn: int | str = 0):
-        with _file(mjcf.arms(asset_root() / "robots" / "panda")) as path:
+        with _file(arms_mjcf(asset_root() / "robots" / "panda")) as path:
             super().__init__(path, idn=idn)
 
     @property

@@ -11,40 +11,37 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Category:
-    """One kind of object and how its six instances may look.
-
-    Attributes:
-        name: RoboCasa's name of the category where it has one.
-        title: The plain word for it.
-        footprint: Largest distance from the middle along x and y at scale 1, in m.
-        mass: Lightest and heaviest instance, in kg.
-        colours: RGB, 0..255, of each instance: of a generated skin's body; the plain colour; or the
-            tint that a shipped texture is multiplied with.
-        accents: Second colour of a generated skin, for each instance.
-        mesh: File below robosuite's ``objects/meshes``; empty if the mesh is generated.
-        texture: File below robosuite's ``textures``, or None: generated, or a plain colour.
-        scale: Scale of the mesh in x, y and z at instance scale 1.
-        hues: Rotation of a shipped texture's hue for each instance, in sixths of a turn.
-        texrepeat: Repetitions of a shipped texture over its coordinates.
-        shine: Specular and shininess of the material, 0..1.
-        condim: Dimension of its contacts: 4 (no rolling friction) or 6.
-        held_out: Whether training never shows any of its instances.
-    """
+    """One kind of object and how its six instances may look."""
 
     name: str
+    """RoboCasa's name of the category where it has one."""
     title: str
+    """The plain word for it."""
     footprint: tuple[float, float]
+    """Largest distance from the middle along x and y at scale 1, in m."""
     mass: tuple[float, float]
+    """Lightest and heaviest instance, in kg."""
     colours: tuple[Colour, ...]
+    """RGB, 0..255, of each instance: of a generated skin's body; the plain colour; or the tint
+    that a shipped texture is multiplied with."""
     accents: tuple[Colour, ...] = ()
+    """Second colour of a generated skin, for each instance."""
     mesh: str = ""
+    """File below robosuite's ``objects/meshes``; empty if the mesh is generated."""
     texture: str | None = None
+    """File below robosuite's ``textures``, or None: generated, or a plain colour."""
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Scale of the mesh in x, y and z at instance scale 1."""
     hues: tuple[int, ...] = (0,) * 6
+    """Rotation of a shipped texture's hue for each instance, in sixths of a turn."""
     texrepeat: tuple[float, float] = (1, 1)
+    """Repetitions of a shipped texture over its coordinates."""
     shine: tuple[float, float] = (0.3, 0.3)
+    """Specular and shininess of the material, 0..1."""
     condim: int = 4
+    """Dimension of its contacts: 4 (no rolling friction) or 6."""
     held_out: bool = False
+    """Whether training never shows any of its instances."""
 
 
 _PLAIN = (

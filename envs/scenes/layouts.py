@@ -41,42 +41,36 @@ WITHOUT_TOP = ("fridge", "tower", "sink", "gap")
 
 @dataclass(frozen=True)
 class Run:
-    """Units along one wall.
-
-    Attributes:
-        lower: Base units and tall ones; "corner" is a counter over a closed corner.
-        upper: What hangs on the wall above.
-        start: Left end of both along the wall.
-        clutter: Things on the counter: kind, position along the wall, distance from the wall.
-        place: Where the wall's zero lies in the world (x, y).
-        turn: By how many quarter turns the run is turned, seen from above, against the main run.
-    """
+    """Units along one wall."""
 
     lower: Units
+    """Base units and tall ones; "corner" is a counter over a closed corner."""
     upper: Units
+    """What hangs on the wall above."""
     start: float
+    """Left end of both along the wall."""
     clutter: tuple[tuple[str, float, float], ...] = ()
+    """Things on the counter: kind, position along the wall, distance from the wall."""
     place: tuple[float, float] = (0.0, 0.0)
+    """Where the wall's zero lies in the world (x, y)."""
     turn: int = 0
+    """By how many quarter turns the run is turned, seen from above, against the main run."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A kitchen's plan; the first run is the main one.
-
-    Attributes:
-        split: Whether training has it, or only suites.
-        runs: By name.
-        left: Where the left wall stands (x).
-        right: Where the right wall stands (x).
-        depth: How far the room reaches from the main wall.
-    """
+    """A kitchen's plan; the first run is the main one."""
 
     split: Split
+    """Whether training has it, or only suites."""
     runs: dict[str, Run]
+    """By name."""
     left: float = -2.4
+    """Where the left wall stands (x)."""
     right: float = 2.4
+    """Where the right wall stands (x)."""
     depth: float = 3.6
+    """How far the room reaches from the main wall."""
 
 
 _SIDE_LEFT = Run(

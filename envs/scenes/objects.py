@@ -29,29 +29,26 @@ _N_TRAIN = 4
 
 @dataclass(frozen=True)
 class Instance:
-    """One object: a category in one size, colour and mass.
-
-    Attributes:
-        name: ``<category>_<index>``, also the folder of its ``model.xml``.
-        category: Key of :data:`CATEGORIES`.
-        index: 0 to 5.
-        split: "train" or "suite".
-        scale: Scale of the mesh in x, y and z, against the category's.
-        mass: In kg.
-        colour: RGB, 0..255; see :class:`Category`.
-        accent: RGB, 0..255; see :class:`Category`.
-        hue: Rotation of the texture's hue, in sixths of a turn.
-    """
+    """One object: a category in one size, colour and mass."""
 
     name: str
+    """``<category>_<index>``, also the folder of its ``model.xml``."""
     category: str
+    """Key of :data:`CATEGORIES`."""
     index: int
+    """0 to 5."""
     split: Split
+    """Either "train" or "suite"."""
     scale: tuple[float, float, float]
+    """Scale of the mesh in x, y and z, against the category's."""
     mass: float
+    """In kg."""
     colour: Colour
+    """RGB, 0..255; see :class:`Category`."""
     accent: Colour
+    """RGB, 0..255; see :class:`Category`."""
     hue: int
+    """Rotation of the texture's hue, in sixths of a turn."""
 
     @property
     def path(self) -> str:

@@ -41,21 +41,18 @@ SOLID = 0.014
 
 @dataclass(frozen=True)
 class Part:
-    """One geom.
-
-    Attributes:
-        kind: MuJoCo's type: box, cylinder or ellipsoid.
-        material: Key of :data:`LOOKS`, or a surface of the style.
-        size: Half-sizes, or radius and half-length.
-        pos: Centre.
-        quat: Orientation (w, x, y, z).
-    """
+    """One geom."""
 
     kind: str
+    """MuJoCo's type: box, cylinder or ellipsoid."""
     material: str
+    """Key of :data:`LOOKS`, or a surface of the style."""
     size: tuple[float, ...]
+    """Half-sizes, or radius and half-length."""
     pos: Vector
+    """Centre."""
     quat: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+    """Orientation (w, x, y, z)."""
 
     def moved(self, by: Vector) -> "Part":
         """Return the same part elsewhere."""

@@ -17,29 +17,26 @@ Light = dict[str, float | list[float]]
 
 @dataclass(frozen=True)
 class Style:
-    """The materials of a kitchen.
-
-    Attributes:
-        split: Whether training has it, or only suites.
-        cabinet: RoboCasa's names for the cabinets' finish, their panels and handles.
-        front: Texture of that finish, for the fixtures that RoboCasa does not make.
-        handle: Texture of the handles.
-        appliance: Texture of the fridge, the oven and the dishwasher.
-        top: Alternatives for the counter's top.
-        splash: Alternatives for the wall between counter and wall units.
-        wall: Alternatives for the walls.
-        floor: Alternatives for the floor.
-    """
+    """The materials of a kitchen."""
 
     split: Split
+    """Whether training has it, or only suites."""
     cabinet: tuple[str, ...]
+    """RoboCasa's names for the cabinets' finish, their panels and handles."""
     front: str
+    """Texture of that finish, for the fixtures that RoboCasa does not make."""
     handle: str
+    """Texture of the handles."""
     appliance: str
+    """Texture of the fridge, the oven and the dishwasher."""
     top: tuple[str, ...]
+    """Alternatives for the counter's top."""
     splash: tuple[str, ...]
+    """Alternatives for the wall between counter and wall units."""
     wall: tuple[str, ...]
+    """Alternatives for the walls."""
     floor: tuple[str, ...]
+    """Alternatives for the floor."""
 
 
 SURFACES = ("top", "splash", "wall", "floor")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dexbench.envs.embodiment.robot import OPEN_HAND, READY_ARM
-from dexbench.envs.motion.expert import Expert
+from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.robocasa.build import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.trial import HELD_STEPS, STEPS, Trial
@@ -51,7 +51,7 @@ class Task(ABC):
     @abstractmethod
     def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
-    ) -> Callable[[Expert], None]:
+    ) -> Callable[[ScriptedExpert], None]:
         """Bring the settled scene to a start state; return the expert's way from there to the goal.
 
         The returned function commands at most 50 steps and ends in the goal state, so that the
@@ -84,22 +84,26 @@ class Task(ABC):
             simulation.close()
 
     def _draw(
-        self, sim: Simulation, scene: Scene, rng: np.random.Generator, key: tuple[int | str, ...]
+        self,
+        simulation: Simulation,
+        scene: Scene,
+        rng: np.random.Generator,
+        key: tuple[int | str, ...],
     ) -> Trial:
         target = scene.objects[0]
-        sim.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
-        _settle(sim)
-        solve = self.stage(sim, target, rng)
-        start = sim.get_state()
-        sim.set_state(start)
-        _require_view(sim, self.views_target, "start")
-        before = sim.object_position(target)
-        expert = Expert(sim)
+        simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
+        _settle(simulation)
+        solve = self.stage(simulation, target, rng)
+        start = simulation.get_state()
+        simulation.set_state(start)
+        _require_view(simulation, self.views_target, "start")
+        before = simulation.object_position(target)
+        expert = ScriptedExpert(simulation)
         solve(expert)
         if len(expert.targets) > STEPS - HELD_STEPS:
             raise Rejected("the expert needs too long")
-        goal_state = sim.get_state()
-        _require_view(sim, self.views_target, "goal")
+        goal_state = simulation.get_state()
+        _require_view(simulation, self.views_target, "goal")
         expert.hold(STEPS - len(expert.targets))
         trial = Trial(
             task=self.name,
@@ -112,60 +116,64 @@ class Task(ABC):
             goal_state=goal_state,
             expert_actions=np.array(expert.targets),
         )
-        self._check(sim, trial, before)
+        self._check(simulation, trial, before)
         return trial
 
     views_target = True
     """Whether the target itself must be in view, or any object will do."""
 
     @abstractmethod
-    def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+    def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:
         """Raise ``Rejected`` where the start is too near the goal or breaks the task's premise."""
 
-    def _check(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
+    def _check(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
         """Reject unfair starts, and trials that holding still or no expert solves."""
-        playback = Playback(self, trial, sim)
-        self.check_start(playback.outcome, sim, trial.target)
-        if playback.solves(np.tile(sim.joint_targets, (STEPS, 1))):
+        playback = Playback(self, trial, simulation)
+        self.check_start(playback.outcome, simulation, trial.target)
+        if playback.solves(np.tile(simulation.joint_targets, (STEPS, 1))):
             raise Rejected("holding still succeeds")
-        self.check_held(sim, trial, before)
+        self.check_held(simulation, trial, before)
         playback.restart()
         if not playback.solves(trial.expert_actions):
             raise Rejected("the expert fails")
 
-    def check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
+    def check_held(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
         """Raise ``Rejected`` where an episode of holding still spoils the scene.
 
         Args:
-            sim: After 60 steps of holding still.
+            simulation: After 60 steps of holding still.
             trial: The candidate.
             before: The target's position (3,) at the start, in the base frame, in m.
         """
-        if np.linalg.norm(sim.object_position(trial.target) - before) > DRIFT:
+        if np.linalg.norm(simulation.object_position(trial.target) - before) > DRIFT:
             raise Rejected("the object moves by itself")
 
 
-def _settle(sim: Simulation) -> None:
+def _settle(simulation: Simulation) -> None:
     """Let the objects come to rest; some, such as an avocado, rock for seconds.
 
     Raises:
         Rejected: One does not.
     """
-    expert = Expert(sim)
+    expert = ScriptedExpert(simulation)
     expert.hold(10)
     for _ in range(SETTLE):
-        before = [sim.object_position(name) for name in sim.objects]
+        before = [simulation.object_position(name) for name in simulation.objects]
         expert.hold(5)
-        after = [sim.object_position(name) for name in sim.objects]
+        after = [simulation.object_position(name) for name in simulation.objects]
         if np.linalg.norm(np.subtract(after, before), axis=1).max() < STILL:
             return
     raise Rejected("an object does not come to rest")
 
 
-def _require_view(sim: Simulation, target_only: bool, moment: str) -> None:
-    counts = sim.segment()
+def _require_view(simulation: Simulation, target_only: bool, moment: str) -> None:
+    counts = simulation.segment()
     if counts["hand"] < HAND_PIXELS:
         raise Rejected(f"hand out of view at the {moment}")
-    seen = counts[sim.objects[0]] if target_only else max(counts[name] for name in sim.objects)
+    seen = (
+        counts[simulation.objects[0]]
+        if target_only
+        else max(counts[name] for name in simulation.objects)
+    )
     if seen < OBJECT_PIXELS:
         raise Rejected(f"object out of view at the {moment}")

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dexbench.envs.motion.expert import Expert, find_grasp
-from dexbench.envs.motion.grasp import Grasp as GraspPlan
+from dexbench.envs.motion.expert import ScriptedExpert, find_grasp
+from dexbench.envs.motion.grasp import GraspPlan
 from dexbench.envs.motion.ik import ArmIK
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.trial import Trial
@@ -55,31 +55,34 @@ class Grasp(Task):
 
     def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
-    ) -> Callable[[Expert], None]:
+    ) -> Callable[[ScriptedExpert], None]:
         """Stand with open hand near the standoff of a grasp; the expert grasps."""
         plan = find_grasp(simulation, target, rng, rng.uniform(*RISE), GOAL_DISTANCE - SHIFT)
         if plan is None:
             raise Rejected("no grasp lifts the object")
         place = simulation.object_position(target)
         stand_near(simulation, plan, rng)
-        Expert(simulation).hold(5)
+        ScriptedExpert(simulation).hold(5)
         if np.linalg.norm(simulation.object_position(target) - place) > DRIFT:
             raise Rejected("the hand touches an object at the start")
 
-        def solve(expert: Expert) -> None:
+        def solve(expert: ScriptedExpert) -> None:
             expert.grasp(plan)
 
         return solve
 
-    def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+    def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:
         """Check that the wrist is 21-35 cm from the object and the hand touches nothing."""
         if not NEAREST <= outcome.distance <= FARTHEST:
             raise Rejected("start too near the object or too far")
-        if sim.hand_touches():
+        if simulation.hand_touches():
             raise Rejected("the hand touches an object at the start")
 
-    def _check(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
-        sim.set_state(trial.goal_state)
-        if self.evaluate(sim, trial.target, Goal.seen(sim, trial.target)).distance > GOAL_DISTANCE:
+    def _check(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
+        simulation.set_state(trial.goal_state)
+        if (
+            self.evaluate(simulation, trial.target, Goal.seen(simulation, trial.target)).distance
+            > GOAL_DISTANCE
+        ):
             raise Rejected("the wrist is far from the object in the goal")
-        super()._check(sim, trial, before)
+        super()._check(simulation, trial, before)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dexbench.envs.motion.expert import Expert, find_grasp, straight
+from dexbench.envs.motion.expert import ScriptedExpert, find_grasp, straight
 from dexbench.envs.motion.grasp import object_points
 from dexbench.envs.motion.ik import ArmIK
 from dexbench.envs.simulation import Simulation
@@ -36,14 +36,14 @@ class Place(Task):
 
     def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
-    ) -> Callable[[Expert], None]:
+    ) -> Callable[[ScriptedExpert], None]:
         """Lift the object; the expert carries it over and down to a free place."""
         spots = _free_spots(simulation, target, rng)
         plan = find_grasp(simulation, target, rng)
         if plan is None:
             raise Rejected("no grasp lifts the object")
         table = object_points(simulation, target)[:, 2].min()
-        expert = Expert(simulation)
+        expert = ScriptedExpert(simulation)
         expert.grasp(plan)
         lift = rng.uniform(0.08, 0.16)
         if not expert.carry(plan.wrist + [0, 0, lift], plan):
@@ -67,24 +67,24 @@ class Place(Task):
         else:
             raise Rejected("no reachable goal")
 
-        def solve(expert: Expert) -> None:
+        def solve(expert: ScriptedExpert) -> None:
             if not (expert.carry(over, plan) and expert.carry(down, plan)):
                 raise Rejected("no reachable goal")
             expert.hold(5)
 
         return solve
 
-    def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+    def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:
         """Check that the object is in the hand, at least 25 cm from its goal."""
         if outcome.distance < LEAST:
             raise Rejected("start too near the goal")
-        if not sim.hand_touches(target):
+        if not simulation.hand_touches(target):
             raise Rejected("the object is not in the hand")
 
-    def check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
+    def check_held(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
         """Check that the object is still in the hand, within 2 cm of where it was."""
-        moved = np.linalg.norm(sim.object_position(trial.target) - before)
-        if moved > 0.02 or not sim.hand_touches(trial.target):
+        moved = np.linalg.norm(simulation.object_position(trial.target) - before)
+        if moved > 0.02 or not simulation.hand_touches(trial.target):
             raise Rejected("the object slips while the hand holds still")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from dexbench.envs.motion.expert import Expert
+from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.motion.grasp import palm_turn, wrist_pose
 from dexbench.envs.motion.hand import REST
 from dexbench.envs.motion.ik import ArmIK
@@ -38,25 +38,25 @@ class Reach(Task):
 
     def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
-    ) -> Callable[[Expert], None]:
+    ) -> Callable[[ScriptedExpert], None]:
         """Draw two postures above the counter, one to start in and one to reach."""
         start = _free_posture(simulation, rng)
         goal = self._far_posture(simulation, start, rng)
         places = np.array([simulation.object_position(name) for name in simulation.objects])
         simulation.set_joints(start)
-        Expert(simulation).hold(5)
+        ScriptedExpert(simulation).hold(5)
         if simulation.hand_touches() or _farthest_moved(simulation, places) > KNOCK / 2:
             raise Rejected("the hand touches an object at the start")
         state = simulation.get_state()
         for way in _ways(simulation, start, goal):
             simulation.set_state(state)
 
-            def solve(expert: Expert, way: list[np.ndarray] = way) -> None:
+            def solve(expert: ScriptedExpert, way: list[np.ndarray] = way) -> None:
                 for posture in way:
                     expert.move(posture[:7], posture[7:], least=20 // len(way))
                 expert.hold(5)
 
-            solve(Expert(simulation))
+            solve(ScriptedExpert(simulation))
             if _farthest_moved(simulation, places) < KNOCK:
                 simulation.set_state(state)
                 return solve
@@ -79,7 +79,7 @@ class Reach(Task):
                 return goal
         raise Rejected("start too near the goal")
 
-    def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
+    def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:
         """At least 30 cm are to go."""
         if outcome.distance < LEAST:
             raise Rejected("start too near the goal")

@@ -23,52 +23,48 @@ NORM_GROUPS = 8
 
 @dataclass(frozen=True)
 class ModelConfig(WeightsConfig):
-    """Sizes of encoder, keypoint head and predictor.
-
-    Attributes:
-        encoder: Which encoder builds the latent: "compact" or a name in ``pretrained.PRETRAINED``.
-        image_size: Height and width of the encoder's input in pixels.
-        grid: Rows and columns of latent tokens.
-        latent_dim: Channels of a latent token.
-        encoder_width: Channels of the compact encoder's convolutional stem.
-        encoder_blocks: Transformer blocks of the compact encoder.
-        head_blocks: Transformer blocks of the keypoint head.
-        heat_scale: Heat-map cells per token side (grid 8x14 and 7 make 56x98).
-        predictor_dim: Width D of the CDiT predictor.
-        predictor_blocks: Number of CDiT blocks B.
-        predictor_heads: Attention heads of a CDiT block.
-        mlp_ratio: Hidden width of a block's MLP over its width.
-        max_frames: Most frames a history may hold.
-        action_scale: Factor on the action before its MLP; hand motions are a few centimetres.
-        head: "compact": 17 keypoints of the right hand with depth. "paper": heat-maps of wrist and
-            tips of both hands, no depth.
-        head_dim: Width of the keypoint head; that of the latent if left out.
-        head_heads: Attention heads of the keypoint head.
-        head_mlp_ratio: As ``mlp_ratio``, of the keypoint head.
-        cdit: "compact" or "paper": how the predictor uses actions and positions (see
-            ``predictor.Predictor``).
-    """
+    """Sizes of encoder, keypoint head and predictor."""
 
     kind: ClassVar[str] = "model"
     encoder: str = "compact"
+    """Which encoder builds the latent: "compact" or a name in ``pretrained.PRETRAINED``."""
     image_size: tuple[int, int] = (112, 196)
+    """Height and width of the encoder's input in pixels."""
     grid: tuple[int, int] = (8, 14)
+    """Rows and columns of latent tokens."""
     latent_dim: int = 128
+    """Channels of a latent token."""
     encoder_width: int = 64
+    """Channels of the compact encoder's convolutional stem."""
     encoder_blocks: int = 3
+    """Transformer blocks of the compact encoder."""
     head_blocks: int = 2
+    """Transformer blocks of the keypoint head."""
     heat_scale: int = 7
+    """Heat-map cells per token side (grid 8x14 and 7 make 56x98)."""
     predictor_dim: int = 192
+    """Width D of the CDiT predictor."""
     predictor_blocks: int = 5
+    """Number of CDiT blocks B."""
     predictor_heads: int = 3
+    """Attention heads of a CDiT block."""
     mlp_ratio: float = 2.0
+    """Hidden width of a block's MLP over its width."""
     max_frames: int = 8
+    """Most frames a history may hold."""
     action_scale: float = 5.0
+    """Factor on the action before its MLP; hand motions are a few centimetres."""
     head: Literal["compact", "paper"] = "compact"
+    """Either "compact": 17 keypoints of the right hand with depth. Or "paper": heat-maps of
+    wrist and tips of both hands, no depth."""
     head_dim: int | None = None
+    """Width of the keypoint head; that of the latent if left out."""
     head_heads: int = 2
+    """Attention heads of the keypoint head."""
     head_mlp_ratio: float = 2.0
+    """As ``mlp_ratio``, of the keypoint head."""
     cdit: Literal["compact", "paper"] = "compact"
+    """How the predictor uses actions and positions, see ``predictor.Predictor``."""
 
     def __post_init__(self) -> None:
         head = "head_dim" if self.head_dim else "latent_dim"

@@ -34,21 +34,18 @@ SEEN = WRIST_AND_TIPS[:-1]
 
 
 class Keypoints(NamedTuple):
-    """What the head says of a batch of states.
-
-    Attributes:
-        logits: ``(B, rows, columns, K, s, s)`` float32 heat-map logits of K = 17 keypoints: of each
-            token, its cells. Of the paper's head, the 12 heat-maps themselves.
-        log_total: ``(B, 17)`` logarithm of the sum of a keypoint's exponentiated logits.
-        pixels: ``(B, 17, 2)`` expected position (u, v) in pixels of the 224x392 image; not a number
-            where the head has no such keypoint.
-        depth: ``(B, 17)`` metres along the optical axis.
-    """
+    """What the head says of a batch of states."""
 
     logits: Tensor
+    """``(B, rows, columns, K, s, s)`` float32 heat-map logits of K = 17 keypoints: of each
+    token, its cells. Of the paper's head, the 12 heat-maps themselves."""
     log_total: Tensor | None
+    """``(B, 17)`` logarithm of the sum of a keypoint's exponentiated logits."""
     pixels: Tensor
+    """``(B, 17, 2)`` expected position (u, v) in pixels of the 224x392 image; not a number
+    where the head has no such keypoint."""
     depth: Tensor | None
+    """``(B, 17)`` metres along the optical axis."""
 
     def points(self) -> Tensor:
         """Return keypoints ``(B, 17, 3)`` in metres in the camera's optical frame.

@@ -28,36 +28,33 @@ IMAGENET_STD: Colour = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Pretrained:
-    """One pretrained encoder.
-
-    Attributes:
-        repository: Its name on the Hugging Face Hub.
-        revision: The commit of the repository that dexbench means.
-        architecture: The model's class in transformers.
-        model_types: What ``config.json`` may call it.
-        patch: Side of a patch in pixels.
-        width: Channels of a token.
-        drop: Class and register tokens in front of the patches' tokens.
-        mean: Mean of each colour on the 0..1 scale.
-        std: Standard deviation of each colour on the 0..1 scale.
-        video: Whether it expects a clip; a picture is given as a clip of two equal frames.
-        normalise: Whether each token is brought to zero mean and unit variance (the paper's note
-            on V-JEPA 2).
-        arguments: Further arguments of its forward pass.
-    """
+    """One pretrained encoder."""
 
     repository: str
+    """Its name on the Hugging Face Hub."""
     revision: str
+    """The commit of the repository that dexbench means."""
     architecture: str
+    """The model's class in transformers."""
     model_types: tuple[str, ...]
+    """What ``config.json`` may call it."""
     patch: int
+    """Side of a patch in pixels."""
     width: int
+    """Channels of a token."""
     drop: int = 0
+    """Class and register tokens in front of the patches' tokens."""
     mean: Colour = IMAGENET_MEAN
+    """Mean of each colour on the 0..1 scale."""
     std: Colour = IMAGENET_STD
+    """Standard deviation of each colour on the 0..1 scale."""
     video: bool = False
+    """Whether it expects a clip; a picture is given as a clip of two equal frames."""
     normalise: bool = False
+    """Whether each token is brought to zero mean and unit variance (the paper's note on V-JEPA
+    2)."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of its forward pass."""
 
 
 PRETRAINED = {

@@ -53,9 +53,9 @@ class TrainConfig:
     threads: int = 2
     """CPU threads."""
     device: str = "cpu"
-    """"cpu", "cuda", or "auto"."""
+    """Either "cpu", "cuda" or "auto"."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """"bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it."""
+    """Either "bfloat16", "float32" or "auto": bfloat16 where the hardware multiplies it."""
     images: int = 64
     """Pictures of a stage 1 batch."""
     clips: int = 16
@@ -90,7 +90,8 @@ class TrainConfig:
     """Folder of the frozen encoder's features (float16), computed once and shared by runs. Pictures
     of stages 2 and 3 are then not augmented; if left out, every batch is encoded."""
     size: Literal["compact", "S", "B", "L", "XL"] = "compact"
-    """"compact", which --model.* changes, or one of the paper's sizes with a pretrained encoder."""
+    """Either "compact", which --model.* changes, or one of the paper's sizes with a pretrained
+    encoder."""
     encoder: str | None = None
     """Pretrained encoder of the paper's sizes: dinov2 (if left out), dinov3, webssl, vjepa2 or
     siglip2."""

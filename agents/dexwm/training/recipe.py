@@ -13,35 +13,32 @@ PAPER_STEPS = 8
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What the trainer does in stages 2 and 3, and how its optimiser steps in all.
-
-    Attributes:
-        odds: How often a batch has 1, 2, ... transitions. Fewer leave room for longer gaps in short
-            clips; a batch has so many more windows then that its transitions are as many.
-        span: Most frames that a window reaches back, its gaps then any that are left; None draws
-            each gap by itself, see ``Episodes.windows``.
-        later_starts: Whether some roll-outs start from several true frames, as a planner's do after
-            its first decision; otherwise all from one.
-        augmented: Whether pictures are augmented.
-        rates: Peak learning rate of each stage.
-        warmup: Share of a stage in which the rate rises.
-        floors: Factor on each stage's rate at its end, where a cosine arrives.
-        decay: Decoupled weight decay of matrices.
-        betas: Adam's.
-        clip: Largest global norm of the gradient; None leaves it as it is.
-    """
+class TrainingRecipe:
+    """What the trainer does in stages 2 and 3, and how its optimiser steps in all."""
 
     odds: tuple[float, ...] = (0.2, 0.2, 0.6)
+    """How often a batch has 1, 2, ... transitions. Fewer leave room for longer gaps in short
+    clips; a batch has so many more windows then that its transitions are as many."""
     span: int | None = None
+    """Most frames that a window reaches back, its gaps then any that are left; None draws each
+    gap by itself, see ``Episodes.windows``."""
     later_starts: bool = True
+    """Whether some roll-outs start from several true frames, as a planner's do after its first
+    decision; otherwise all from one."""
     augmented: bool = True
+    """Whether pictures are augmented."""
     rates: tuple[float, float, float] = (1e-3, 8e-4, 4e-4)
+    """Peak learning rate of each stage."""
     warmup: float = 0.05
+    """Share of a stage in which the rate rises."""
     floors: tuple[float, float, float] = (0.02, 0.02, 0.02)
+    """Factor on each stage's rate at its end, where a cosine arrives."""
     decay: float = 0.02
+    """Decoupled weight decay of matrices."""
     betas: tuple[float, float] = (0.9, 0.98)
+    """Adam's."""
     clip: float | None = 1.0
+    """Largest global norm of the gradient; None leaves it as it is."""
 
     def windows(self, episodes: Episodes, draw: np.random.Generator, clips: int) -> np.ndarray:
         """Frame indices ``(B, F)`` of a batch's windows.
@@ -67,9 +64,9 @@ class Recipe:
 
 
 RECIPES = {
-    "compact": Recipe(),
+    "compact": TrainingRecipe(),
     # Pre-training predicts all eight next frames from true ones; fine-tuning rolls out eight.
-    "paper": Recipe(
+    "paper": TrainingRecipe(
         odds=(0.0,) * (PAPER_STEPS - 1) + (1.0,),
         span=PAPER_SPAN,
         later_starts=False,

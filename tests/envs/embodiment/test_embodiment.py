@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dexbench.envs.assets import asset_root
-from dexbench.envs.embodiment import mjcf
+from dexbench.envs.embodiment.arms_mjcf import arms_mjcf
 from dexbench.envs.embodiment.camera import (
     CENTER,
     FOCAL,
@@ -20,6 +20,7 @@ from dexbench.envs.embodiment.camera import (
     project,
     unproject,
 )
+from dexbench.envs.embodiment.hand_mjcf import hand_mjcf
 from dexbench.envs.embodiment.kinematics import KEYPOINTS, HandKinematics
 from dexbench.envs.embodiment.robot import (
     FINGERS,
@@ -77,8 +78,8 @@ SHOWN = ("wrist", "index_3", "thumb_3", "ring_3")
 
 def whole_arm():
     """The generated right arm with its hand, as one model in the base frame."""
-    root = ElementTree.fromstring(mjcf.arms(asset_root() / "robots" / "panda"))
-    hand = ElementTree.fromstring(mjcf.hand("right"))
+    root = ElementTree.fromstring(arms_mjcf(asset_root() / "robots" / "panda"))
+    hand = ElementTree.fromstring(hand_mjcf("right"))
     wrist = root.find(".//body[@name='right_hand']")
     wrist.extend(hand.find("worldbody"))
     for section in ("asset", "actuator", "sensor", "contact"):
@@ -173,7 +174,7 @@ def test_no_float32_command_is_outside_the_joint_limits(model):
 
 
 def test_left_hand_is_the_right_hand_mirrored():
-    right, left = (mujoco.MjModel.from_xml_string(mjcf.hand(side)) for side in ("right", "left"))
+    right, left = (mujoco.MjModel.from_xml_string(hand_mjcf(side)) for side in ("right", "left"))
     one, other = mujoco.MjData(right), mujoco.MjData(left)
     mirror = np.diag([1.0, -1.0, 1.0])
     names = [link.joint for finger in FINGERS for link in HAND[finger]]

@@ -18,7 +18,14 @@ from dexbench.envs.embodiment.robot import (
     UPPER,
 )
 from dexbench.envs.motion import expert as expert_module
-from dexbench.envs.motion.expert import ARM_STEP, HAND_STEP, LIFT, LIFTED, Expert, find_grasp
+from dexbench.envs.motion.expert import (
+    ARM_STEP,
+    HAND_STEP,
+    LIFT,
+    LIFTED,
+    ScriptedExpert,
+    find_grasp,
+)
 from dexbench.envs.motion.grasp import (
     _PALM_TURN,
     HALF_HAND,
@@ -56,7 +63,7 @@ def angle(a, b):
 def ready(sim):
     """The scene with the arm above the counter and the objects at rest."""
     sim.set_joints(READY)
-    Expert(sim).hold(10)
+    ScriptedExpert(sim).hold(10)
     return sim
 
 
@@ -184,7 +191,7 @@ def test_the_expert_lifts_carries_and_holds_an_object(ready):
     name = ready.objects[0]
     plan = next(grasps(ready, name, rng("test", "lift"), sides=("top",)))
     before = ready.object_position(name)
-    expert = Expert(ready)
+    expert = ScriptedExpert(ready)
     expert.grasp(plan)
     assert ready.hand_touches(name)
     assert expert.carry(plan.wrist + [0, 0, 0.15], plan)
@@ -207,7 +214,7 @@ def test_the_expert_lifts_carries_and_holds_an_object(ready):
 def test_the_expert_reports_every_step_and_refuses_the_impossible(ready):
     plan = next(grasps(ready, ready.objects[0], rng("test", "lift")))
     times = []
-    expert = Expert(ready, lambda: times.append(ready.data.time))
+    expert = ScriptedExpert(ready, lambda: times.append(ready.data.time))
     start = ready.data.time
     expert.move(plan.standoff, plan.open_hand, least=3)
     assert len(times) == len(expert.targets) >= 3
@@ -254,7 +261,7 @@ def test_what_is_too_wide_above_is_grasped_from_the_side_only(instance):
     scene = build_scene(recipe)
     sim = Simulation(scene.xml, scene.objects)
     sim.set_joints(READY)
-    Expert(sim).hold(10)
+    ScriptedExpert(sim).hold(10)
     name = scene.objects[0]
     vase, flowers = object_pieces(sim, name)
     table = vase[:, 2].min()
@@ -268,7 +275,7 @@ def test_what_is_too_wide_above_is_grasped_from_the_side_only(instance):
         assert middle[2] + HALF_HAND * abs(palm[2, 1]) < flowers[:, 2].min() + 1e-9
     plan = find_grasp(sim, name, rng("side"))
     assert plan is not None
-    expert = Expert(sim)
+    expert = ScriptedExpert(sim)
     expert.grasp(plan)
     assert expert.carry(plan.wrist + [0, 0, LIFT], plan)
     assert object_points(sim, name)[:, 2].min() - table > 0.04
@@ -291,7 +298,7 @@ def test_a_found_grasp_was_tried_and_lifts_the_object(ready, monkeypatch):
     assert plan is not None
     assert np.array_equal(ready.get_state(), before), "trying leaves no trace"
     height = ready.object_position(name)[2]
-    expert = Expert(ready)
+    expert = ScriptedExpert(ready)
     expert.grasp(plan)
     assert expert.carry(plan.wrist + [0, 0, 0.08], plan)
     assert ready.object_position(name)[2] - height > LIFTED

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dexbench.envs.embodiment.robot import OPEN_HAND, READY_ARM
-from dexbench.envs.motion.expert import Expert, straight
+from dexbench.envs.motion.expert import ScriptedExpert, straight
 from dexbench.envs.motion.ik import ArmIK
 from dexbench.envs.tasks import TASKS, Outcome, Rejected, Task, base, grasp, place, reach
 from dexbench.utils.seeding import rng
@@ -29,7 +29,7 @@ def test_a_way_that_knocks_is_replaced_by_one_over_the_middle(ready, monkeypatch
     start = ready.get_state()
     ends = [ready.keypoints[0]]
     heights = []
-    expert = Expert(ready, lambda: heights.append(ready.keypoints[0][2]))
+    expert = ScriptedExpert(ready, lambda: heights.append(ready.keypoints[0][2]))
     solve(expert)
     ends.append(ready.keypoints[0])
     middle = np.mean(ends, axis=0)[2]
@@ -78,7 +78,7 @@ def test_settling_waits_for_what_rocks(monkeypatch, speeds, held):
             if count == 5:
                 height[0] += next(moves) / 1000
 
-    monkeypatch.setattr(base, "Expert", Holding)
+    monkeypatch.setattr(base, "ScriptedExpert", Holding)
     fake = SimpleNamespace(objects=("a",), object_position=lambda _: np.array([0, 0, height[0]]))
     base._settle(fake)
     assert sum(steps) == held
@@ -122,7 +122,7 @@ def test_place_takes_the_first_spot_that_the_arm_can_reach(ready, monkeypatch):
     solve = TASKS["place"].stage(ready, target, rng("test", "place", 1))
     assert len(asked) >= 3, "one blocked, then over and down"
     before = ready.object_position(target)
-    solve(Expert(ready))
+    solve(ScriptedExpert(ready))
     carried = ready.object_position(target) - before
     assert np.linalg.norm(carried) > place.LEAST - 0.02
     assert np.abs(ready.keypoints[0] - asked[-1]).max() < 0.03, "where it ends is what was asked"

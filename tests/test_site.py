@@ -1,0 +1,86 @@
+"""The site's own code: its links, its data sheets, and what its API page holds."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dexbench.docs import check_links, conf
+
+DOCS = conf.HERE
+ROOT = DOCS.parent
+FACES = ("envs", "agents", "bench", "data_collection", "testing")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.html").write_text(
+        '<h1 id="top">A</h1><img src="b.png"><a href="#top">x</a><a href="https://x.org/y">y</a>'
+        '<a href="sub/c.html#there">z</a><a href="sub/c.html?q=1">z</a>'
+    )
+    (tmp_path / "b.png").write_bytes(b"")
+    (tmp_path / "sub/c.html").write_text('<p id="there"><a href="../a.html">a</a></p>')
+    return tmp_path
+
+
+def test_a_whole_site_has_no_broken_links(site: Path) -> None:
+    assert check_links.broken(site) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("b.png", "d.png"), ("c.html#there", "c.html#nowhere"), ("#top", "#bottom"),
+     ("sub/c.html?", "c.html?")],
+)  # fmt: skip
+def test_a_broken_link_is_found(site: Path, old: str, new: str) -> None:
+    page = site / "a.html"
+    page.write_text(page.read_text().replace(f'"{old}', f'"{new}').replace(f"/{old}", f"/{new}"))
+    ((where, targets),) = check_links.broken(site).items()
+    assert where == page.resolve() and len(targets) == 1
+
+
+def test_links_lead_to_the_page_that_shows_a_file() -> None:
+    page, card = DOCS / "index.md", ROOT / "agents/dexwm/weights/README.md"
+    text = "[a](docs/data.md#look) [b](agents/dexwm/weights/README.md) ![c](docs/images/held.png)"
+    assert conf.point(text, ROOT / "README.md", page) == (
+        "[a](data.md#look) [b](repository/dexwm_weights.md) ![c](images/held.png)"
+    )
+    shown = conf.pages()[card]
+    assert conf.point("[up](../../../docs/data.md)", card, shown) == "[up](../data.md)"
+    outside = "[code](agents/registry.py), [far](https://x.org), [none](nowhere.md)"
+    assert conf.point(outside, ROOT / "README.md", page) == (
+        "code, [far](https://x.org), [none](nowhere.md)"
+    )
+
+
+def test_data_sheets_are_the_environments_docstrings() -> None:
+    source = ["# Environments\n\n<!-- sheet: dexbench/Reach-v1 -->\n"]
+    app: Any = SimpleNamespace()
+    conf.read_page(app, "environments", source)
+    assert "Reach: bring the right hand" in source[0]
+    assert "\n### Reward\n" in source[0] and "<!--" not in source[0]
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_every_public_name_is_on_the_api_page(face: str) -> None:
+    """Autodoc shows classes and functions that have a docstring; the page names the rest."""
+    module = importlib.import_module(f"dexbench.{face}")
+    page = (DOCS / "api.md").read_text()
+    assert f".. automodule:: dexbench.{face}\n" in page
+    for name in getattr(module, "__all__", ()):
+        public = getattr(module, name)
+        if inspect.isclass(public) or inspect.isfunction(public):
+            assert public.__doc__, f"dexbench.{face}.{name} has no docstring"
+        else:
+            assert f"`{name}`" in page, f"docs/api.md does not name dexbench.{face}.{name}"
+
+
+def test_tests_that_a_promise_names_are_there() -> None:
+    names = set(re.findall(r"`(test_\w+\.py)`", (DOCS / "reliability.md").read_text()))
+    assert len(names) > 15
+    assert not names - {path.name for path in (ROOT / "tests").rglob("test_*.py")}
