@@ -12,14 +12,14 @@ or in a shell: ``python -m dexbench.testing agent my_agent:Wave``.
 
 import sys
 
-from .bench.agent_check import check_agent
-from .envs.task_check import check_task
+from dexbench.bench.agent_check import check_agent
+from dexbench.envs.task_check import check_task
 
 __all__ = ["check_agent", "check_task"]
 
 
 def main(words: list[str]) -> None:
-    """Checks what the command line names.
+    """Check what the command line names.
 
     Args:
         words: ``agent NAME`` or ``task ID``.

@@ -4,7 +4,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..envs.embodiment.robot import N_JOINTS
+from dexbench.envs.embodiment.robot import N_JOINTS
 
 
 @runtime_checkable
@@ -23,7 +23,7 @@ class Agent(Protocol):
     """
 
     def reset(self, task: str, seed: int) -> None:
-        """Prepares for one trial.
+        """Prepare for one trial.
 
         Args:
             task: ``"reach"``, ``"grasp"``, ``"place"``, or a task of the user as
@@ -33,7 +33,7 @@ class Agent(Protocol):
         """
 
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
-        """Chooses the next joint targets.
+        """Choose the next joint targets.
 
         Args:
             obs: The environment's observation: ``pixels`` and ``goal`` (224, 392, 3) uint8,
@@ -51,11 +51,11 @@ class PrivilegedAgent(Agent, Protocol):
     """An agent that is given the environment itself, and with it the simulator's state."""
 
     def bind(self, env: Any) -> None:
-        """Takes the unwrapped environment; called after its reset and before the agent's."""
+        """Take the unwrapped environment; called after its reset and before the agent's."""
 
 
 def check_chunk(chunk: Any) -> np.ndarray:
-    """Validates what `Agent.act` returned.
+    """Validate what `Agent.act` returned.
 
     Args:
         chunk: What the agent returned.

@@ -9,7 +9,8 @@ import traceback
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..envs.errors import UserError
+from dexbench.utils.errors import UserError
+
 from .base import Agent
 
 
@@ -89,7 +90,7 @@ AGENTS: dict[str, AgentSpec] = {spec.name: spec for spec in _SPECS}
 
 
 def find_agent(name: str) -> AgentSpec:
-    """The registered agent ``name``, or an unprivileged spec for ``package.module:Class``.
+    """Return the registered agent ``name``, or an unprivileged spec for ``package.module:Class``.
 
     Raises:
         UserError: There is no such agent.
@@ -111,16 +112,18 @@ FOREIGN = ("<frozen", f"{os.sep}importlib{os.sep}", "site-packages", __file__)
 
 
 def _reason(error: Exception) -> str:
-    """The error and the last line of the author's own code that led to it, if any did."""
-    places = [f"{frame.filename}:{frame.lineno}"
-              for frame in traceback.extract_tb(error.__traceback__)
-              if not any(part in frame.filename for part in FOREIGN)]  # fmt: skip
+    """Return the error and the last line of the author's own code that led to it, if any did."""
+    places = [
+        f"{frame.filename}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(part in frame.filename for part in FOREIGN)
+    ]
     place = f" ({places[-1]})" if places else ""
     return f"{type(error).__name__}: {error}{place}"
 
 
 def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:
-    """Makes an agent.
+    """Make an agent.
 
     Args:
         name: A registered name or ``package.module:Class``; a module that is not installed is
@@ -141,9 +144,7 @@ def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise UserError(
-            f"agent {name!r}: cannot import {module_name}: {_reason(error)}"
-        ) from error
+        raise UserError(f"agent {name!r}: cannot import {module_name}: {_reason(error)}") from error
     if not hasattr(module, class_name):
         raise UserError(f"agent {name!r}: module {module_name} has no class {class_name}")
     try:

@@ -8,11 +8,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from ..agents.registry import make_agent
-from ..envs.suite import DEFAULT
-from ..envs.task_check import differences, require
-from .trial import Played, play
-from .worker import seed_global_generators
+from dexbench.agents.registry import make_agent
+from dexbench.bench.run.trial import Played, play
+from dexbench.bench.run.worker import seed_global_generators
+from dexbench.envs.suite import DEFAULT
+from dexbench.envs.task_check import differences, require
 
 
 def check_agent(agent: str | type, task: str = "reach", trials: int = 1, **arguments: Any) -> float:
@@ -83,7 +83,7 @@ class _Watched:
         self.bind = getattr(agent, "bind", None)
 
     def act(self, obs: dict[str, np.ndarray]) -> Any:
-        """What the agent answers.
+        """Return what the agent answers.
 
         Raises:
             AssertionError: It wrote into the observation.
@@ -96,7 +96,7 @@ class _Watched:
 
 
 def _play(env: gymnasium.Env, agent: _Watched, task: str, trial: int, privileged: bool) -> Played:
-    """Plays a trial of the default suite to its end, as a worker does."""
+    """Play a trial of the default suite to its end, as a worker does."""
     seed_global_generators(trial)
     played = play(env, agent, suite=DEFAULT, task=task, trial=trial, privileged=privileged)
     error = played.row["error"]
@@ -105,7 +105,7 @@ def _play(env: gymnasium.Env, agent: _Watched, task: str, trial: int, privileged
 
 
 def _make(name: str, arguments: dict[str, Any]) -> tuple[Any, bool]:
-    """The agent, and whether it is privileged."""
+    """Return the agent, and whether it is privileged."""
     try:
         agent, spec = make_agent(name, **arguments)
     except Exception as error:
@@ -117,7 +117,7 @@ def _make(name: str, arguments: dict[str, Any]) -> tuple[Any, bool]:
 
 
 def _construct(name: str, arguments: dict[str, Any]) -> None:
-    """Makes the agent, in another process."""
+    """Make the agent, in another process."""
     _make(name, arguments)
 
 
@@ -134,7 +134,7 @@ def _check_spawn(name: str, arguments: dict[str, Any]) -> None:
 
 
 def _check_description(name: str, first: Any, second: Any) -> None:
-    """What the ledger records of an agent is well formed, and the same for all instances."""
+    """Check what the ledger records of an agent: well formed, the same for all instances."""
     metadata, weights = getattr(first, "metadata", {}), getattr(first, "weights_hash", None)
     try:
         json.dumps(metadata, allow_nan=False)

@@ -16,69 +16,81 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
-from .. import __version__
-from ..envs.errors import UserError
+from dexbench import __version__
+from dexbench.utils.errors import UserError
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("dexbench.bench.runner:main", "play an agent on frozen trials and score it"),
-    "collect": ("dexbench.data_collection.collect:main", "record exploration data by script"),
-    "data info": ("dexbench.data_collection.info:main", "print what episode sets hold"),
+    "run": ("dexbench.bench.run.runner:main", "play an agent on frozen trials and score it"),
+    "collect": (
+        "dexbench.data_collection.record.collect:main",
+        "record exploration data by script",
+    ),
+    "data info": ("dexbench.data_collection.sets.info:main", "print what episode sets hold"),
     "data verify": (
-        "dexbench.data_collection.verify:main",
+        "dexbench.data_collection.store.verify:main",
         "find what is damaged or missing in episode sets",
     ),
     "data preview": (
-        "dexbench.data_collection.preview:main",
+        "dexbench.data_collection.sets.preview:main",
         "draw clips of a set as a video or a sheet",
     ),
     "data report": (
         "dexbench.data_collection.coverage.page:main",
         "write what episode sets cover as one HTML page",
     ),
-    "data merge": ("dexbench.data_collection.merge:main", "make one set of several"),
+    "data merge": ("dexbench.data_collection.sets.merge:main", "make one set of several"),
     "data rerender": (
-        "dexbench.data_collection.rerender:main",
+        "dexbench.data_collection.sets.rerender:main",
         "render a set again: camera, size, depth, segmentation",
     ),
     "data pack": (
-        "dexbench.data_collection.pack:main",
+        "dexbench.data_collection.sets.pack:main",
         "pack states and scenes to render elsewhere",
     ),
-    "data slim": ("dexbench.data_collection.slim:main", "make a small set, to train on elsewhere"),
+    "data slim": (
+        "dexbench.data_collection.sets.slim:main",
+        "make a small set, to train on elsewhere",
+    ),
     "data export": (
         "dexbench.data_collection.export.main:main",
         "write a set for robomimic or LeRobot",
     ),
-    "suite build": ("dexbench.bench.suite_build:main", "draw, solve and freeze a suite's trials"),
-    "train dexwm": ("dexbench.agents.dexwm.train:main", "train a compact DexWM"),
+    "suite build": ("dexbench.bench.suites.build:main", "draw, solve and freeze a suite's trials"),
+    "train dexwm": ("dexbench.agents.dexwm.training.train:main", "train a compact DexWM"),
     "train diffusion-policy": (
         "dexbench.agents.diffusion_policy.train:main",
         "train a goal-conditioned Diffusion Policy",
     ),
-    "leaderboard": ("dexbench.bench.leaderboard:main", "derive the leaderboard from ledgers"),
-    "compare": ("dexbench.bench.compare:main", "compare agents on the trials that they share"),
+    "leaderboard": (
+        "dexbench.bench.scores.leaderboard:main",
+        "derive the leaderboard from ledgers",
+    ),
+    "compare": (
+        "dexbench.bench.scores.compare:main",
+        "compare agents on the trials that they share",
+    ),
     "report": ("dexbench.bench.report.page:main", "write the results as one HTML page"),
-    "verify": ("dexbench.bench.verify:main", "simulate recorded actions again and compare"),
+    "verify": ("dexbench.bench.verify.verify:main", "simulate recorded actions again and compare"),
     "diagnose": (
         "dexbench.bench.diagnose:main",
         "what a planner expected of every waypoint, and what came of it",
     ),
-    "doctor": ("dexbench.bench.doctor:main", "check this machine and the installation"),
+    "doctor": ("dexbench.bench.machine.doctor:main", "check this machine and the installation"),
     "list": ("dexbench.bench.listing:main", "list tasks, agents and suites"),
-    "view": ("dexbench.bench.view:main", "show trials: a picture, a film or MuJoCo's viewer"),
+    "view": ("dexbench.bench.show.view:main", "show trials: a picture, a film or MuJoCo's viewer"),
     "speed control": (
-        "dexbench.bench.control_speed:main",
+        "dexbench.bench.speed.control:main",
         "time control steps against robosuite's own",
     ),
     "speed planner": (
-        "dexbench.bench.planner_speed:main",
+        "dexbench.bench.speed.planner:main",
         "time plans against plain computation and the machine's limits",
     ),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command.
+    """Run a command.
 
     Args:
         arguments: Words of the command line after ``dexbench``; the process's own by default.
@@ -106,14 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _reader_left() -> bool:
-    """Whether whoever reads our output has had enough, as `head` has."""
+    """Return whether whoever reads our output has had enough, as `head` has."""
     poll = select.poll()
     poll.register(sys.stdout, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _dispatch(words: list[str]) -> None:
-    """Prints help or the version, or executes a command."""
+    """Print help or the version, or execute a command."""
     if not words or words[0] in ("-h", "--help"):
         print(help_text())
         raise SystemExit(0 if words else 2)
@@ -128,7 +140,10 @@ def _dispatch(words: list[str]) -> None:
 
 
 def help_text(group: str = "") -> str:
-    """The list of commands, or of a group's (``data``, ``train``); empty if there are none."""
+    """Return the list of commands, or of a group's (``data``, ``train``).
+
+    Empty if there are none.
+    """
     chosen = {name: text for name, (_, text) in COMMANDS.items() if name.startswith(f"{group} ")}
     if not group:
         chosen = {name: text for name, (_, text) in COMMANDS.items()}
@@ -151,7 +166,7 @@ def help_text(group: str = "") -> str:
 
 
 def _command(words: list[str]) -> str:
-    """The command that the words start with."""
+    """Return the command that the words start with."""
     for name in sorted(COMMANDS, key=len, reverse=True):
         if words[: len(name.split())] == name.split():
             return name
@@ -162,7 +177,7 @@ def _command(words: list[str]) -> str:
 
 
 def _execute(name: str, words: list[str]) -> None:
-    """Parses the command's options and calls it."""
+    """Parse the command's options and calls it."""
     import tyro
 
     module, _, function_name = COMMANDS[name][0].partition(":")
@@ -181,7 +196,7 @@ def _execute(name: str, words: list[str]) -> None:
 
 
 def _flatten(box: str) -> str:
-    """The text of tyro's framed error on one line, without the help that it repeats."""
+    """Return the text of tyro's framed error on one line, without the help that it repeats."""
     text = re.sub(r"[╭╮╰╯│─]+", " ", box.partition("Argument helptext")[0])
     lines = [line.strip() for line in text.splitlines()]
     kept = [line for line in lines if line and not line.endswith("--help")]

@@ -13,16 +13,16 @@ import gymnasium
 import numpy as np
 from tqdm import tqdm
 
-from ..agents.registry import make_agent
-from ..envs.errors import UserError
-from ..envs.suite import DEFAULT
-from .runner import RunConfig, check
-from .summary import text_table
+from dexbench.agents.registry import make_agent
+from dexbench.bench.run.runner import RunConfig, check
+from dexbench.bench.scores.summary import text_table
+from dexbench.envs.suite import DEFAULT
+from dexbench.utils.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..agents.planning.waypoint_agent import Belief, WaypointAgent
+    from dexbench.agents.planning.waypoint_agent import Belief, WaypointAgent
 
 Row = dict[str, Any]
 
@@ -84,16 +84,16 @@ class Recorder:
         """The plan of each decision and what it was based on."""
 
     def bind(self, env: Any) -> None:
-        """Hands a privileged agent the environment."""
+        """Hand a privileged agent the environment."""
         self.agent.bind(env)  # type: ignore[attr-defined]
 
     def reset(self, task: str, seed: int) -> None:
-        """Starts a trial."""
+        """Start a trial."""
         self.agent.reset(task, seed)
         self.looks, self.plans = [], []
 
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
-        """Decides, and keeps what the decision was made of."""
+        """Decide, and keep what the decision was made of."""
         chunk = self.agent.act(obs)
         self.looks.append(obs)
         self.plans.append((self.agent.last_plan, self.agent.last_context))
@@ -111,7 +111,7 @@ class LastLook(gymnasium.Wrapper):
 
 
 def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
-    """Plays the trials.
+    """Play the trials.
 
     Args:
         config: What to play.
@@ -125,17 +125,22 @@ def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
     """
     import torch
 
-    from ..agents.planning.waypoint_agent import WaypointAgent
-    from ..envs.gym_env import make_env
-    from .trial import play
-    from .worker import seed_global_generators
+    from dexbench.agents.planning.waypoint_agent import WaypointAgent
+    from dexbench.bench.run.trial import play
+    from dexbench.bench.run.worker import seed_global_generators
+    from dexbench.envs.gym_env import make_env
 
     run = check(
         RunConfig(
-            config.agent, config.task, config.trials, config.suite, planner=config.planner,
-            agent_args=config.agent_args, threads=config.threads,
+            config.agent,
+            config.task,
+            config.trials,
+            config.suite,
+            planner=config.planner,
+            agent_args=config.agent_args,
+            threads=config.threads,
         )
-    )  # fmt: skip
+    )
     torch.set_num_threads(config.threads)
     agent, spec = make_agent(config.agent, **run.agent_args)
     if not isinstance(agent, WaypointAgent):
@@ -150,9 +155,13 @@ def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
         try:
             seed_global_generators(trial)
             played = play(
-                env, recorder, suite=config.suite, task=task, trial=trial,
+                env,
+                recorder,
+                suite=config.suite,
+                task=task,
+                trial=trial,
                 privileged=spec.privileged,
-            )  # fmt: skip
+            )
             if played.row["error"] is not None:
                 raise UserError(f"{task} trial {trial} failed: {played.row['error']}")
             goal = torch.from_numpy(env.unwrapped.goal.keypoints).float()  # type: ignore[attr-defined]
@@ -175,7 +184,7 @@ def measure(
     after: dict[str, np.ndarray],
     goal: "Tensor",
 ) -> Row:
-    """Compares what a decision expected with what came of it.
+    """Compare what a decision expected with what came of it.
 
     Args:
         agent: Whose decision it was.
@@ -190,8 +199,8 @@ def measure(
     """
     import torch
 
-    from ..agents.planning.waypoint_agent import WaypointAgent
-    from ..envs.embodiment import camera
+    from dexbench.agents.planning.waypoint_agent import WaypointAgent
+    from dexbench.envs.embodiment import camera
 
     with torch.no_grad():
         waypoints = agent.chosen(plan)[None]
@@ -231,7 +240,7 @@ def measure(
 
 
 def main(config: DiagnoseConfig) -> None:
-    """Writes the table and prints its means, by task and decision.
+    """Write the table and print its means, by task and decision.
 
     Raises:
         UserError: As `diagnose`, or the file cannot be written.
@@ -251,7 +260,7 @@ def main(config: DiagnoseConfig) -> None:
 
 
 def summary(table: Any) -> str:
-    """Means of the distances over the trials, for people.
+    """Return the means of the distances over the trials, for people.
 
     Args:
         table: The rows as a `pandas.DataFrame`.

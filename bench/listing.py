@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..agents.registry import AGENTS
-from .tasks import in_order
+from dexbench.agents.registry import AGENTS
+from dexbench.bench.ledger.task_names import in_order
 
 
 @dataclass(frozen=True)
@@ -12,9 +12,9 @@ class ListConfig:
 
 
 def listing() -> str:
-    """The names that ``dexbench run`` takes, with a line on each."""
-    from ..envs.suite import Suite
-    from ..envs.tasks import TASKS
+    """Return the names that ``dexbench run`` takes, with a line on each."""
+    from dexbench.envs.suite import Suite
+    from dexbench.envs.tasks import TASKS
 
     lines = ["tasks (success = the criterion holds for 10 consecutive steps):"]
     lines += [f"  {name.ljust(12)} {_first_line(TASKS[name])}" for name in in_order(TASKS)]
@@ -32,7 +32,7 @@ def listing() -> str:
 
 
 def main(config: ListConfig) -> None:
-    """Prints the list."""
+    """Print the list."""
     print(listing())
 
 

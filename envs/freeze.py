@@ -12,9 +12,9 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from .assets.robocasa import robocasa_root
-from .embodiment.mjcf import ARM_TORQUE
-from .embodiment.robot import MUJOCO_JOINTS
+from dexbench.envs.assets.download import robocasa_root
+from dexbench.envs.embodiment.mjcf import ARM_TORQUE
+from dexbench.envs.embodiment.robot import MUJOCO_JOINTS
 
 ASSETS = "@assets"
 """Stands for the asset cache's root in frozen MJCF."""
@@ -124,11 +124,18 @@ def _servos(root: ET.Element) -> None:
             section.append(by_joint[joint])
             continue
         ET.SubElement(
-            section, "general", name=f"servo_{joint}", joint=joint, biastype="affine",
-            gainprm=f"{ARM_KP[i]:g}", biasprm=f"0 {-ARM_KP[i]:g} {-ARM_KD[i]:g}",
-            ctrllimited="true", ctrlrange=limits[joint],
-            forcelimited="true", forcerange=f"{-ARM_TORQUE[i]} {ARM_TORQUE[i]}",
-        )  # fmt: skip
+            section,
+            "general",
+            name=f"servo_{joint}",
+            joint=joint,
+            biastype="affine",
+            gainprm=f"{ARM_KP[i]:g}",
+            biasprm=f"0 {-ARM_KP[i]:g} {-ARM_KD[i]:g}",
+            ctrllimited="true",
+            ctrlrange=limits[joint],
+            forcelimited="true",
+            forcerange=f"{-ARM_TORQUE[i]} {ARM_TORQUE[i]}",
+        )
 
 
 def _option(root: ET.Element) -> None:

@@ -12,12 +12,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from .embodiment.camera import HEIGHT, WIDTH
-from .embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
-from .objects import Split
-from .recipe import Recipe, draw_recipe
-from .robocasa_recipe import NoRoom
-from .seeding import rng
+from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
+from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
+from dexbench.envs.robocasa.recipe import NoRoom
+from dexbench.envs.scenes.objects import Split
+from dexbench.envs.scenes.recipe import Recipe, draw_recipe
+from dexbench.utils.seeding import rng
+
 from .simulation import CONTROL_HZ, Simulation
 from .suite import DEFAULT, Suite
 from .tasks import HELD_STEPS, Goal, Outcome, Rejected, find_task
@@ -35,7 +36,7 @@ def action_space() -> spaces.Box:
 
 
 def observation_space() -> spaces.Dict:
-    """A flat dictionary: two images, two joint vectors, hand keypoints and the clock."""
+    """Return a flat dictionary: two images, two joint vectors, hand keypoints and the clock."""
     image = spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
     # A blocked or pushed joint may pass its soft limit a little.
     low, high = LOWER.astype(np.float32) - 0.5, UPPER.astype(np.float32) + 0.5
@@ -59,7 +60,7 @@ class DexBenchEnv(gym.Env):
     Args:
         render_mode: None or "rgb_array".
         kitchen: Draws the recipes of training seeds; generated kitchens by default, RoboCasa's own
-            with :class:`dexbench.envs.robocasa_recipe.RoboCasa`. Frozen trials have their own.
+            with :class:`dexbench.envs.robocasa.recipe.RoboCasa`. Frozen trials have their own.
 
     Raises:
         UserError: No task of that name is registered.
@@ -156,7 +157,7 @@ class DexBenchEnv(gym.Env):
         return self._observe(), reward, False, self._step >= STEPS, self._info(outcome)
 
     def render(self) -> np.ndarray | None:
-        """The head camera's view (224, 392, 3) uint8, if the render mode is ``rgb_array``."""
+        """Return the head camera's view (224, 392, 3) uint8; None without a render mode."""
         return self._simulation.render() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
@@ -212,9 +213,12 @@ class DexBenchEnv(gym.Env):
     def _info(self, outcome: Outcome) -> dict[str, Any]:
         success = self._held >= HELD_STEPS
         return {
-            "success": success, "is_success": success, "criterion": outcome.holds,
-            "distance": outcome.distance, "gate": outcome.gate,
-        }  # fmt: skip
+            "success": success,
+            "is_success": success,
+            "criterion": outcome.holds,
+            "distance": outcome.distance,
+            "gate": outcome.gate,
+        }
 
     def _checked(self, action: np.ndarray) -> np.ndarray:
         row = np.asarray(action)
@@ -305,7 +309,7 @@ class PlaceEnv(DexBenchEnv):
 
 
 def make_env(task: str) -> DexBenchEnv:
-    """The environment of a registered task that has no Gymnasium id.
+    """Return the environment of a registered task that has no Gymnasium id.
 
     Raises:
         UserError: No task of that name is registered.
@@ -332,7 +336,7 @@ def draw_trial(
         RuntimeError: No trial was found in many scenes.
         UserError: The kitchens need RoboCasa's own assets, and they are not all there.
     """
-    from .scene import build_scene
+    from dexbench.envs.robocasa.build import build_scene
 
     reasons = []
     for attempt in range(DRAWS):

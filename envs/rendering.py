@@ -11,8 +11,8 @@ import weakref
 import mujoco
 import numpy as np
 
-from .embodiment.camera import HEIGHT, WIDTH
-from .errors import UserError
+from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
+from dexbench.utils.errors import UserError
 
 CAMERA = "robot0_head"
 _owner: int | None = None
@@ -20,7 +20,7 @@ _owner: int | None = None
 
 
 def _claim_opengl() -> None:
-    """Refuses a process that was forked from one that renders: OpenGL would hang in it."""
+    """Refuse a process that was forked from one that renders: OpenGL would hang in it."""
     global _owner
     if _owner not in (None, os.getpid()):
         raise UserError(
@@ -34,7 +34,7 @@ _open: weakref.WeakSet["HeadCamera"] = weakref.WeakSet()
 
 
 def _close_open() -> None:
-    """Closes what nobody has closed, before the interpreter takes OpenGL down."""
+    """Close what nobody has closed, before the interpreter takes OpenGL down."""
     if _owner == os.getpid():
         for camera in list(_open):
             camera.close()

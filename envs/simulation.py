@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from .assets.cache import asset_root
-from .embodiment.camera import HEIGHT, WIDTH, base_to_camera
-from .embodiment.robot import FINGERS, HAND, LOWER, MUJOCO_JOINTS, N_JOINTS, UPPER
+from dexbench.envs.assets.cache import asset_root
+from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, base_to_camera
+from dexbench.envs.embodiment.robot import FINGERS, HAND, LOWER, MUJOCO_JOINTS, N_JOINTS, UPPER
+
 from .freeze import load
 from .rendering import HeadCamera
 
@@ -37,9 +38,7 @@ class Simulation:
         size: Height and width in px of the pictures.
     """
 
-    def __init__(
-        self, xml: str, objects: Sequence[str], size: tuple[int, int] = (HEIGHT, WIDTH)
-    ):  # fmt: skip
+    def __init__(self, xml: str, objects: Sequence[str], size: tuple[int, int] = (HEIGHT, WIDTH)):
         self.xml = xml
         self.objects = tuple(objects)
         self.size = size
@@ -78,7 +77,7 @@ class Simulation:
         mujoco.mj_kinematics(self.model, self.data)
 
     def render(self) -> np.ndarray:
-        """The head camera's view of the current state, (height, width, 3) uint8 RGB, upright."""
+        """Return the head camera's view now, (height, width, 3) uint8 RGB, upright."""
         if self._camera is None:
             self._camera = HeadCamera(self.model, *self.size)
         return self._camera.render(self.data)
@@ -140,7 +139,7 @@ class Simulation:
         return self.to_base(self.data.xipos[self.model.body(name).id])
 
     def hand_touches(self, name: str | None = None) -> bool:
-        """Whether the right hand is in contact with an object (any object if no name is given)."""
+        """Return whether the right hand touches an object (any, if no name is given)."""
         names = self.objects if name is None else (name,)
         bodies = [self.model.body(n).id for n in names]
         pairs = self.data.contact.geom
@@ -150,7 +149,7 @@ class Simulation:
         return bool((touching & (of_hand.any(axis=1)) & (of_object.any(axis=1))).any())
 
     def get_state(self) -> np.ndarray:
-        """The full integration state, float64: time, qpos, qvel, controls, solver warm start."""
+        """Return the full integration state: time, qpos, qvel, controls, solver warm start."""
         state = np.empty(mujoco.mj_stateSize(self.model, STATE))
         mujoco.mj_getState(self.model, self.data, state, STATE)
         return state

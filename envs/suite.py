@@ -5,7 +5,8 @@ import json
 from functools import cached_property
 from pathlib import Path
 
-from .errors import UserError
+from dexbench.utils.errors import UserError
+
 from .trial import Trial
 
 SUITES = Path(__file__).parent / "suites"
@@ -44,7 +45,7 @@ class Suite:
 
     @staticmethod
     def load(name: str | Path) -> "Suite":
-        """A suite by name, or by the path of its folder; one without '/' is a name.
+        """Return a suite by name, or by the path of its folder; one without '/' is a name.
 
         Raises:
             UserError: There is none.
@@ -57,7 +58,7 @@ class Suite:
 
     @staticmethod
     def names() -> list[str]:
-        """Names of the suites that come with the package, sorted."""
+        """Return names of the suites that come with the package, sorted."""
         found = {path.parent.name for path in SUITES.glob("*/suite.json")}
         return sorted(found | {view for view, (whole, _) in VIEWS.items() if whole in found})
 
@@ -73,15 +74,15 @@ class Suite:
         return tuple(self._trials)
 
     def trials(self, task: str) -> int:
-        """Number of trials of a task."""
+        """Return the number of trials of a task."""
         return len(self._trials.get(task, ()))
 
     def trial_hash(self, task: str, index: int) -> str:
-        """What the trial's hash must be."""
+        """Return what the trial's hash must be."""
         return self._trials[task][index]
 
     def trial(self, task: str, index: int) -> Trial:
-        """A trial, checked against the suite's record.
+        """Return a trial, checked against the suite's record.
 
         Raises:
             UserError: There is no such trial, or its file is not the recorded one.

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .embodiment.robot import N_JOINTS
-from .seeding import rng
+from dexbench.envs.embodiment.robot import N_JOINTS
+from dexbench.utils.seeding import rng
+
 from .trial import HELD_STEPS, STEPS
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def require(holds: object, message: str) -> None:
 
 
 def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
-    """Keys whose values are not the same to the bit."""
+    """Return keys whose values are not the same to the bit."""
     keys = first.keys() | second.keys()
     missing = {key for key in keys if key not in first or key not in second}
     return sorted(
@@ -81,20 +82,20 @@ def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
 
 
 def _step(env: "DexBenchEnv", action: np.ndarray) -> dict[str, Any]:
-    """All that a step returns, flat."""
+    """Return all that a step returns, flat."""
     obs, reward, terminated, truncated, info = env.step(action)
     return {**obs, **info, "reward": reward, "terminated": terminated, "truncated": truncated}
 
 
 def _hold(env: "DexBenchEnv", steps: int = STEPS) -> np.ndarray:
-    """The robot's present targets, (steps, 23) float32 in rad."""
+    """Return the robot's present targets, (steps, 23) float32 in rad."""
     space: Any = env.action_space
     targets = np.asarray(env.simulation.joint_targets, np.float32)  # type: ignore[union-attr]
     return np.tile(targets.clip(space.low, space.high), (steps, 1))
 
 
 def _walk(env: "DexBenchEnv", steps: int) -> np.ndarray:
-    """A random walk of targets from the present ones, (steps, 23) float32 in rad."""
+    """Return a random walk of targets from the present ones, (steps, 23) float32 in rad."""
     space: Any = env.action_space
     drift = rng("testing", "walk").normal(0, 0.03, (steps, N_JOINTS)).cumsum(axis=0)
     return (_hold(env, steps) + drift.astype(np.float32)).clip(space.low, space.high)
@@ -212,7 +213,7 @@ def _check_restart(env: Any) -> None:
 
 
 def _episode(env: Any, seed: int, choose: Callable[[Any], np.ndarray]) -> bool:
-    """Plays an episode, checks every step of it, and says whether it succeeded.
+    """Play an episode, check every step of it, and say whether it succeeded.
 
     Args:
         env: The environment.

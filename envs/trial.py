@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import UserError
+from dexbench.utils.errors import UserError
 
 STEPS = 60
 """Control steps of an episode: 6 s at 10 Hz, three waypoints of 20 steps."""
@@ -53,16 +53,23 @@ class Trial:
     def hash(self) -> str:
         """sha256 (hex) of the whole content."""
         digest = hashlib.sha256(json.dumps(self._meta(), sort_keys=True).encode())
-        for part in (self.xml.encode(), self.start_state.tobytes(), self.goal_state.tobytes(),
-                     self.expert_actions.tobytes()):  # fmt: skip
+        for part in (
+            self.xml.encode(),
+            self.start_state.tobytes(),
+            self.goal_state.tobytes(),
+            self.expert_actions.tobytes(),
+        ):
             digest.update(hashlib.sha256(part).digest())
         return digest.hexdigest()
 
     def _meta(self) -> dict[str, Any]:
         return {
-            "task": self.task, "seed": self.seed, "objects": list(self.objects),
-            "instances": list(self.instances), "recipe": self.recipe,
-        }  # fmt: skip
+            "task": self.task,
+            "seed": self.seed,
+            "objects": list(self.objects),
+            "instances": list(self.instances),
+            "recipe": self.recipe,
+        }
 
     def save(self, path: Path) -> None:
         """Write the trial; the same trial gives the same bytes."""

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 import dexbench
-from dexbench.agents.dexwm.checkpoint import load_model
+from dexbench.agents.dexwm.model.checkpoint import load_model
 from dexbench.agents.diffusion_policy.checkpoint import load_policy
-from dexbench.agents.tensors import read_tensors
-from dexbench.bench.resimulation import read_actions
-from dexbench.envs.errors import UserError
+from dexbench.agents.learning.weights import read_tensors
+from dexbench.bench.verify.resimulation import read_actions
 from dexbench.envs.suite import SUITES, Suite
+from dexbench.utils.errors import UserError
 
 PACKAGE = Path(dexbench.__file__).parent
 FORBIDDEN = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "eval", "exec"}
@@ -86,10 +86,18 @@ def calls_and_imports(tree: ast.AST):
 
 
 def test_nothing_in_the_package_can_run_what_it_reads():
-    forbidden = FORBIDDEN | {"torch.load", "yaml.load", "allow_pickle=True", "shell=True",
-                             "trust_remote_code=True"}  # fmt: skip
-    sources = [p for p in PACKAGE.rglob("*.py")
-               if p.relative_to(PACKAGE).parts[0] not in ("tests", ".venv", "build")]  # fmt: skip
+    forbidden = FORBIDDEN | {
+        "torch.load",
+        "yaml.load",
+        "allow_pickle=True",
+        "shell=True",
+        "trust_remote_code=True",
+    }
+    sources = [
+        p
+        for p in PACKAGE.rglob("*.py")
+        if p.relative_to(PACKAGE).parts[0] not in ("tests", ".venv", "build")
+    ]
     assert len(sources) > 80
     found = {
         (path.relative_to(PACKAGE).as_posix(), name)

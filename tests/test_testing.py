@@ -1,18 +1,18 @@
 import itertools
 from types import SimpleNamespace
 
-import faulty
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from support import faulty
 
 from dexbench import testing
 from dexbench.envs import gym_env
 from dexbench.envs.embodiment.robot import INIT_JOINTS
-from dexbench.envs.errors import UserError
 from dexbench.envs.gym_env import ReachEnv
 from dexbench.testing import check_agent, check_task
+from dexbench.utils.errors import UserError
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_shipped_tasks_pass(task):
 
 def test_a_sound_agent_passes_by_class_and_by_name(quick):
     assert check_agent(faulty.Sound, trials=2) > 0
-    assert check_agent("faulty:Sound", chunk=60) > 0
+    assert check_agent("support.faulty:Sound", chunk=60) > 0
 
 
 def test_privileged_agents_are_given_the_environment(quick):
@@ -55,8 +55,8 @@ def test_privileged_agents_are_given_the_environment(quick):
         ("MetadataIsNoJson", "cannot go into a ledger"),
         ("PretrainingIsNoText", "has pretraining = 5, expected a string"),
         ("DtypeIsNoText", "has dtype = None, expected a string"),
-        ("HashIsNoText", "weights_hash of faulty:HashIsNoText is 5"),
-        ("HashIsEmpty", "weights_hash of faulty:HashIsEmpty is ''"),
+        ("HashIsNoText", "weights_hash of support.faulty:HashIsNoText is 5"),
+        ("HashIsEmpty", "weights_hash of support.faulty:HashIsEmpty is ''"),
         ("HashOfAnInstance", "differ in metadata or weights_hash"),
         ("Vector", r"reach trial 1 ended with ValueError: .* shape \(23,\), expected"),
         ("Nothing", r"shape \(0, 23\), expected"),
@@ -75,7 +75,7 @@ def test_privileged_agents_are_given_the_environment(quick):
 )
 def test_faulty_agents_are_caught(quick, name, message):
     with pytest.raises(AssertionError, match=message):
-        check_agent(f"faulty:{name}")
+        check_agent(f"support.faulty:{name}")
 
 
 def test_what_workers_cannot_be_given_is_caught(quick):
@@ -326,8 +326,8 @@ def test_in_a_shell(quick, capsys):
     assert "s/decision\nhold: no fault found" in capsys.readouterr().out
     testing.main(["task", "dexbench/Reach-v1"])
     assert capsys.readouterr().out == "dexbench/Reach-v1: no fault found\n"
-    with pytest.raises(SystemExit, match="faulty:Writes: .*copy it before writing"):
-        testing.main(["agent", "faulty:Writes"])
+    with pytest.raises(SystemExit, match="support.faulty:Writes: .*copy it before writing"):
+        testing.main(["agent", "support.faulty:Writes"])
     for words in ([], ["agent"], ["robot", "hold"]):
         with pytest.raises(SystemExit, match="usage"):
             testing.main(words)

@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
-from ...envs.errors import UserError
-from ...envs.video import downsample
-from ..planning.cem import in_tiles
-from ..planning.dummy_grasp import DUMMY_GRASP
-from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
-from ..tensors import pick_device
-from .checkpoint import load_model, weights_file
-from .config import HEAD_KEYPOINTS, WRIST_AND_TIPS
-from .decoder import load_decoder, pictures
-from .keypoint_head import Keypoints
-from .model import best_dtype, hand_action
-from .predictor import KeysValues
+from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
+from dexbench.agents.dexwm.model.config import HEAD_KEYPOINTS, WRIST_AND_TIPS
+from dexbench.agents.dexwm.model.decoder import load_decoder, pictures
+from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.predictor import KeysValues
+from dexbench.agents.dexwm.model.world_model import best_dtype, hand_action
+from dexbench.agents.learning.weights import pick_device
+from dexbench.agents.planning.cem import in_tiles
+from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
+from dexbench.agents.planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.kinematics import DISTINCT, HandKinematics
+from dexbench.utils.errors import UserError
+from dexbench.utils.video import downsample
 
 LATENT, KEYPOINT, ORIENTATION, LEAVING = range(4)
 """Columns of the cost terms."""
@@ -165,18 +165,18 @@ class DexWM(WaypointAgent):
         return {**super().settings, "cost": dataclasses.asdict(self.costs)}
 
     def reset(self, task: str, seed: int) -> None:
-        """Starts a trial and forgets the last one's pictures."""
+        """Start a trial and forget the last one's pictures."""
         super().reset(task, seed)
         self._seen: list[Tensor] = []
         self._goal: tuple[Tensor, Keypoints] | None = None
 
     def encode(self, pixels: np.ndarray) -> Tensor:
-        """The latent state ``(1, P, C)`` of a picture ``(224, 392, 3)`` uint8."""
+        """Return the latent state ``(1, P, C)`` of a picture ``(224, 392, 3)`` uint8."""
         small = downsample(pixels, self.model.config.image_size)
         return self.model.encoder(torch.from_numpy(small)[None].to(self.device))
 
     def observe(self, obs: dict[str, np.ndarray]) -> Context:
-        """Encodes the new picture, the goal once a trial, and the history's keys and values."""
+        """Encode the new picture, the goal once a trial, and the history's keys and values."""
         if self._goal is None:
             goal = self.encode(obs["goal"])
             self._goal = goal, self.model.head(goal)
@@ -187,12 +187,12 @@ class DexWM(WaypointAgent):
         return Context(encoded, history[:, -1], keypoints, *self._goal)
 
     def goal_hand(self, context: Context) -> Tensor | None:
-        """The keypoints that the head sees in the goal picture, if it sees their depth."""
+        """Return the keypoints that the head sees in the goal picture, if it sees their depth."""
         goal = context.goal_keypoints
         return None if goal.depth is None else goal.points()[0]
 
     def cost(self, sequences: Tensor, context: Context) -> Tensor:
-        """Costs ``(N,)`` of candidates ``(N, T, 23)`` in rad."""
+        """Return costs ``(N,)`` of candidates ``(N, T, 23)`` in rad."""
         terms = in_tiles(
             lambda tile: self.terms(tile, context),
             sequences.to(self.device),
@@ -212,20 +212,20 @@ class DexWM(WaypointAgent):
         return (terms * factors).sum(-1).cpu()
 
     def see(self, picture: np.ndarray) -> Belief:
-        """The keypoints that the head finds in a picture, and its latent state."""
+        """Return the keypoints that the head finds in a picture, and its latent state."""
         with torch.no_grad():
             latent = self.encode(picture)
             return Belief(self.model.head(latent).points()[0].cpu(), latent[0].cpu())
 
     def predict(self, sequences: Tensor, context: Context) -> Belief:
-        """What the world model expects of sequences ``(N, T, 23)`` after each waypoint."""
+        """Return what the world model expects of sequences ``(N, T, 23)`` after each waypoint."""
         with torch.no_grad():
             states = self.roll_out(sequences.to(self.device), context)
             seen = self.model.head(states.flatten(0, 1)).points()
         return Belief(seen.unflatten(0, states.shape[:2]).cpu(), states.cpu())
 
     def imagine(self) -> np.ndarray | None:
-        """The picture ``(224, 392, 3)`` uint8 that it expects when it looks again.
+        """Return the picture ``(224, 392, 3)`` uint8 that it expects when it looks again.
 
         None if no decoder lies beside the weights, as ``dexbench train dexwm`` puts one there.
         """
@@ -237,7 +237,7 @@ class DexWM(WaypointAgent):
         return pictures(self._decoder, states[0, self.next_look][None])[0]
 
     def hand(self, sequences: Tensor) -> Tensor:
-        """Keypoints ``(..., 21, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""
+        """Return keypoints ``(..., 21, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""
         return camera.base_to_camera(self.kinematics.keypoints(sequences))
 
     def roll_out(self, sequences: Tensor, context: Context) -> Tensor:
@@ -273,7 +273,7 @@ class DexWM(WaypointAgent):
         return torch.stack([*means, leaving.amax(1)], -1)
 
     def leaving(self, sequences: Tensor) -> Tensor:
-        """How far outside the picture ``(N, T)``, from 0 to 1, waypoints ``(N, T, 23)`` are."""
+        """Return how far waypoints ``(N, T, 23)`` leave the picture ``(N, T)``, from 0 to 1."""
         points = self.hand(sequences)[..., list(DISTINCT), :]
         pixels = camera.project(points)
         size = pixels.new_tensor([camera.WIDTH, camera.HEIGHT])

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.embodiment.robot import HIGHEST, LOWEST
-from ...envs.errors import UserError
-from ...envs.seeding import seed_for
-from ...envs.video import downsample
-from ..tensors import pick_device
+from dexbench.agents.learning.weights import pick_device
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.utils.errors import UserError
+from dexbench.utils.seeding import seed_for
+from dexbench.utils.video import downsample
+
 from .checkpoint import load_policy
 from .model import SCHEDULERS, SchedulerName, sample, share_at_start
 
@@ -55,20 +56,23 @@ class DiffusionPolicy:
             )
         if share_at_start(self.model.config, steps) > MOST_AT_START:
             good = [
-                n for n in range(1, levels + 1)
+                n
+                for n in range(1, levels + 1)
                 if share_at_start(self.model.config, n) <= MOST_AT_START
-            ]  # fmt: skip
+            ]
             near = sorted(good, key=lambda n: abs(n - steps))[:3]
             raise UserError(
                 f"with {steps} of {levels} steps sampling would not begin in noise; choose another "
                 f"number, such as {', '.join(map(str, sorted(near)))}"
             )
         self.metadata = {
-            "pretraining": self.model.pretraining, "dtype": "float32", "device": str(self.device),
-        }  # fmt: skip
+            "pretraining": self.model.pretraining,
+            "dtype": "float32",
+            "device": str(self.device),
+        }
 
     def reset(self, task: str, seed: int) -> None:
-        """Starts a trial; the policy is told the goal by its picture alone, whatever the task."""
+        """Start a trial; the policy is told the goal by its picture alone, whatever the task."""
         self.seed, self.decision = seed, 0
         self._goal: Tensor | None = None
         self._pictures: list[Tensor] = []
@@ -81,7 +85,7 @@ class DiffusionPolicy:
 
     @torch.inference_mode()
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
-        """Draws the next targets, ``(9, 23)`` in rad, within the joint limits."""
+        """Draw the next targets, ``(9, 23)`` in rad, within the joint limits."""
         if self._goal is None:
             self._goal = self.pool(obs["goal"])
         joints = torch.as_tensor(np.asarray(obs["agent_pos"], np.float32), device=self.device)
@@ -92,8 +96,13 @@ class DiffusionPolicy:
         pictures = ([self._pictures[0]] * context + self._pictures)[-context:]
         past = ([self._joints[0]] * context + self._joints)[-context:]
         chunk = sample(
-            self.model, torch.stack(pictures, 1), torch.stack(past, 1), self._goal,
-            seed_for(self.seed, "diffusion", self.decision), self.scheduler, self.steps,
-        )  # fmt: skip
+            self.model,
+            torch.stack(pictures, 1),
+            torch.stack(past, 1),
+            self._goal,
+            seed_for(self.seed, "diffusion", self.decision),
+            self.scheduler,
+            self.steps,
+        )
         self.decision += 1
         return np.clip(chunk[0].float().cpu().numpy(), LOWEST, HIGHEST)

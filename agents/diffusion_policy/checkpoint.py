@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
-from ..dexwm.checkpoint import encoder_facts, load_encoder
-from ..dexwm.config import ModelConfig
-from ..tensors import load_weights, save_weights
+from dexbench.agents.dexwm.model.checkpoint import encoder_facts, load_encoder
+from dexbench.agents.dexwm.model.config import ModelConfig
+from dexbench.agents.learning.weights import load_weights, save_weights
+
 from .config import PolicyConfig
 from .model import DiffusionPolicyModel
 
@@ -18,7 +19,7 @@ PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("exploration", "l
 
 
 def save_policy(path: Path, model: DiffusionPolicyModel, notes: dict[str, Any]) -> str:
-    """Writes the weights with configurations and notes; see ``tensors.save_weights``."""
+    """Write the weights with configurations and notes; see ``tensors.save_weights``."""
     metadata = {
         "format": FORMAT,
         "config": model.config.to_json(),
@@ -35,7 +36,7 @@ def load_policy(
     device: torch.device | str = "cpu",
     encoder_weights: Path | None = None,
 ) -> tuple[DiffusionPolicyModel, str]:
-    """Loads a policy, frozen and in float32, and its file's sha256.
+    """Load a policy, frozen and in float32, and its file's sha256.
 
     Args:
         path: A file of ``save_policy``, or a name in ``PACKAGED``.

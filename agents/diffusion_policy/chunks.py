@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ..dexwm.data import Episodes
+from dexbench.agents.learning.episodes import Episodes
+
 from .config import PolicyConfig
 
 
@@ -26,7 +27,7 @@ def draw_indices(
     count: int,
     config: PolicyConfig,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draws frames to act from, and goals uniformly among the later frames (paper App. C.3).
+    """Draw frames to act from, and goals uniformly among the later frames (paper App. C.3).
 
     A run looks once a chunk, so observations of the context are a chunk apart; before an episode's
     start its first frame stands in. A chunk that reaches its goal stays there: the target that led

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from ...envs.embodiment.robot import N_JOINTS
-from ...envs.errors import UserError, at_least
-from ..tensors import WeightsConfig
+from dexbench.agents.learning.weights import WeightsConfig
+from dexbench.envs.embodiment.robot import N_JOINTS
+from dexbench.utils.errors import UserError, at_least
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor, nn
 
-from ...envs.errors import UserError
-from ..dexwm.config import ModelConfig
-from ..dexwm.encoder import build_encoder
+from dexbench.agents.dexwm.model.config import ModelConfig
+from dexbench.agents.dexwm.model.encoder import build_encoder
+from dexbench.utils.errors import UserError
+
 from .config import PolicyConfig
 
 SchedulerName = Literal["ddpm", "ddim"]
@@ -38,16 +39,21 @@ class Denoiser(nn.Module):
         self.target = nn.Linear(config.joints, dim)
         self.target_position = nn.Parameter(torch.randn(config.chunk, dim) * 0.02)
         block = nn.TransformerDecoderLayer(
-            dim, config.heads, int(dim * config.mlp_ratio), dropout=0.0, activation="gelu",
-            batch_first=True, norm_first=True,
-        )  # fmt: skip
+            dim,
+            config.heads,
+            int(dim * config.mlp_ratio),
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
         self.blocks = nn.TransformerDecoder(block, config.blocks, nn.LayerNorm(dim))
         self.out = nn.Linear(dim, config.joints)
 
     def forward(
         self, noisy: Tensor, level: Tensor, pictures: Tensor, joints: Tensor, goal: Tensor
     ) -> Tensor:
-        """Predicts what ``config.prediction`` names.
+        """Predict what ``config.prediction`` names.
 
         Args:
             noisy: Scaled joint targets with noise ``(B, chunk, 23)``.
@@ -131,19 +137,19 @@ class DiffusionPolicyModel(nn.Module):
         return 2 * (joints - self.low[0]) / (self.high[0] - self.low[0]) - 1
 
     def scale_chunk(self, targets: Tensor, now: Tensor) -> Tensor:
-        """Targets ``(B, chunk, 23)`` in rad, seen from joints ``(B, 23)``, to -1..1."""
+        """Return targets ``(B, chunk, 23)`` in rad, seen from joints ``(B, 23)``, to -1..1."""
         offset = targets - now[:, None]
         return 2 * (offset - self.low[1:]) / (self.high[1:] - self.low[1:]) - 1
 
     def unscale_chunk(self, scaled: Tensor, now: Tensor) -> Tensor:
-        """The inverse of ``scale_chunk``."""
+        """Return the inverse of ``scale_chunk``."""
         return now[:, None] + self.low[1:] + (scaled + 1) / 2 * (self.high[1:] - self.low[1:])
 
 
 def scheduler(
     config: PolicyConfig, name: SchedulerName, steps: int | None = None
 ) -> DDPMScheduler | DDIMScheduler:
-    """The noise schedule: squared cosine, samples clipped to -1..1.
+    """Return the noise schedule: squared cosine, samples clipped to -1..1.
 
     Args:
         config: Sets the number of noise levels.
@@ -166,7 +172,7 @@ def scheduler(
 
 
 def share_at_start(config: PolicyConfig, steps: int) -> float:
-    """The share of signal (alpha-bar) at the level where so many denoising steps begin.
+    """Return the share of signal (alpha-bar) at the level where so many denoising steps begin.
 
     They are spread from level 0 up: where the levels are no multiple of them, or there is only
     one, the first may be far below pure noise.
@@ -185,7 +191,7 @@ def sample(
     name: SchedulerName = "ddim",
     steps: int = 16,
 ) -> Tensor:
-    """Draws chunks of joint targets.
+    """Draw chunks of joint targets.
 
     Args:
         model: The policy.

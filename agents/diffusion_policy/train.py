@@ -19,14 +19,15 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from ...envs.errors import UserError, at_least
-from ...envs.seeding import rng, seed_for
-from ..dexwm.checkpoint import load_model
-from ..dexwm.data import load_episodes
-from ..dexwm.features import cached_features
-from ..dexwm.optim import MasterAdamW, schedule
-from ..tensors import pick_device
-from ..training import RunFolder
+from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.learning.episodes import load_episodes
+from dexbench.agents.learning.features import cached_features
+from dexbench.agents.learning.optim import MasterAdamW, schedule
+from dexbench.agents.learning.run_folder import RunFolder
+from dexbench.agents.learning.weights import pick_device
+from dexbench.utils.errors import UserError, at_least
+from dexbench.utils.seeding import rng, seed_for
+
 from .checkpoint import save_policy
 from .chunks import Batch, draw_indices
 from .config import PolicyConfig
@@ -34,8 +35,20 @@ from .model import DiffusionPolicyModel, scheduler
 
 VALIDATION_SAMPLES = 512
 """Held-out chunks that a validation predicts."""
-FREE = ("data", "out", "work", "encoder", "encoder_weights", "features", "minutes", "steps",
-        "threads", "device", "validate_every", "progress")  # fmt: skip
+FREE = (
+    "data",
+    "out",
+    "work",
+    "encoder",
+    "encoder_weights",
+    "features",
+    "minutes",
+    "steps",
+    "threads",
+    "device",
+    "validate_every",
+    "progress",
+)
 """Settings that a continued run may change."""
 
 
@@ -122,18 +135,29 @@ class PolicyTrainer:
         frames = self._set_ranges()
         self.model.to(self.device)
         self.pooled = cached_features(
-            self.episodes, self.model.encoder, self.model.pool, config.features or self.work,
-            f"{world.config.grid} pooled to {config.model.pool}", self.device, config.progress,
-        )  # fmt: skip
+            self.episodes,
+            self.model.encoder,
+            self.model.pool,
+            config.features or self.work,
+            f"{world.config.grid} pooled to {config.model.pool}",
+            self.device,
+            config.progress,
+        )
         seen = torch.from_numpy(self.pooled[frames]).float()
         self.model.middle.copy_(seen.mean(0))
         self.model.spread.copy_(seen.std(0) + 1e-4)
         self.model.encoder.requires_grad_(False)
         self.average = AveragedModel(
-            self.model.denoiser, avg_fn=lambda kept, new, count: kept + (new - kept) * max(
-                1 - config.ema, 9 / (10 + float(count))  # a short run forgets its start
-            )
-        )  # fmt: skip
+            self.model.denoiser,
+            avg_fn=lambda kept, new, count: (
+                kept
+                + (new - kept)
+                * max(
+                    1 - config.ema,
+                    9 / (10 + float(count)),  # a short run forgets its start
+                )
+            ),
+        )
         self.optimizer = MasterAdamW({"denoiser": self.model.denoiser}, config.rate)
         self.alphas = scheduler(config.model, "ddpm").alphas_cumprod.to(self.device)
         identity = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE}
@@ -143,7 +167,7 @@ class PolicyTrainer:
         self.step, self.seconds = 0, 0.0
 
     def _choose(self, validation: bool) -> np.ndarray:
-        """Episodes to learn from or to validate on."""
+        """Return episodes to learn from or to validate on."""
         episodes = self.episodes
         wanted = (episodes.validation == validation) & (episodes.length >= 2)
         if self.config.lifted_only:
@@ -158,7 +182,7 @@ class PolicyTrainer:
         return np.flatnonzero(wanted)
 
     def _set_ranges(self) -> np.ndarray:
-        """Scales joints and offsets by their range, a little widened where a joint rests.
+        """Scale joints and offsets by their range, a little widened where a joint rests.
 
         Returns:
             The frames ``(N,)`` of the training episodes, which tell the ranges.
@@ -175,7 +199,7 @@ class PolicyTrainer:
         return now
 
     def batch(self, generator: np.random.Generator, count: int, chosen: np.ndarray) -> Batch:
-        """Draws chunks from some episodes."""
+        """Draw chunks from some episodes."""
         seen, acted, goal = draw_indices(self.episodes, chosen, generator, count, self.config.model)
         targets = torch.from_numpy(self.episodes.targets[acted]).to(self.device)
         joints = torch.from_numpy(self.episodes.joints[seen]).to(self.device)
@@ -217,7 +241,7 @@ class PolicyTrainer:
         return self.seconds / (60 * self.config.minutes)
 
     def run(self) -> dict[str, Any]:
-        """Trains to the end of the budget; writes the averaged weights."""
+        """Train to the end of the budget; write the averaged weights."""
         self.resume()
         config, before, began = self.config, self.seconds, time.monotonic()
         bar = tqdm(total=1000, desc="policy", disable=None if config.progress else True, unit="‰")
@@ -231,8 +255,12 @@ class PolicyTrainer:
             self.average.update_parameters(self.model.denoiser)
             self.step += 1
             self.seconds = before + time.monotonic() - began
-            row = {"step": self.step, "loss": round(float(loss.detach()), 6),
-                   "gradient": round(norm, 4), "seconds": round(self.seconds, 2)}  # fmt: skip
+            row = {
+                "step": self.step,
+                "loss": round(float(loss.detach()), 6),
+                "gradient": round(norm, 4),
+                "seconds": round(self.seconds, 2),
+            }
             self.folder.log(row)
             bar.update(int(1000 * min(self.progress(), 1)) - bar.n)
             bar.set_postfix(step=self.step, loss=row["loss"])
@@ -259,18 +287,18 @@ class PolicyTrainer:
 
     @torch.no_grad()
     def validate(self) -> float:
-        """The averaged weights' loss on held-out episodes, always on the same draws."""
+        """Return the averaged weights' loss on held-out episodes, always on the same draws."""
         draw = rng("diffusion-policy", "validation")
         batch = self.batch(draw, VALIDATION_SAMPLES, self.held_out)
         return round(float(self.loss(self.average, batch, draw)), 6)
 
     def save(self) -> None:
-        """Writes the checkpoint."""
+        """Write the checkpoint."""
         state = {"step": self.step, "seconds": self.seconds}
         self.folder.save(state, self.optimizer.state())
 
     def resume(self) -> None:
-        """Continues from the checkpoint, if there is one."""
+        """Continue from the checkpoint, if there is one."""
         if found := self.folder.resume():
             state, tensors = found
             self.step, self.seconds = state["step"], state["seconds"]
@@ -280,7 +308,7 @@ class PolicyTrainer:
 def train(
     config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None
 ) -> dict[str, Any]:
-    """Trains a policy, or continues the run of the same command, and writes its weights.
+    """Train a policy, or continue the run of the same command, and write its weights.
 
     Args:
         config: The settings.

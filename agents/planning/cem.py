@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...envs.seeding import rng
+from dexbench.utils.seeding import rng
+
 from .optimiser import Cost, Plan, Problem, cheapest
 
 Refit = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -36,14 +37,14 @@ class CEMConfig:
 
 
 def noise(shape: tuple[int, ...], seed: int, replan: int, iteration: int) -> Tensor:
-    """Standard normal float32 noise; drawn by numpy, so it is the same on every device."""
+    """Draw standard normal float32 noise, by numpy, so it is the same on every device."""
     return torch.from_numpy(
         rng(seed, "cem", replan, iteration).standard_normal(shape, dtype="float32")
     )
 
 
 def cem(problem: Problem, config: CEMConfig) -> Plan:
-    """Minimises the cost over joint sequences.
+    """Minimise the cost over joint sequences.
 
     Each iteration draws N candidates from the Gaussian, clips them to the joint limits, evaluates
     them, and refits mean and population standard deviation to the K cheapest.
@@ -59,7 +60,7 @@ def cem(problem: Problem, config: CEMConfig) -> Plan:
 
 
 def refine(problem: Problem, budget: CEMConfig, refit: Refit) -> Plan:
-    """Samples, evaluates and refits, again and again.
+    """Sample, evaluate and refit, again and again.
 
     Args:
         problem: Cost, initial distribution and limits.
@@ -86,7 +87,7 @@ def refine(problem: Problem, budget: CEMConfig, refit: Refit) -> Plan:
 
 
 def in_tiles(function: Cost, sequences: Tensor, tile: int) -> Tensor:
-    """Applies ``function`` to tiles of exactly ``tile`` candidates and joins the answers.
+    """Apply ``function`` to tiles of exactly ``tile`` candidates and join the answers.
 
     One shape means one code path in the matrix kernels, whatever the population; a tile of about
     64 also keeps activations in the cache. The last tile is filled by repeating its last candidate.

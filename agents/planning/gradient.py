@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ...envs.errors import UserError
+from dexbench.utils.errors import UserError
+
 from .cem import noise
 from .optimiser import Plan, Problem, cheapest
 
@@ -36,7 +37,7 @@ class GradientConfig:
 
 
 def gradient(problem: Problem, config: GradientConfig) -> Plan:
-    """Minimises the cost by Adam from several starts, all descended at once.
+    """Minimise the cost by Adam from several starts, all descended at once.
 
     After each step the joints are put back within their limits.
 

@@ -30,7 +30,7 @@ class MPPIConfig(CEMConfig):
 
 
 def mppi(problem: Problem, config: MPPIConfig) -> Plan:
-    """Minimises the cost over joint sequences.
+    """Minimise the cost over joint sequences.
 
     Args:
         problem: Cost, initial distribution and limits.

@@ -33,12 +33,15 @@ class Problem:
     replan: int = 0
 
     def evaluate(self, candidates: Tensor) -> Tensor:
-        """Costs ``(N,)`` of candidates ``(N, T, 23)``; one that is not a number is infinite."""
+        """Return costs ``(N,)`` of candidates ``(N, T, 23)``.
+
+        One that is not a number is infinite.
+        """
         costs = self.cost(candidates).to(self.mean)
         return torch.where(costs.isnan(), torch.inf, costs)
 
     def clip(self, candidates: Tensor) -> Tensor:
-        """The candidates ``(..., 23)`` within the joint limits."""
+        """Return the candidates ``(..., 23)`` within the joint limits."""
         return candidates.clamp(self.lower, self.upper)
 
 
@@ -62,7 +65,7 @@ class Plan:
 
 
 def cheapest(costs: Tensor, count: int) -> Tensor:
-    """Indices of the ``count`` lowest of ``(N,)`` costs, cheapest first.
+    """Return indices of the ``count`` lowest of ``(N,)`` costs, cheapest first.
 
     The sort is stable: among equal costs the earlier candidate wins, on every device.
     """

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import DISTINCT, HandKinematics
-from ...envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.kinematics import DISTINCT, HandKinematics
+from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
+
 from .cem import CEMConfig, cem, in_tiles
 from .dummy_grasp import DUMMY_GRASP
 from .gradient import GradientConfig, gradient
@@ -143,7 +144,7 @@ class Belief:
 
 
 class WaypointAgent:
-    """Plans T waypoints, plays the first, looks again and plans the rest.
+    """Plans T waypoints, play the first, look again and plans the rest.
 
     Subclasses give ``observe`` and ``cost``.
 
@@ -183,7 +184,7 @@ class WaypointAgent:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def reset(self, task: str, seed: int) -> None:
-        """Starts a trial; tasks other than grasp and place are planned like reach."""
+        """Start a trial; tasks other than grasp and place are planned like reach."""
         self.task, self.seed, self.replan = task, seed, 0
         self._mean: Tensor | None = None
         self._std: Tensor | None = None
@@ -192,7 +193,7 @@ class WaypointAgent:
         self.last_context: Any = None
 
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
-        """Plans, and returns joint targets ``(n, 23)`` in rad: the first waypoint's 20.
+        """Plan, and return joint targets ``(n, 23)`` in rad: the first waypoint's 20.
 
         In open loop they are those of all waypoints, and n the steps left.
         """
@@ -234,7 +235,7 @@ class WaypointAgent:
         return mean.clamp(self.lower, self.upper), std
 
     def plan(self, obs: dict[str, np.ndarray], mean: Tensor, std: Tensor) -> Tensor:
-        """Optimises the waypoints; returns them, ``(T, 23)`` in rad."""
+        """Optimise the waypoints; return them, ``(T, 23)`` in rad."""
         context = self.observe(obs)
         limits = self.lower, self.upper, self.seed, self.replan
         warm, goal = self.config.warm_start, self.goal_hand(context)
@@ -249,7 +250,7 @@ class WaypointAgent:
         return self.chosen(plan)
 
     def goal_hand(self, context: Any) -> Tensor | None:
-        """The goal's keypoints ``(17, 3)`` in m, camera frame, as far as the agent knows them."""
+        """Return the goal's keypoints ``(17, 3)`` in m, camera frame, as the agent knows them."""
         return None
 
     def hand_distance(self, sequences: Tensor, goal: Tensor) -> Tensor:
@@ -271,7 +272,7 @@ class WaypointAgent:
         return in_tiles(distances, sequences.to(self.device), self.config.tile).cpu()
 
     def chosen(self, plan: Plan) -> Tensor:
-        """The waypoints ``(T, 23)`` of a plan that are played."""
+        """Return the waypoints ``(T, 23)`` of a plan that are played."""
         return plan.mean if self.config.execute == "mean" else plan.best
 
     @property
@@ -280,23 +281,23 @@ class WaypointAgent:
         return -1 if self.config.open_loop else 0
 
     def weights(self, horizon: int) -> Tensor:
-        """Weights ``(T,)`` of the steps' costs."""
+        """Return weights ``(T,)`` of the steps' costs."""
         return torch.tensor(self.config.step_weights[-horizon:], dtype=torch.float32)
 
     def observe(self, obs: dict[str, np.ndarray]) -> Any:
-        """What ``cost`` needs to know of the observation; called once per optimisation."""
+        """Return what ``cost`` needs to know of the observation; called once per optimisation."""
         raise NotImplementedError
 
     def cost(self, sequences: Tensor, context: Any) -> Tensor:
-        """Costs ``(N,)`` of candidate sequences ``(N, T, 23)`` in rad."""
+        """Return costs ``(N,)`` of candidate sequences ``(N, T, 23)`` in rad."""
         raise NotImplementedError
 
     def see(self, picture: np.ndarray) -> Belief | None:
-        """What the agent makes of a picture ``(224, 392, 3)`` uint8; None if it does not look."""
+        """Return what the agent makes of a picture ``(224, 392, 3)`` uint8, or None."""
         return None
 
     def predict(self, sequences: Tensor, context: Any) -> Belief:
-        """What the agent expects after each waypoint of sequences ``(N, T, 23)``.
+        """Return what the agent expects after each waypoint of sequences ``(N, T, 23)``.
 
         Without a model that is the hand at the waypoint itself.
 

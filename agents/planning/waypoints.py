@@ -35,9 +35,7 @@ class RampConfig:
     hand_speed: float = 3.0
 
 
-def ramp(
-    start: np.ndarray, waypoint: np.ndarray, config: RampConfig | None = None
-) -> np.ndarray:
+def ramp(start: np.ndarray, waypoint: np.ndarray, config: RampConfig | None = None) -> np.ndarray:
     """Joint targets that lead from one target to the next.
 
     Joints of a part move in proportion, on a straight line in joint space. A waypoint too far for

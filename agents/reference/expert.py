@@ -11,7 +11,7 @@ class Expert:
     privileged = True
 
     def bind(self, env: Any) -> None:
-        """Takes the recorded targets from the environment's trial.
+        """Take the recorded targets from the environment's trial.
 
         Args:
             env: The unwrapped environment, after its reset.
@@ -22,6 +22,6 @@ class Expert:
         """Nothing to prepare."""
 
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
-        """All recorded targets that are left, (k, 23) in rad."""
+        """Return all recorded targets that are left, (k, 23) in rad."""
         steps_left = int(obs["steps_left"][0])
         return self._actions[len(self._actions) - steps_left :]

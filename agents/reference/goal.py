@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import DISTINCT
-from ...envs.tasks.playback import Goal
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.kinematics import DISTINCT
+from dexbench.envs.tasks.playback import Goal
 
 
 def goal_of(env: Any) -> Goal:
-    """The goal of an environment's present trial.
+    """Return the goal of an environment's present trial.
 
     Args:
         env: The unwrapped environment, after its reset.
@@ -26,6 +26,6 @@ def goal_of(env: Any) -> Goal:
 
 
 def hand_of(goal: Goal) -> Tensor:
-    """The goal's true keypoints ``(17, 3)`` float32 in m, camera frame."""
+    """Return the goal's true keypoints ``(17, 3)`` float32 in m, camera frame."""
     points = camera.base_to_camera(np.asarray(goal.keypoints, np.float32))
     return torch.from_numpy(points[list(DISTINCT)])

@@ -15,7 +15,7 @@ class Hold:
         self.chunk = chunk
 
     def reset(self, task: str, seed: int) -> None:
-        """Does nothing: the agent has no state."""
+        """Do nothing: the agent has no state."""
 
     def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
         """(chunk, 23) float32 copies of ``agent_target`` [rad]."""

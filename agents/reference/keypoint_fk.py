@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.errors import UserError
-from ...envs.video import downsample
-from ..dexwm.checkpoint import load_model
-from ..planning.waypoint_agent import PlannerConfig
+from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.planning.waypoint_agent import PlannerConfig
+from dexbench.utils.errors import UserError
+from dexbench.utils.video import downsample
+
 from .kinematic import KeypointPlanner
 
 
@@ -46,12 +47,12 @@ class KeypointFK(KeypointPlanner):
         self.metadata = {"pretraining": self.model.pretraining, "dtype": "float32"}
 
     def reset(self, task: str, seed: int) -> None:
-        """Starts a trial and forgets the last one's goal."""
+        """Start a trial and forget the last one's goal."""
         super().reset(task, seed)
         self._goal: Tensor | None = None
 
     def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
-        """The keypoints ``(17, 3)`` that the head sees in the goal image, in metres."""
+        """Return the keypoints ``(17, 3)`` that the head sees in the goal image, in metres."""
         if self._goal is None:
             image = torch.from_numpy(downsample(obs["goal"], self.model.config.image_size)[None])
             self._goal = self.model.head(self.model.encoder(image)).points()[0]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..planning.waypoint_agent import WaypointAgent
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
+
 from .goal import goal_of, hand_of
 
 
@@ -21,11 +22,11 @@ class KeypointPlanner(WaypointAgent):
     """
 
     def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
-        """The goal's keypoints ``(17, 3)`` in metres, camera frame."""
+        """Return the goal's keypoints ``(17, 3)`` in metres, camera frame."""
         raise NotImplementedError
 
     def observe(self, obs: dict[str, np.ndarray]) -> Tensor:
-        """The goal's keypoints ``(17, 3)``."""
+        """Return the goal's keypoints ``(17, 3)``."""
         return self.goal_keypoints(obs)
 
     def cost(self, sequences: Tensor, context: Tensor) -> Tensor:
@@ -33,7 +34,7 @@ class KeypointPlanner(WaypointAgent):
         return self.hand_distance(sequences, context)
 
     def goal_hand(self, context: Tensor) -> Tensor:
-        """The goal's keypoints ``(17, 3)``."""
+        """Return the goal's keypoints ``(17, 3)``."""
         return context
 
 
@@ -43,7 +44,7 @@ class Kinematic(KeypointPlanner):
     privileged = True
 
     def bind(self, env: Any) -> None:
-        """Takes the goal's true keypoints from the environment.
+        """Take the goal's true keypoints from the environment.
 
         Args:
             env: The unwrapped environment, after its reset.
@@ -54,5 +55,5 @@ class Kinematic(KeypointPlanner):
         self._goal = hand_of(goal_of(env))
 
     def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
-        """The goal state's true keypoints ``(17, 3)``."""
+        """Return the goal state's true keypoints ``(17, 3)``."""
         return self._goal

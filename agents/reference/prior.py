@@ -3,12 +3,12 @@
 import numpy as np
 from torch import Tensor
 
-from ..planning.waypoint_agent import WaypointAgent
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
 
 
 class Prior(WaypointAgent):
-    """Holds the target in reach and place, plays the fixed dummy sequence in grasp."""
+    """Holds the target in reach and place, play the fixed dummy sequence in grasp."""
 
     def plan(self, obs: dict[str, np.ndarray], mean: Tensor, std: Tensor) -> Tensor:
-        """Returns the initial mean ``(T, 23)`` in rad."""
+        """Return the initial mean ``(T, 23)`` in rad."""
         return mean

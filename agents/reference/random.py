@@ -3,14 +3,14 @@
 import numpy as np
 from torch import Tensor
 
-from ..planning.cem import noise
-from ..planning.waypoint_agent import WaypointAgent
+from dexbench.agents.planning.cem import noise
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
 
 
 class Random(WaypointAgent):
     """One draw per planning step, clipped to the joint limits."""
 
     def plan(self, obs: dict[str, np.ndarray], mean: Tensor, std: Tensor) -> Tensor:
-        """Draws the waypoints ``(T, 23)`` in rad."""
+        """Draw the waypoints ``(T, 23)`` in rad."""
         draws = noise(tuple(mean.shape), self.seed, self.replan, 0)
         return (mean + std * draws).clamp(self.lower, self.upper)

@@ -14,14 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...envs.embodiment import camera
-from ...envs.embodiment.kinematics import DISTINCT
-from ...envs.embodiment.robot import HIGHEST, LOWEST
-from ...envs.errors import UserError
-from ...envs.simulation import Simulation
-from ..planning.cem import CEMConfig
-from ..planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
-from ..planning.waypoints import ramp
+from dexbench.agents.planning.cem import CEMConfig
+from dexbench.agents.planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
+from dexbench.agents.planning.waypoints import ramp
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.kinematics import DISTINCT
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.simulation import Simulation
+from dexbench.utils.errors import UserError
+
 from .goal import goal_of, hand_of
 
 BUDGET = PlannerConfig(cem=CEMConfig(samples=16, elites=4, iterations=6))
@@ -50,7 +51,7 @@ class SimCEM(WaypointAgent):
             raise UserError("the simulator has no gradient; choose another planner than gradient")
 
     def bind(self, env: Any) -> None:
-        """Takes simulation and goal from the environment.
+        """Take simulation and goal from the environment.
 
         Args:
             env: The unwrapped environment, after its reset.
@@ -69,7 +70,7 @@ class SimCEM(WaypointAgent):
         self._rehearsal.data = mujoco.MjData(env.simulation.model)
 
     def observe(self, obs: dict[str, np.ndarray]) -> np.ndarray:
-        """The simulation's full state (n,) float64."""
+        """Return the simulation's full state (n,) float64."""
         return self._simulation.get_state()
 
     def cost(self, sequences: Tensor, context: np.ndarray) -> Tensor:
@@ -78,18 +79,18 @@ class SimCEM(WaypointAgent):
         return torch.from_numpy(distances).float() @ self.weights(sequences.shape[1])
 
     def goal_hand(self, context: np.ndarray) -> Tensor:
-        """The goal's true keypoints ``(17, 3)``."""
+        """Return the goal's true keypoints ``(17, 3)``."""
         return self._goal_hand
 
     def predict(self, sequences: Tensor, context: np.ndarray) -> Belief:
-        """What comes of sequences ``(N, T, 23)``, after each waypoint."""
+        """Return what comes of sequences ``(N, T, 23)``, after each waypoint."""
         points = [
             [sim.keypoints[list(DISTINCT)] for sim in self._play(row, context)] for row in sequences
         ]
         return Belief(camera.base_to_camera(torch.tensor(np.array(points))).float())
 
     def _play(self, waypoints: Tensor, state: np.ndarray) -> Iterator[Simulation]:
-        """Plays waypoints ``(T, 23)`` from a state and yields the simulation after each."""
+        """Play waypoints ``(T, 23)`` from a state and yield the simulation after each."""
         sim = self._rehearsal
         sim.set_state(state)
         start = np.clip(sim.joint_targets.astype(np.float32), LOWEST, HIGHEST)
@@ -102,7 +103,7 @@ class SimCEM(WaypointAgent):
             yield sim
 
     def _distances(self, waypoints: Tensor, state: np.ndarray) -> list[float]:
-        """Distances in m after each waypoint; infinite where the simulation diverges."""
+        """Return distances in m after each waypoint; infinite where the simulation diverges."""
         try:
             return [self._distance(sim) for sim in self._play(waypoints, state)]
         except FloatingPointError:

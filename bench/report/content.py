@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from ...agents.registry import AGENTS
-from ...envs.errors import UserError
-from ...envs.simulation import CONTROL_HZ
-from ..compare import resolution, show_p
-from ..entries import Entry, check_agree, check_pairable
-from ..ledger import Row
-from ..novelty import Count, find_new, tally
-from ..ranking import compare_pairs, rank_groups, ranks
-from ..summary import summarise
-from ..tasks import TASKS, in_order
+from dexbench.agents.registry import AGENTS
+from dexbench.bench.ledger.entries import Entry, check_agree, check_pairable
+from dexbench.bench.ledger.ledger import Row
+from dexbench.bench.ledger.task_names import TASKS, in_order
+from dexbench.bench.scores.compare import resolution, show_p
+from dexbench.bench.scores.novelty import Count, find_new, tally
+from dexbench.bench.scores.ranking import compare_pairs, rank_groups, ranks
+from dexbench.bench.scores.summary import summarise
+from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.utils.errors import UserError
 
 COLOURS = 6
 """Colours for competitors in page.css; further ones are told apart by dashes."""
@@ -69,17 +69,17 @@ class TaskContent:
     """Each agent's counts by what is new to training; empty if that is not known."""
 
     def rank(self, agent: str) -> int | None:
-        """The agent's rank; None for privileged agents and where there are none."""
+        """Return the agent's rank; None for privileged agents and where there are none."""
         return ranks(self.groups).get(agent)
 
 
 def tasks_of(entries: Sequence[Entry]) -> list[str]:
-    """The tasks that were played: dexbench's in their order, then the user's by name."""
+    """Return the tasks that were played: dexbench's in their order, then the user's by name."""
     return in_order(entry.task for entry in entries)
 
 
 def describe_agents(entries: Sequence[Entry]) -> list[AgentContent]:
-    """The agents, competitors first, and among them whoever solved most.
+    """Return the agents, competitors first, and among them whoever solved most.
 
     Raises:
         UserError: The entries are of several suites.
@@ -119,7 +119,7 @@ def _style(index: int, bound: bool) -> Style:
 
 
 def describe_task(task: str, agents: Sequence[AgentContent]) -> TaskContent:
-    """Ranks and pairs of a task, or why there are none."""
+    """Rank and pairs of a task, or why there are none."""
     entries = [agent.entries[task] for agent in agents if task in agent.entries]
     rivals = [entry for entry in entries if not entry.privileged]
     solved = {entry.agent: entry.solved for entry in rivals}
@@ -154,7 +154,7 @@ def describe_task(task: str, agents: Sequence[AgentContent]) -> TaskContent:
 
 
 def describe_trial(row: Row) -> str:
-    """A line on a trial, for who hovers over it."""
+    """Return a line on a trial, for who hovers over it."""
     if row["error"] is not None:
         outcome = f"error: {row['error']}"
     elif row["success"]:
@@ -168,7 +168,7 @@ def describe_trial(row: Row) -> str:
 
 
 def decision_times(agent: AgentContent) -> dict[str, Any]:
-    """Seconds of a decision by task, the slowest trial's mean, and hours played in all."""
+    """Return seconds of a decision by task, the slowest trial's mean, and hours played in all."""
     rows = [row for entry in agent.entries.values() for row in entry.rows]
     timings = [row["timing"] for row in rows if row["timing"]["decisions"]]
     return {
@@ -239,7 +239,7 @@ def commands(agents: Sequence[AgentContent]) -> list[str]:
 
 
 def _play(entry: Entry) -> str:
-    """The options that all trials of an entry share."""
+    """Return the options that all trials of an entry share."""
     first = entry.rows[0]
     suite = first["suite"] if entry.task in TASKS else f"FOLDER/{first['suite']}"
     words = ["--trials", str(max(entry.solved) + 1), "--suite", suite]
@@ -252,7 +252,7 @@ def _play(entry: Entry) -> str:
 
 
 def errors(agents: Sequence[AgentContent]) -> list[dict[str, Any]]:
-    """Trials that ended in an error, equal ones of an agent and task in one line."""
+    """Return trials that ended in an error, equal ones of an agent and task in one line."""
     lines = []
     for agent in agents:
         for task, entry in agent.entries.items():

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...envs.simulation import CONTROL_HZ
-from ...envs.tasks import TASKS
-from ...envs.trial import STEPS
-from ..entries import Entry
-from ..statistics import success_curve
+from dexbench.bench.ledger.entries import Entry
+from dexbench.bench.scores.statistics import success_curve
+from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.tasks import TASKS
+from dexbench.envs.trial import STEPS
+
 from .content import AgentContent
 from .figures import Line, line_figure
 
@@ -30,12 +31,12 @@ class Curves:
 
 
 def threshold_cm(task: str) -> float | None:
-    """The protocol's threshold in cm, if the task is one of dexbench's."""
+    """Return the protocol's threshold in cm, if the task is one of dexbench's."""
     return 100 * TASKS[task].threshold if task in TASKS else None
 
 
 def criterion(task: str) -> str:
-    """What counts as success, in a sentence."""
+    """Return what counts as success, in a sentence."""
     return (type(TASKS[task]).__doc__ or "").strip().splitlines()[0] if task in TASKS else ""
 
 
@@ -84,7 +85,7 @@ def time_curves(tasks: Sequence[str], agents: Sequence[AgentContent]) -> Curves:
 
 
 def distance_curves(tasks: Sequence[str], agents: Sequence[AgentContent]) -> Curves:
-    """The criterion's distance over time: median, and for competitors the quartiles."""
+    """Return the criterion's distance over time: median, and for competitors the quartiles."""
     svg: list[str | None] = []
     for task in tasks:
         lines = []

@@ -9,14 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ...envs.svg import FAINT, STYLE, marker, svg
+from dexbench.utils.svg import FAINT, STYLE, marker, svg
+
 from .content import Style
 
 SIZE = (3.9, 2.75)
 """Inches; the page stretches it to the width of a column."""
 _STYLE: dict[Any, Any] = {
-    **STYLE, "axes.grid": True, "xtick.major.pad": 5, "ytick.major.pad": 5,
-}  # fmt: skip
+    **STYLE,
+    "axes.grid": True,
+    "xtick.major.pad": 5,
+    "ytick.major.pad": 5,
+}
 _MARK: dict[str, Any] = {"color": FAINT, "linewidth": 0.7, "zorder": 1.5}
 _LABEL: dict[str, Any] = {"textcoords": "offset points", "color": FAINT, "fontsize": 8}
 
@@ -45,7 +49,7 @@ def line_figure(
     y_mark: float | None = None,
     percent: bool = False,
 ) -> str:
-    """Draws curves into one pair of axes.
+    """Draw curves into one pair of axes.
 
     Args:
         lines: Drawn in reverse, so that the first lies on top.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from ...envs import pages
-from ..entries import Entry, read_entries
-from ..novelty import ASPECTS
+from dexbench.bench.ledger.entries import Entry, read_entries
+from dexbench.bench.scores.novelty import ASPECTS
+from dexbench.utils import pages
 
 HERE = Path(__file__).parent
 
@@ -24,12 +24,12 @@ class ReportConfig:
 
 
 def main(config: ReportConfig) -> None:
-    """Writes the file and says where."""
+    """Write the file and say where."""
     pages.write(config.out, render(read_entries(config.ledgers)))
 
 
 def render(entries: Sequence[Entry]) -> str:
-    """The page.
+    """Return the page.
 
     Args:
         entries: Of one suite.

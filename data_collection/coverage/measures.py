@@ -13,16 +13,16 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from ...envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, project
-from ...envs.embodiment.kinematics import TIPS
-from ...envs.errors import UserError
-from ...envs.layouts import COUNTER_HEIGHT
-from ...envs.recipe import BASE_HEIGHT, COUNTER_FRONT
-from ...envs.simulation import CONTROL_HZ
-from ...envs.tasks.grasp import Grasp
-from ...envs.trial import HELD_STEPS
-from ..info import facts
-from ..store import EpisodeStore
+from dexbench.data_collection.sets.info import facts
+from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, project
+from dexbench.envs.embodiment.kinematics import TIPS
+from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
+from dexbench.envs.scenes.recipe import BASE_HEIGHT, COUNTER_FRONT
+from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.tasks.grasp import Grasp
+from dexbench.envs.trial import HELD_STEPS
+from dexbench.utils.errors import UserError
 
 POINTS = TIPS[:5]
 """Keypoints that are followed: the wrist, then the four fingertips."""
@@ -70,7 +70,7 @@ class Coverage:
     """Those that were measured."""
 
     def stack(self, get: Callable[[Clip], np.ndarray]) -> np.ndarray:
-        """An array of every clip, one after the other."""
+        """Return an array of every clip, one after the other."""
         return np.concatenate([get(clip) for clip in self.clips])
 
     def scenes(self, get: Callable[[Clip], Sequence[str | None]]) -> dict[str, int]:
@@ -123,7 +123,7 @@ def spread(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
 
 
 def rates(coverage: Coverage) -> list[Rates]:
-    """Contacts by kind of clip, in the order of the kinds' names."""
+    """Return contacts by kind of clip, in the order of the kinds' names."""
     found = []
     for kind in sorted({clip.kind for clip in coverage.clips}):
         clips = [clip for clip in coverage.clips if clip.kind == kind]
@@ -149,7 +149,7 @@ def longest(mask: np.ndarray) -> int:
 
 
 def speeds(coverage: Coverage) -> dict[str, np.ndarray]:
-    """Speeds between neighbouring frames, one a frame, by what they are of, with the unit."""
+    """Return speeds between neighbouring frames by what they are of, with the unit."""
     wrist = coverage.stack(lambda clip: np.linalg.norm(np.diff(clip.points[:, 0], axis=0), axis=1))
     turn = coverage.stack(lambda clip: np.abs(np.diff(clip.joints, axis=0)))
     return {

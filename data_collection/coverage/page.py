@@ -11,11 +11,11 @@ from typing import Annotated
 import tyro
 from PIL import Image
 
-from ...envs import pages
-from ...envs.errors import UserError
-from ...envs.video import write_video
-from ..preview import caption, frames, mosaic, sheet
-from ..store import EpisodeStore
+from dexbench.data_collection.sets.preview import caption, frames, mosaic, sheet
+from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.utils import pages
+from dexbench.utils.errors import UserError
+from dexbench.utils.video import write_video
 
 HERE = Path(__file__).parent
 VIDEO, SHEET = (4, 3), (6, 6)
@@ -64,7 +64,7 @@ def main(config: CoverageConfig) -> None:
 
 
 def render(stores: Sequence[EpisodeStore], clips: int) -> str:
-    """The page.
+    """Return the page.
 
     Args:
         stores: The sets, in the order of their colours.
@@ -96,7 +96,7 @@ def render(stores: Sequence[EpisodeStore], clips: int) -> str:
 
 
 def label(roots: Sequence[Path]) -> list[str]:
-    """The folders' names, or their paths where two have the same name.
+    """Return the folders' names, or their paths where two have the same name.
 
     Raises:
         UserError: A folder is named twice.
@@ -110,13 +110,13 @@ def label(roots: Sequence[Path]) -> list[str]:
 
 
 def columns(facts: Sequence[dict[str, str]]) -> dict[str, list[str]]:
-    """What each set has of every fact, a dash if nothing, in the order of the facts."""
+    """Return what each set has of every fact, a dash if nothing, in the order of the facts."""
     names = dict.fromkeys(name for one in facts for name in one)
     return {name: [one.get(name, "–") for one in facts] for name in names}
 
 
 def look(store: EpisodeStore) -> Look:
-    """A video mosaic and a contact sheet of clips spread evenly over a set.
+    """Return a video mosaic and a contact sheet of clips spread evenly over a set.
 
     Raises:
         UserError: A video is missing or damaged.
@@ -137,7 +137,7 @@ def look(store: EpisodeStore) -> Look:
 
 
 def _listed(facts: dict[str, str]) -> dict[str, str]:
-    """Facts without those that the page draws."""
+    """Return facts without those that the page draws."""
     return {k: v for k, v in facts.items() if not k.startswith(("clips ", "scenes with "))}
 
 

@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ...envs.embodiment.robot import FINGERS, LOWER, UPPER
-from ...envs.layouts import COUNTER_DEPTH, LAYOUTS
-from ...envs.objects import categories
-from ...envs.recipe import COUNTER_FRONT
-from ...envs.styles import STYLES
-from ...envs.svg import FAINT, GRID, INK, STYLE, marker, svg
+from dexbench.envs.embodiment.robot import FINGERS, LOWER, UPPER
+from dexbench.envs.scenes.layouts import COUNTER_DEPTH, LAYOUTS
+from dexbench.envs.scenes.objects import categories
+from dexbench.envs.scenes.recipe import COUNTER_FRONT
+from dexbench.envs.scenes.styles import STYLES
+from dexbench.utils.svg import FAINT, GRID, INK, STYLE, marker, svg
+
 from .measures import COUNTER_TOP, Clip, Coverage, speeds
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8669a", "#d08f00", "#3f9fd6")
@@ -43,7 +44,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def workspaces(sets: Sequence[Coverage]) -> list[str]:
-    """Where wrist and fingertips have been: a figure a set, all of the same extent."""
+    """Return where wrist and fingertips have been: a figure a set, all of the same extent."""
     points = [coverage.stack(lambda clip: clip.points) for coverage in sets]
     corners = np.concatenate([p.reshape(-1, 3) for p in points])
     counter = np.array([COUNTER_FRONT, 0, COUNTER_TOP])
@@ -53,7 +54,7 @@ def workspaces(sets: Sequence[Coverage]) -> list[str]:
 
 
 def joints(sets: Sequence[Coverage]) -> str:
-    """Histograms of the achieved angles, between lines at the joints' limits."""
+    """Return histograms of the achieved angles, between lines at the joints' limits."""
     room = 0.05 * (UPPER - LOWER)
     edges = list(np.linspace(LOWER - room, UPPER + room, 45).T)
     limits = list(zip(LOWER, UPPER, strict=True))
@@ -62,7 +63,7 @@ def joints(sets: Sequence[Coverage]) -> str:
 
 
 def errors(sets: Sequence[Coverage]) -> str:
-    """Histograms of commanded minus achieved, on one axis for the arm and one for the hand."""
+    """Return histograms of commanded minus achieved, one axis for arm and one for hand."""
     found = np.concatenate([np.abs(s.stack(lambda clip: clip.error)) for s in sets])
     far = [max(0.05, np.quantile(part, 0.995)) for part in (found[:, :7], found[:, 7:])]
     edges = [np.linspace(-far[i > 6], far[i > 6], 42) for i in range(len(JOINT_NAMES))]
@@ -71,7 +72,7 @@ def errors(sets: Sequence[Coverage]) -> str:
 
 
 def speed_histograms(sets: Sequence[Coverage]) -> str:
-    """Histograms of the speeds of wrist, arm and fingers."""
+    """Return histograms of the speeds of wrist, arm and fingers."""
     found = [speeds(coverage) for coverage in sets]
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
@@ -86,7 +87,10 @@ def speed_histograms(sets: Sequence[Coverage]) -> str:
 
 
 def kitchens(sets: Sequence[Coverage]) -> str:
-    """Bars of the scenes that each layout, style and category is in; training's are all named."""
+    """Return bars of the scenes that each layout, style and category is in.
+
+    Training's are all named.
+    """
     tables: dict[str, tuple[list[str], list[dict[str, int]]]] = {
         "layout": ([name for name, item in LAYOUTS.items() if item.split == "train"],
                    [s.scenes(lambda clip: [clip.layout]) for s in sets]),
@@ -114,9 +118,7 @@ def _workspace(points: np.ndarray, low: np.ndarray, high: np.ndarray, colour: st
         # Panels are as wide as what they show, so that all have the same scale.
         ratios = [span[1], span[0]] * 2
         scale = (WIDTH - 2.6) / sum(ratios)
-        figure = Figure(
-            figsize=(WIDTH, scale * max(span[0], span[2]) + 0.75), layout="constrained"
-        )
+        figure = Figure(figsize=(WIDTH, scale * max(span[0], span[2]) + 0.75), layout="constrained")
         panels = figure.subplots(1, 4, width_ratios=ratios)
         parts = {"wrist": points[:, :1], "fingertips": points[:, 1:]}
         for (name, part), pair in zip(parts.items(), panels.reshape(2, 2), strict=True):
@@ -160,7 +162,7 @@ def _joint_grid(
     sets: Sequence[Coverage], get: Callable[[Clip], np.ndarray], edges: Sequence[np.ndarray],
     label: str, log: bool = False, marks: Sequence[tuple[float, float]] = (),
 ) -> str:  # fmt: skip
-    """A panel a joint, with lines at its marks: two rows for the arm, one for each finger."""
+    """Return a panel a joint, with lines at its marks: two rows of arm, one a finger."""
     values = [coverage.stack(get) for coverage in sets]
     with mpl.rc_context(_STYLE):
         # Fitting so many panels to their text would take longer than drawing them.
@@ -179,7 +181,7 @@ def _joint_grid(
 
 
 def _histograms(axes: Axes, values: Sequence[np.ndarray], edges: np.ndarray, log: bool) -> None:
-    """A line a set; what lies beyond the edges is counted in the outermost bins."""
+    """Draw a line a set; what lies beyond the edges is counted in the outermost bins."""
     for i, one in enumerate(values):
         counts, _ = np.histogram(np.clip(one, edges[0], edges[-1]), edges)
         # On a logarithmic axis an empty bin lies on the floor, so that the line stays whole.

@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from ...envs.embodiment.robot import MUJOCO_JOINTS
-from ...envs.errors import UserError
-from ...envs.video import read_video
-from ..store import EpisodeStore
+from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.envs.embodiment.robot import MUJOCO_JOINTS
+from dexbench.utils.errors import UserError
+from dexbench.utils.video import read_video
 
 CAMERA = "observation.images.head"
 CHUNK = 1000
@@ -73,14 +73,23 @@ def write(store: EpisodeStore, out: Path) -> None:
             os.link(store.file(row, "mp4"), video)
         except OSError:
             shutil.copyfile(store.file(row, "mp4"), video)
-        episodes.append({
-            "episode_index": number, "tasks": [row["kind"]], "length": count,
-            "data/chunk_index": 0, "data/file_index": 0,
-            "dataset_from_index": first, "dataset_to_index": first + count,
-            f"videos/{CAMERA}/chunk_index": chunk, f"videos/{CAMERA}/file_index": place,
-            f"videos/{CAMERA}/from_timestamp": 0.0, f"videos/{CAMERA}/to_timestamp": count / fps,
-            "meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0,
-        })  # fmt: skip
+        episodes.append(
+            {
+                "episode_index": number,
+                "tasks": [row["kind"]],
+                "length": count,
+                "data/chunk_index": 0,
+                "data/file_index": 0,
+                "dataset_from_index": first,
+                "dataset_to_index": first + count,
+                f"videos/{CAMERA}/chunk_index": chunk,
+                f"videos/{CAMERA}/file_index": place,
+                f"videos/{CAMERA}/from_timestamp": 0.0,
+                f"videos/{CAMERA}/to_timestamp": count / fps,
+                "meta/episodes/chunk_index": 0,
+                "meta/episodes/file_index": 0,
+            }
+        )
         first += count
     whole = {name: np.concatenate(parts) for name, parts in columns.items()}
 
@@ -101,33 +110,48 @@ def write(store: EpisodeStore, out: Path) -> None:
     statistics[CAMERA] = _picture_statistics(store, rows)
     (out / "meta" / "stats.json").write_text(json.dumps(statistics, indent=1))
     info = {
-        "codebase_version": "v3.0", "robot_type": "FrankaTMRAllegro",
-        "total_episodes": len(rows), "total_frames": first, "total_tasks": len(tasks),
-        "chunks_size": CHUNK, "data_files_size_in_mb": 100, "video_files_size_in_mb": 200,
-        "fps": fps, "splits": {"train": f"0:{len(rows)}"},
+        "codebase_version": "v3.0",
+        "robot_type": "FrankaTMRAllegro",
+        "total_episodes": len(rows),
+        "total_frames": first,
+        "total_tasks": len(tasks),
+        "chunks_size": CHUNK,
+        "data_files_size_in_mb": 100,
+        "video_files_size_in_mb": 200,
+        "fps": fps,
+        "splits": {"train": f"0:{len(rows)}"},
         "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
         "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
         "features": _features(whole, store.info["image_size"], fps),
-    }  # fmt: skip
+    }
     (out / "meta" / "info.json").write_text(json.dumps(info, indent=1))
 
 
 def _features(columns: dict[str, np.ndarray], size: list[int], fps: int) -> dict[str, Any]:
-    """What lerobot wants to know of each column."""
+    """Return what lerobot wants to know of each column."""
     features: dict[str, Any] = {}
     for name, value in columns.items():
         joints = list(MUJOCO_JOINTS) if value.shape[1:] == (len(MUJOCO_JOINTS),) else None
         features[name] = {
-            "dtype": str(value.dtype), "shape": list(value.shape[1:]) or [1], "names": joints,
-        }  # fmt: skip
+            "dtype": str(value.dtype),
+            "shape": list(value.shape[1:]) or [1],
+            "names": joints,
+        }
     features[CAMERA] = {
-        "dtype": "video", "shape": [*size, 3], "names": ["height", "width", "channels"],
+        "dtype": "video",
+        "shape": [*size, 3],
+        "names": ["height", "width", "channels"],
         "info": {
-            "video.height": size[0], "video.width": size[1], "video.channels": 3,
-            "video.fps": fps, "video.codec": "h264", "video.pix_fmt": "yuv420p",
-            "video.is_depth_map": False, "has_audio": False,
+            "video.height": size[0],
+            "video.width": size[1],
+            "video.channels": 3,
+            "video.fps": fps,
+            "video.codec": "h264",
+            "video.pix_fmt": "yuv420p",
+            "video.is_depth_map": False,
+            "has_audio": False,
         },
-    }  # fmt: skip
+    }
     return features
 
 
@@ -139,7 +163,7 @@ def _statistics(values: np.ndarray) -> dict[str, list]:
 
 
 def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict[str, list]:
-    """The same of the colours, in 0 to 1, shaped (3, 1, 1)."""
+    """Return the same of the colours, in 0 to 1, shaped (3, 1, 1)."""
     chosen = np.unique(np.linspace(0, len(rows) - 1, CLIPS).round().astype(int))
     per = -(-PICTURES // len(chosen))
     frames = []

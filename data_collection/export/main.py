@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ...envs.errors import UserError
-from ..store import EpisodeStore
-from ..verify import damaged
+from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.data_collection.store.verify import damaged
+from dexbench.utils.errors import UserError
 
 
 @dataclass(frozen=True)

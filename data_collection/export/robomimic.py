@@ -9,14 +9,14 @@ import mujoco
 import numpy as np
 from tqdm import tqdm
 
-from ...envs.embodiment.robot import FINGERS, HAND, INIT_LEFT_ARM
-from ...envs.rendering import CAMERA
-from ...envs.seeding import rng
-from ...envs.simulation import HAND_PREFIX, WRIST
-from ...envs.video import read_video
-from ..rerender import Camera, play_states
-from ..states import SetStates
-from ..store import EpisodeStore
+from dexbench.data_collection.sets.rerender import Camera, play_states
+from dexbench.data_collection.store.states import SetStates
+from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.envs.embodiment.robot import FINGERS, HAND, INIT_LEFT_ARM
+from dexbench.envs.rendering import CAMERA
+from dexbench.envs.simulation import HAND_PREFIX, WRIST
+from dexbench.utils.seeding import rng
+from dexbench.utils.video import read_video
 
 RELEASED = (600, 960, 80.0)
 """Height and width in px and vertical field of view in degrees of the released pictures."""
@@ -50,8 +50,10 @@ def write(root: Path, out: Path, released_image: bool) -> None:
             demo = data.create_group(f"demo_{number}")
             with h5py.File(store.file(row, "h5")) as episode:
                 meta = json.loads(episode.attrs["meta"])
-                arrays = {name: episode[name][()] for name in ("action", "agent_pos", "keypoints",
-                                                               "contact")}  # fmt: skip
+                arrays = {
+                    name: episode[name][()]
+                    for name in ("action", "agent_pos", "keypoints", "contact")
+                }
             count = row["frames"]
             frames = (
                 _render(model, states) if released_image else read_video(store.file(row, "mp4"))
@@ -68,8 +70,13 @@ def write(root: Path, out: Path, released_image: bool) -> None:
             places, objects = _kinematics(model, states, meta["objects"])
             for name, value in (obs | places).items():
                 demo.create_dataset(f"obs/{name}", data=np.asarray(value, np.float64))
-            demo.create_dataset(f"obs/{IMAGE}", data=frames, chunks=(1, *frames.shape[1:]),
-                                compression="gzip", compression_opts=1)  # fmt: skip
+            demo.create_dataset(
+                f"obs/{IMAGE}",
+                data=frames,
+                chunks=(1, *frames.shape[1:]),
+                compression="gzip",
+                compression_opts=1,
+            )
             for name, value in objects.items():
                 demo.create_dataset(f"datagen_info/object_poses/{name}", data=value)
             demo.create_dataset("datagen_info/base_pos", data=places["robot0_base_pos"])
@@ -88,13 +95,13 @@ def write(root: Path, out: Path, released_image: bool) -> None:
 
 
 def _env_args(info: dict[str, Any]) -> dict[str, Any]:
-    """What robomimic asks for; type 1 is robosuite, of which the scenes were made."""
+    """Return what robomimic asks for; type 1 is robosuite, of which the scenes were made."""
     kwargs = {"robots": "FrankaTMRAllegro", "control_freq": info["control_hz"], "dexbench": info}
     return {"env_name": "DexKitchen", "type": 1, "env_kwargs": kwargs}
 
 
 def _split(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Names of demos by filter key; scenes are held out whole, by their number alone.
+    """Return names of demos by filter key; scenes are held out whole, by their number alone.
 
     The first is always for training, and the last is held out where no other is.
     """
@@ -106,7 +113,7 @@ def _split(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def _render(model: mujoco.MjModel, states: np.ndarray) -> np.ndarray:
-    """Frames (T, 600, 960, 3) uint8 as the released camera sees them."""
+    """Return frames (T, 600, 960, 3) uint8 as the released camera sees them."""
     height, width, fovy = RELEASED
     model.cam_fovy[model.camera(CAMERA).id] = fovy
     camera = Camera(model, height, width, CAMERA)
@@ -123,9 +130,15 @@ def _kinematics(
     links = [HAND_PREFIX + link.body for finger in FINGERS for link in HAND[finger]]
     sites = [model.site(name).id for name in SITES]
     bodies = [model.body(name).id for name in links]
-    found: dict[str, list[np.ndarray]] = {name: [] for name in (
-        "robot0_base_pos", "robot0_base_quat", "robot0_right_gripper_keypoint_pose",
-        "robot0_right_hand_T_world_pose_mat")}  # fmt: skip
+    found: dict[str, list[np.ndarray]] = {
+        name: []
+        for name in (
+            "robot0_base_pos",
+            "robot0_base_quat",
+            "robot0_right_gripper_keypoint_pose",
+            "robot0_right_hand_T_world_pose_mat",
+        )
+    }
     poses: dict[str, list[np.ndarray]] = {name: [] for name in objects}
     for data in play_states(model, states):
         base, quat = data.site(BASE), np.zeros(4)

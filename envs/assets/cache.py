@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ..errors import UserError
+from dexbench.utils.errors import UserError
 
 PACK_VERSION = "3"
 """Raised whenever a pixel, vertex or physical property of the pack changes; part of its path."""
@@ -18,13 +18,13 @@ DONE = "complete"
 
 
 def cache_folder() -> Path:
-    """The folder of all that is made once: ``$DEXBENCH_CACHE`` or ``~/.cache/dexbench``."""
+    """Return the folder of all that is made once: ``$DEXBENCH_CACHE`` or ``~/.cache/dexbench``."""
     chosen = os.environ.get("DEXBENCH_CACHE")
     return Path(chosen).expanduser().resolve() if chosen else Path.home() / ".cache" / "dexbench"
 
 
 def package_folder(name: str) -> Path:
-    """The folder of an installed package, found without importing it.
+    """Return the folder of an installed package, found without importing it.
 
     Raises:
         ModuleNotFoundError: If it is not installed.
@@ -38,7 +38,7 @@ def package_folder(name: str) -> Path:
 
 
 def asset_root() -> Path:
-    """The root of the ``generated`` asset pack, built at first use (about half a minute).
+    """Return the root of the ``generated`` asset pack, built at first use (about half a minute).
 
     Needs no network. Of processes that call it at once one builds and the others wait. What a
     killed build left is not used, and the next build removes it.

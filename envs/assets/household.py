@@ -23,13 +23,13 @@ class Model:
 
 
 def _convex(shape: Shape, coarse: Shape | None = None) -> Model:
-    """A shape that is felt as its own convex hull, or a coarser shape's."""
+    """Return a shape that is felt as its own convex hull, or a coarser shape's."""
     return Model(shape, (((coarse or shape).points, 1.0),))
 
 
 def _turned(profile: list[Flat], smoothing: int = 0, stretch: Flat = (1.0, 1.0),
             bumps: int | None = None, amount: float = 0.0) -> Model:  # fmt: skip
-    """A convex turned solid: 28 segments are seen, 18 are felt."""
+    """Return a convex turned solid: 28 segments are seen, 18 are felt."""
     line = smooth(profile, smoothing) if smoothing else profile
     factor = lump(bumps, amount) if bumps is not None else None
     return _convex(lathe(line, 28, stretch, factor), lathe(line, 18, stretch, factor))
@@ -38,7 +38,7 @@ def _turned(profile: list[Flat], smoothing: int = 0, stretch: Flat = (1.0, 1.0),
 def _ring(
     inner: list[Flat], outer: list[Flat], pieces: int = 10, share: float = 0.8
 ) -> list[tuple[tuple[Point, ...], float]]:
-    """A hollow wall as sectors, each the hull of a stretch of its inner and outer profile."""
+    """Return a hollow wall as sectors, hulls of stretches of its inner and outer profile."""
     result = []
     around = circle(pieces)
     for k in range(pieces):
@@ -54,7 +54,7 @@ def _disc(radius: float, low: float, high: float, share: float) -> tuple[tuple[P
 
 
 def _handle(path: list[Flat], thick: float, wide: float) -> tuple[Shape, list[list[Point]]]:
-    """A handle along (x, z): its shape, and the corners of three convex pieces."""
+    """Return a handle along (x, z): its shape, and the corners of three convex pieces."""
     line = smooth(path, 2)
     coarse = tube(line, [(thick, wide)] * len(line), 6).points
     rings = [list(coarse[6 * i : 6 * i + 6]) for i in range(len(line))]
@@ -70,7 +70,7 @@ def _handle(path: list[Flat], thick: float, wide: float) -> tuple[Shape, list[li
 def _vessel(
     outer: list[Flat], wall: float, floor: float, handle: list[Flat] | None = None
 ) -> Model:
-    """A hollow turned vessel, open at the top, perhaps with a handle at positive x."""
+    """Return a hollow turned vessel, open at the top, perhaps with a handle at positive x."""
     inner = [(r - wall, z) for r, z in outer if z > floor]
     inside = [(0.0, floor), (inner[0][0] * 0.92, floor), *inner]
     top = outer[-1]
@@ -95,7 +95,7 @@ def _vessel(
 
 
 def _bent(line: list[Flat]) -> bool:
-    """Whether an outline's middle lies clearly off the straight line between its ends."""
+    """Return whether an outline's middle lies clearly off the straight line between its ends."""
     (ra, za), (rb, zb), (r, z) = line[0], line[-1], line[len(line) // 2]
     return abs(r - (ra + (rb - ra) * (z - za) / (zb - za))) > 0.006
 
@@ -157,7 +157,7 @@ def _tomato() -> Model:
 
 
 def _lying(profile: list[Flat], amount: float, seed: int, stretch: Flat = (1.0, 1.0)) -> Model:
-    """A turned shape laid on its side, along x, and flattened a little where it lies."""
+    """Return a turned shape laid on its side, along x, and flattened a little where it lies."""
     line = smooth(profile, 2)
     middle = (line[0][1] + line[-1][1]) / 2
 
@@ -182,7 +182,7 @@ def _avocado() -> Model:
 
 
 def _banana() -> Model:
-    """A bent tube that lies flat: its plane, x-z when swept, is turned into x-y."""
+    """Return a bent tube that lies flat: its plane, x-z when swept, is turned into x-y."""
     path = smooth([(-0.088, 0.026), (-0.060, 0.002), (0.0, -0.014), (0.060, 0.002),
                    (0.080, 0.020)], 2)  # fmt: skip
     last = len(path) - 1
@@ -238,13 +238,13 @@ def _shaker() -> Model:
 
 
 def _painted(shape: Shape, low: float, high: float) -> Shape:
-    """A shape that shows the stretch from ``low`` to ``high`` of its picture's height."""
+    """Return a shape that shows the stretch from ``low`` to ``high`` of its picture's height."""
     marks = tuple((u, low + (high - low) * v) for u, v in shape.marks)
     return Shape(shape.points, shape.faces, marks, shape.mark_faces)
 
 
 def _ball(wide: float, high: float, at: Point, seed: int) -> Shape:
-    """A lumpy ball: a clump of leaves, a blossom."""
+    """Return a lumpy ball: a clump of leaves, a blossom."""
     ring = circle(12)
     profile = [(wide * x, high * y) for x, y in (*ring[-2:], *ring[:3])]
     profile = [(0.0, -high), *profile, (0.0, high)]
@@ -252,7 +252,7 @@ def _ball(wide: float, high: float, at: Point, seed: int) -> Shape:
 
 
 def _flower_vase() -> Model:
-    """A slender vase whose flowers are wider than a hand opens: it is grasped from the side."""
+    """Return a slender vase whose flowers are wider than a hand opens."""
     outer = smooth([(0.0, 0.0), (0.034, 0.0), (0.038, 0.006), (0.037, 0.09), (0.030, 0.160),
                     (0.034, 0.190), (0.0, 0.191)], 1)  # fmt: skip
     shape = _painted(lathe(outer, 28), 0.0, 0.5)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..seeding import noise_seed
+from dexbench.utils.seeding import noise_seed
+
 from . import textures as t
 
 SIZE = 512
@@ -109,16 +110,33 @@ NAMED: dict[str, Maker] = {
     "others/concrete": _paint((168, 166, 162), 26),
     "others/garden": t.garden,
     "tiles/blue_tiles": _tiles(
-        (128, 160, 184), (104, 138, 166), (148, 176, 194),
-        columns=4, rows=8, grout=(214, 216, 214), offset=True, joint=2,
+        (128, 160, 184),
+        (104, 138, 166),
+        (148, 176, 194),
+        columns=4,
+        rows=8,
+        grout=(214, 216, 214),
+        offset=True,
+        joint=2,
     ),
     "tiles/cream_tiles": _tiles(
-        (236, 226, 202), (226, 212, 184), columns=4, rows=8, grout=(202, 194, 178), offset=True,
+        (236, 226, 202),
+        (226, 212, 184),
+        columns=4,
+        rows=8,
+        grout=(202, 194, 178),
+        offset=True,
         joint=2,
     ),
     "tiles/sage_tiles": _tiles(
-        (168, 182, 160), (150, 166, 144), (182, 194, 172),
-        columns=4, rows=8, grout=(222, 222, 214), offset=True, joint=2,
+        (168, 182, 160),
+        (150, 166, 144),
+        (182, 194, 172),
+        columns=4,
+        rows=8,
+        grout=(222, 222, 214),
+        offset=True,
+        joint=2,
     ),
     "tiles/black_marble_tiles": _tiles((44, 46, 50), (62, 64, 68), grout=(96, 96, 96)),
     "tiles/black_square_tiles": _tiles(
@@ -146,9 +164,7 @@ NAMED: dict[str, Maker] = {
     "tiles/white_tiles": _tiles(
         *_WHITE, columns=4, rows=8, grout=(180, 182, 182), offset=True, joint=2
     ),
-    "wood/butcher_block": _planks(
-        ((214, 172, 118), (196, 152, 98), (168, 122, 76)), 14, joints=2
-    ),
+    "wood/butcher_block": _planks(((214, 172, 118), (196, 152, 98), (168, 122, 76)), 14, joints=2),
     "wood/dark_butcher_block": _planks(WALNUT, 14, joints=2),
     "wood/dark_wood_parquet": _wood(EBONY, 8),
     "wood/dark_wood_planks": _planks(EBONY),
@@ -199,7 +215,7 @@ def named_textures(package: Path, assets: Path) -> list[str]:
 
 
 def stand_in(path: str) -> str:
-    """The key of :data:`NAMED` whose picture serves for the texture file ``path``.
+    """Return the key of :data:`NAMED` whose picture serves for the texture file ``path``.
 
     A ``textures/`` file has its own; RoboCasa's 400 ``generative_textures/`` share the named ones
     of their kind. A name this table does not know gets the plain grey of ``albedo``.
@@ -214,5 +230,5 @@ def stand_in(path: str) -> str:
 
 
 def make(name: str) -> t.Image:
-    """The picture ``name`` of :data:`NAMED`, uint8 (SIZE, SIZE, 3)."""
+    """Return the picture ``name`` of :data:`NAMED`, uint8 (SIZE, SIZE, 3)."""
     return NAMED[name](SIZE, noise_seed("texture", name))

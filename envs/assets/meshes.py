@@ -15,7 +15,7 @@ CREASE_COSINE = 0.8
 
 
 def read_obj(path: Path) -> tuple[Vertices, Faces]:
-    """Vertices (V, 3) and triangles (F, 3) of an OBJ file; equal vertices are merged."""
+    """Return vertices (V, 3) and triangles (F, 3) of an OBJ file; equal vertices are merged."""
     points, corners = [], []
     for line in path.read_text().splitlines():
         if line.startswith("v "):

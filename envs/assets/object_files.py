@@ -8,8 +8,9 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from .. import objects
-from ..seeding import noise_seed
+from dexbench.envs.scenes import objects
+from dexbench.utils.seeding import noise_seed
+
 from . import meshes
 from .household import MODELS, Model
 from .skins import SKINS
@@ -55,7 +56,7 @@ def _extent(mesh: Path, scale: tuple[float, float, float]) -> tuple[np.ndarray, 
 
 @cache
 def geometry(category: str) -> Model:
-    """A generated category's geometry, made once."""
+    """Return a generated category's geometry, made once."""
     return MODELS[category]()
 
 
@@ -120,10 +121,15 @@ def _collision(mesh: str, name: str, condim: int, mass: float) -> str:
 
 
 def _xml(
-    item: objects.Instance, mesh: str, look: str, assets: list[str], geoms: list[str],
-    low: np.ndarray, high: np.ndarray,
-) -> str:  # fmt: skip
-    """The instance's MJCF, as RoboCasa wants it: a body ``object`` and a geom ``reg_bbox``."""
+    item: objects.Instance,
+    mesh: str,
+    look: str,
+    assets: list[str],
+    geoms: list[str],
+    low: np.ndarray,
+    high: np.ndarray,
+) -> str:
+    """Return the instance's MJCF for RoboCasa: a body ``object``, a geom ``reg_bbox``."""
     specular, shininess = objects.CATEGORIES[item.category].shine
     texture = '<texture name="tex" type="2d" file="texture.png"/>' if "texture=" in look else ""
     between = "\n    ", "\n        "

@@ -44,18 +44,23 @@ class Shape:
     def turned(self) -> "Shape":
         """Inside out."""
         return Shape(
-            self.points, tuple((a, c, b) for a, b, c in self.faces),
-            self.marks, tuple((a, c, b) for a, b, c in self.mark_faces),
-        )  # fmt: skip
+            self.points,
+            tuple((a, c, b) for a, b, c in self.faces),
+            self.marks,
+            tuple((a, c, b) for a, b, c in self.mark_faces),
+        )
 
     def moved(self, by: Point) -> "Shape":
-        """The same surface elsewhere."""
+        """Return the same surface elsewhere."""
         points = tuple((x + by[0], y + by[1], z + by[2]) for x, y, z in self.points)
         return Shape(points, self.faces, self.marks, self.mark_faces)
 
 
 def sine(quarters: float) -> float:
-    """The sine of an angle in quarter turns, by its series; libraries' sines differ in bits."""
+    """Return the sine of an angle in quarter turns, by its series.
+
+    Libraries' sines differ in bits.
+    """
     part = quarters % 4
     if part > 2:
         return -sine(part - 2)
@@ -87,7 +92,7 @@ def smooth(line: Sequence[Flat], rounds: int = 2) -> list[Flat]:
 
 
 def lump(seed: int, amount: float, cells: int = 4) -> Callable[[float, float], float]:
-    """A factor near 1 that varies smoothly around and along a turned shape, for vegetables."""
+    """Return a factor near 1 that varies smoothly around and along a vegetable."""
     import numpy as np
 
     columns, rows = np.meshgrid(np.arange(cells), np.arange(cells + 1))
@@ -200,7 +205,9 @@ _REGIONS = {1: (0.0, 0.5), 0: (0.5, 0.75), 2: (0.75, 1.0)}
 
 
 def beveled_box(size: Point, bevel: float) -> Shape:
-    """A box standing on z = 0 with cut edges; front and back (across y) show the picture's left.
+    """Return a box standing on z = 0 with cut edges.
+
+    Front and back (across y) show the picture's left half.
 
     Args:
         size: Edges in m.

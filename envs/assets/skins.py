@@ -46,7 +46,7 @@ def _plain(colour: Colour) -> Field:
 
 def fruit(streaks: int = 0, specks: int = 0, blush: int = 40, stem: Colour = (84, 62, 34),
           stem_rows: int = 4, mottle: int = 8) -> Skin:  # fmt: skip
-    """A skin from body to accent colour, with streaks along it or specks, dark at the stem."""
+    """Return a skin from body to accent colour, streaked or specked, dark at the stem."""
 
     def make(seed: int, body: Colour, accent: Colour) -> Image:
         cloud = t.clouds(SIZE, 2, 2, seed, 4)
@@ -66,7 +66,7 @@ def fruit(streaks: int = 0, specks: int = 0, blush: int = 40, stem: Colour = (84
 
 
 def peel(seed: int, body: Colour, accent: Colour) -> Image:
-    """An orange's: fine pits, a green dot at the stem."""
+    """Return an orange's: fine pits, a green dot at the stem."""
     pits = t.stretch(t.noise(SIZE, 90, 60, seed), 34000, 60000)
     image = _paint(_plain(body), accent, pits // 2)
     image = _paint(image, (96, 104, 40), _between(_rows(), 0, 3))
@@ -102,7 +102,7 @@ def glaze(first: int, second: int, stripes: int = 0) -> Skin:
 
 def _text(image: Field, seed: int, colour: Colour, top: int, bottom: int, left: int, right: int,
           lines: int = 3) -> Field:  # fmt: skip
-    """Bars that read as lines of print at a distance, in percent of the picture."""
+    """Return bars that read as lines of print at a distance, in percent of the picture."""
     rows, columns = _rows() * 100 // FULL, _columns() * 100 // FULL
     height = (bottom - top) / lines
     for line in range(lines):
@@ -116,7 +116,7 @@ def _text(image: Field, seed: int, colour: Colour, top: int, bottom: int, left: 
 
 
 def _disc(image: Field, colour: Colour, x: int, y: int, radius: int, flat: int = 100) -> Field:
-    """A disc (or ellipse, ``flat`` percent as wide) with its centre and radius in percent."""
+    """Return a disc, or an ellipse ``flat`` percent as wide; centre and radius in percent."""
     dx = (_columns() * 100 // FULL - x) * 100 // flat
     dy = _rows() * 100 // FULL - y
     return _paint(image, colour, (dx * dx + dy * dy < radius * radius).astype(np.int64) * FULL)
@@ -124,7 +124,7 @@ def _disc(image: Field, colour: Colour, x: int, y: int, radius: int, flat: int =
 
 def label(top: int, bottom: int, lid: int = 0, paper: Colour = (238, 232, 216),
           metal: bool = False) -> Skin:  # fmt: skip
-    """A jar, can or bottle with a printed label between two heights in percent.
+    """Return a jar, can or bottle with a printed label between two heights in percent.
 
     The body colour is the label's or the contents', the accent the lid's and the print's.
     """
@@ -154,7 +154,7 @@ def label(top: int, bottom: int, lid: int = 0, paper: Colour = (238, 232, 216),
 
 
 def carton(seed: int, body: Colour, accent: Colour) -> Image:
-    """A printed box: picture and print on front and back, plain sides with small print."""
+    """Return a printed box: picture and print on front and back, plain sides with small print."""
     image = _plain(body)
     image = _paint(image, accent, _between(_rows(), 0, 16))
     image = _paint(image, accent, _between(_rows(), 90, 101))
@@ -179,7 +179,7 @@ def wrapper(seed: int, body: Colour, accent: Colour) -> Image:
 
 
 def cheese(seed: int, body: Colour, accent: Colour) -> Image:
-    """Holes of the accent colour."""
+    """Return holes of the accent colour."""
     holes = t.stretch(t.noise(SIZE, 9, 9, seed), 46000, 50000)
     image = _paint(_plain(body), accent, holes)
     return t.finish(image, FULL // 2 + (t.clouds(SIZE, 5, 5, seed + 1) - FULL // 2) // 8)
@@ -193,7 +193,7 @@ def soap(seed: int, body: Colour, accent: Colour) -> Image:
 
 
 def sponge(seed: int, body: Colour, accent: Colour) -> Image:
-    """Pores, and a scouring layer of the accent colour above."""
+    """Return pores, and a scouring layer of the accent colour above."""
     pores = t.stretch(t.noise(SIZE, 60, 60, seed), 40000, 52000)
     image = _paint(_plain(body), _shade(body, 66), pores)
     layer = np.maximum(_between(_rows(), 0, 30), _between(_columns(), 75, 101))
@@ -203,7 +203,7 @@ def sponge(seed: int, body: Colour, accent: Colour) -> Image:
 
 
 def vase(seed: int, body: Colour, accent: Colour) -> Image:
-    """Blossoms of the accent colour above, leaves below them, a glazed vase in the lower half."""
+    """Return blossoms of the accent colour, leaves below them, and a glazed vase."""
     image = _paint(_plain(body), _shade(body, 74), _between(_rows(), 50, 62))
     streaks = t.stretch(t.noise(SIZE, 40, 6, seed), 42000, 62000)
     image = _paint(image, _shade(body, 88), streaks // 2)

@@ -15,7 +15,7 @@ Colour = tuple[int, int, int]
 
 
 def hash_lattice(x: Field, y: Field, seed: int) -> Field:
-    """A well-mixed 16-bit integer for every pair of lattice coordinates (broadcast)."""
+    """Return a well-mixed 16-bit integer for every pair of lattice coordinates (broadcast)."""
     h = x.astype(np.uint64) * np.uint64(0x9E3779B1) + y.astype(np.uint64) * np.uint64(0x85EBCA77)
     h = (h + np.uint64(seed % 2**32) * np.uint64(0xC2B2AE3D)) & np.uint64(0xFFFFFFFF)
     for shift, factor in ((15, 0x2C1B3C6D), (12, 0x297A2D39)):
@@ -59,7 +59,7 @@ def stretch(field: Field, low: int, high: int) -> Field:
 
 
 def wave(phase: Field) -> Field:
-    """A triangle wave of period 65536 in ``phase``, 0..FULL."""
+    """Return a triangle wave of period 65536 in ``phase``, 0..FULL."""
     part = phase & FULL
     return np.minimum(part, FULL - part) * 2
 
@@ -105,7 +105,7 @@ def grain(size: int, seed: int, rings: int = 9) -> Field:
 
 
 def wood(size: int, seed: int, *colours: Colour, rings: int = 9) -> Image:
-    """A board with vertical grain, from its light to its dark colour."""
+    """Return a board with vertical grain, from its light to its dark colour."""
     return finish(ramp(grain(size, seed, rings), *colours))
 
 
@@ -118,7 +118,10 @@ def planks(
     gap: int = 1,
     vertical: bool = False,
 ) -> Image:
-    """Boards side by side, each with its own grain and tone; horizontal unless told otherwise."""
+    """Return boards side by side, each with its own grain and tone.
+
+    Horizontal unless told otherwise.
+    """
     across = np.arange(size, dtype=np.int64) * boards // size
     edge = np.arange(size, dtype=np.int64) * boards % size
     texture = grain(size, seed, 14)
@@ -181,7 +184,7 @@ def tiles(
     diamond: bool = False,
     rough: int = 10,
 ) -> Image:
-    """Tiles or bricks: each with its own tone, a soft bevel, and grout ``joint`` pixels wide.
+    """Return tiles or bricks with own tones, a soft bevel, and grout ``joint`` px wide.
 
     ``offset`` shifts every other row by half a tile (running bond; needs even ``rows``);
     ``diamond`` turns the pattern by 45 degrees (needs ``columns == rows``); ``rough`` is the
@@ -212,7 +215,7 @@ def tiles(
 
 
 def plaster(size: int, seed: int, colour: Colour, contrast: int = 8) -> Image:
-    """A painted wall: one colour, uneven by ``contrast`` percent."""
+    """Return a painted wall: one colour, uneven by ``contrast`` percent."""
     field = (clouds(size, 3, 3, seed) + noise(size, size // 2, size // 2, seed + 1)) // 2
     base = np.broadcast_to(np.asarray(colour, np.int64), (size, size, 3))
     return finish(base, FULL // 2 + (field - FULL // 2) * contrast // 50)
@@ -226,7 +229,7 @@ def brushed(size: int, seed: int, colour: Colour) -> Image:
 
 
 def garden(size: int, seed: int) -> Image:
-    """What a window shows, out of focus: sky above trees above lawn. Rows run downwards."""
+    """Return what a window shows, out of focus: sky above trees above lawn. Rows run downwards."""
     _, y = _grid(size)
     height = np.broadcast_to(y * FULL // size, (size, size))
     sky = ramp(height * 2, (188, 214, 238), (232, 240, 244))

@@ -1,8 +1,8 @@
 """Builds the RoboCasa-shaped asset tree that stands in for RoboCasa's download.
 
 The tree holds RoboCasa's own small assets (layouts, styles, fixtures), a generated texture for
-every texture file they name, the object instances of :mod:`dexbench.envs.objects`, and the Panda's
-meshes with the visible ones decimated.
+every texture file they name, the object instances of :mod:`dexbench.envs.scenes.objects`, and the
+Panda's meshes with the visible ones decimated.
 """
 
 import os
@@ -16,7 +16,8 @@ from threading import RLock
 import imageio.v3 as iio
 from tqdm import tqdm
 
-from .. import objects
+from dexbench.envs.scenes import objects
+
 from . import materials, meshes
 from .cache import package_folder
 from .object_files import write_object
@@ -76,7 +77,7 @@ def copy_package(robocasa: Path, root: Path) -> None:
 
 
 def _downloaded(folder: str, names: list[str]) -> set[str]:
-    """What of a folder of the RoboCasa package is the user's download, and not to be copied."""
+    """Return what in a folder of the RoboCasa package is downloaded, and not to be copied."""
     if Path(folder).name == "assets":
         return {"textures", "generative_textures", "objects"}
     if Path(folder).name == "fixtures":

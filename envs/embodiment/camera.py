@@ -29,24 +29,24 @@ OPTICAL_IN_BASE = np.array(
 
 
 def base_to_camera(points: Any) -> Any:
-    """Points (..., 3) in the base frame to the camera's optical frame, in m (numpy or torch)."""
+    """Map points (..., 3) from base frame to the optical frame, in m (numpy or torch)."""
     turn, origin = _like(points, OPTICAL_IN_BASE), _like(points, np.array(HEAD_POS))
     return (points - origin) @ turn
 
 
 def camera_to_base(points: Any) -> Any:
-    """Points (..., 3) in the camera's optical frame to the base frame, in m (numpy or torch)."""
+    """Map points (..., 3) from the optical frame to base frame, in m (numpy or torch)."""
     turn, origin = _like(points, OPTICAL_IN_BASE), _like(points, np.array(HEAD_POS))
     return points @ turn.T + origin
 
 
 def project(points: Any) -> Any:
-    """Points (..., 3) in the optical frame to pixels (..., 2), column and row of the image."""
+    """Map points (..., 3) in the optical frame to pixels (..., 2), column and row of the image."""
     return points[..., :2] / points[..., 2:] * FOCAL + _like(points, np.array(CENTER))
 
 
 def unproject(pixels: Any, depth: Any) -> Any:
-    """Pixels (..., 2) and depths (...,) in m along the optical axis to points (..., 3) in m."""
+    """Map pixels (..., 2) and depths (...,) in m along the optical axis to points (..., 3) in m."""
     rays = (pixels - _like(pixels, np.array(CENTER))) / FOCAL
     if isinstance(pixels, np.ndarray):
         return np.concatenate([rays * depth[..., None], depth[..., None]], axis=-1)
@@ -56,7 +56,7 @@ def unproject(pixels: Any, depth: Any) -> Any:
 
 
 def _like(reference: Any, values: np.ndarray) -> Any:
-    """The values as an array of the reference's library, dtype and device."""
+    """Return the values as an array of the reference's library, dtype and device."""
     if isinstance(reference, np.ndarray):
         return values.astype(reference.dtype)
     import torch

@@ -29,7 +29,7 @@ DISTINCT = tuple(range(17))
 
 
 def rotation(quat: Vec) -> Tensor:
-    """The 3x3 rotation matrix (float64) of a quaternion (w, x, y, z) of any length."""
+    """Return the 3x3 rotation matrix (float64) of a quaternion (w, x, y, z) of any length."""
     unit = torch.tensor(quat, dtype=torch.float64)
     w, x, y, z = unit / unit.norm()
     return torch.stack(
@@ -42,7 +42,7 @@ def rotation(quat: Vec) -> Tensor:
 
 
 def _hinge(link: Link) -> Tensor:
-    """Matrices (3, 3, 3): the link's rotation at angle q is M0 + sin(q) M1 + cos(q) M2."""
+    """Return matrices (3, 3, 3): the link's rotation at angle q is M0 + sin(q) M1 + cos(q) M2."""
     x, y, z = (float(v) for v in link.axis)
     cross = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
     fixed = rotation(link.quat)  # Rodrigues' formula, after the body's fixed turn
@@ -85,7 +85,7 @@ class HandKinematics:
         return pos + frame @ self._wrist_pos, frame
 
     def keypoints(self, q: Tensor) -> Tensor:
-        """The 21 hand keypoints, ``KEYPOINTS`` order.
+        """Return the 21 hand keypoints, ``KEYPOINTS`` order.
 
         Args:
             q: Joint angles (..., 23) in rad, in action order.

@@ -63,15 +63,26 @@ def _text(values: Vec) -> str:
 
 
 def _sub(parent: ET.Element, tag: str, **attributes: str | float | Vec) -> ET.Element:
-    """A child element; tuples become space-separated text."""
+    """Return a child element; tuples become space-separated text."""
     texts = {k: _text(v) if isinstance(v, tuple) else str(v) for k, v in attributes.items()}
     return ET.SubElement(parent, tag, texts)
 
 
 def _box(body: ET.Element, name: str, pos: Vec, size: Vec, material: str) -> None:
     """A visible box, of half-sizes ``size`` in m."""
-    _sub(body, "geom", name=f"{name}_visual", type="box", pos=pos, size=size, material=material,
-         group=1, contype=0, conaffinity=0, mass=0)
+    _sub(
+        body,
+        "geom",
+        name=f"{name}_visual",
+        type="box",
+        pos=pos,
+        size=size,
+        material=material,
+        group=1,
+        contype=0,
+        conaffinity=0,
+        mass=0,
+    )
 
 
 def _hull(body: ET.Element, name: str, kind: str, **attributes: str | float | Vec) -> None:
@@ -90,8 +101,13 @@ def hand(side: str) -> str:
         _sub(asset, "material", name=f"allegro_{name}", rgba=rgba, specular=0.35, shininess=0.4)
     actuator, sensor = _sub(root, "actuator"), _sub(root, "sensor")
     world = _sub(root, "worldbody")
-    palm = _sub(world, "body", name="allegro_hand", pos=PALM_POS,
-                quat=mirror_quat(PALM_QUAT) if flip else PALM_QUAT)
+    palm = _sub(
+        world,
+        "body",
+        name="allegro_hand",
+        pos=PALM_POS,
+        quat=mirror_quat(PALM_QUAT) if flip else PALM_QUAT,
+    )
     _sub(palm, "inertial", pos=(0, 0, -0.0475), mass=PALM_MASS, diaginertia=(4e-4, 4e-4, 4e-4))
     _box(palm, "palm", (-0.0075, 0, -0.0475), (0.0135, 0.0545, 0.0465), "allegro_shell")
     _box(palm, "palm_face", (0.0065, 0, -0.042), (0.0015, 0.048, 0.036), "allegro_metal")
@@ -107,28 +123,52 @@ def hand(side: str) -> str:
         body = palm
         for i, link in enumerate(HAND[finger]):
             body = _phalanx(body, link, finger, i, flip)
-            _sub(actuator, "position", name=f"act_{link.joint}", joint=link.joint, kp=FINGER_KP,
-                 ctrllimited="true", ctrlrange=link.limits, forcelimited="true",
-                 forcerange=(-FINGER_TORQUE, FINGER_TORQUE))
+            _sub(
+                actuator,
+                "position",
+                name=f"act_{link.joint}",
+                joint=link.joint,
+                kp=FINGER_KP,
+                ctrllimited="true",
+                ctrlrange=link.limits,
+                forcelimited="true",
+                forcerange=(-FINGER_TORQUE, FINGER_TORQUE),
+            )
             if i == 1:
-                _sub(contact, "exclude", name=f"palm_{finger}", body1="allegro_hand",
-                     body2=link.body)
+                _sub(
+                    contact, "exclude", name=f"palm_{finger}", body1="allegro_hand", body2=link.body
+                )
     return ET.tostring(root, encoding="unicode")
 
 
 def _phalanx(parent: ET.Element, link: Link, finger: str, index: int, flip: bool) -> ET.Element:
-    """One finger link with its hinge, a capsule to touch with and a box to look at."""
+    """Return one finger link with its hinge, a capsule to touch with and a box to look at."""
     thumb = finger == "thumb"
-    body = _sub(parent, "body", name=link.body, pos=mirror_pos(link.pos) if flip else link.pos,
-                quat=mirror_quat(link.quat) if flip else link.quat)
+    body = _sub(
+        parent,
+        "body",
+        name=link.body,
+        pos=mirror_pos(link.pos) if flip else link.pos,
+        quat=mirror_quat(link.quat) if flip else link.quat,
+    )
     mass = LINK_MASS["thumb" if thumb else "index"][index]
     chain = HAND[finger]
     last = index == 3
     length = TIP_LENGTH[finger] if last else chain[index + 1].pos[2]
     _sub(body, "inertial", pos=(0, 0, length / 2), mass=mass, diaginertia=(2e-5, 2e-5, 5e-6))
     axis = mirror_axis(link.axis) if flip else link.axis
-    _sub(body, "joint", name=link.joint, type="hinge", axis=axis, limited="true", range=link.limits,
-         damping=FINGER_DAMPING, armature=FINGER_ARMATURE, frictionloss=0.0)
+    _sub(
+        body,
+        "joint",
+        name=link.joint,
+        type="hinge",
+        axis=axis,
+        limited="true",
+        range=link.limits,
+        damping=FINGER_DAMPING,
+        armature=FINGER_ARMATURE,
+        frictionloss=0.0,
+    )
     if thumb and index == 0:
         side = mirror_pos((-0.0145, 0.005, 0.02)) if flip else (-0.0145, 0.005, 0.02)
         _box(body, link.body, side, (0.016, 0.013, 0.02), "allegro_shell")
@@ -137,19 +177,41 @@ def _phalanx(parent: ET.Element, link: Link, finger: str, index: int, flip: bool
     if last:
         pad = length - 0.03
         _box(body, link.body, (0, 0, pad / 2), (0.0098, 0.0125, pad / 2), "allegro_shell")
-        _sub(body, "geom", name=f"{link.body}_tip_visual", type="capsule", size=(radius - 5e-4,),
-             fromto=(0, 0, pad, 0, 0, length - radius), material="allegro_pad", group=1, contype=0,
-             conaffinity=0, mass=0)
-        _hull(body, link.body, "capsule", size=(radius,),
-              fromto=(0, 0, 0.01, 0, 0, length - radius))
+        _sub(
+            body,
+            "geom",
+            name=f"{link.body}_tip_visual",
+            type="capsule",
+            size=(radius - 5e-4,),
+            fromto=(0, 0, pad, 0, 0, length - radius),
+            material="allegro_pad",
+            group=1,
+            contype=0,
+            conaffinity=0,
+            mass=0,
+        )
+        _hull(
+            body, link.body, "capsule", size=(radius,), fromto=(0, 0, 0.01, 0, 0, length - radius)
+        )
         return body
     _box(body, link.body, (0, 0, length / 2), (0.0098, 0.0135, length / 2 - 0.001), "allegro_shell")
-    _sub(body, "geom", name=f"{link.body}_knuckle_visual", type="cylinder", size=(0.0092,),
-         fromto=(0, -0.0142, 0, 0, 0.0142, 0), material="allegro_metal", group=1, contype=0,
-         conaffinity=0, mass=0)
+    _sub(
+        body,
+        "geom",
+        name=f"{link.body}_knuckle_visual",
+        type="cylinder",
+        size=(0.0092,),
+        fromto=(0, -0.0142, 0, 0, 0.0142, 0),
+        material="allegro_metal",
+        group=1,
+        contype=0,
+        conaffinity=0,
+        mass=0,
+    )
     if length > 2 * radius:
-        _hull(body, link.body, "capsule", size=(radius,),
-              fromto=(0, 0, radius, 0, 0, length - radius))
+        _hull(
+            body, link.body, "capsule", size=(radius,), fromto=(0, 0, radius, 0, 0, length - radius)
+        )
     return body
 
 
@@ -178,11 +240,22 @@ def arms(panda: Path) -> str:
     contact = _sub(root, "contact")
     for side in SIDES:
         _arm(base, source, side)
-        _sub(contact, "exclude", name=f"{side}_wrist", body1=f"{side}_fr3_link5",
-             body2=f"{side}_fr3_link7")
+        _sub(
+            contact,
+            "exclude",
+            name=f"{side}_wrist",
+            body1=f"{side}_fr3_link5",
+            body2=f"{side}_fr3_link7",
+        )
         for i, torque in enumerate(ARM_TORQUE, start=1):
-            _sub(actuator, "motor", name=f"{side}_torq_j{i}", joint=f"{side}_fr3_joint{i}",
-                 ctrllimited="true", ctrlrange=(-torque, torque))
+            _sub(
+                actuator,
+                "motor",
+                name=f"{side}_torq_j{i}",
+                joint=f"{side}_fr3_joint{i}",
+                ctrllimited="true",
+                ctrlrange=(-torque, torque),
+            )
     return ET.tostring(root, encoding="unicode")
 
 
@@ -193,12 +266,26 @@ def _torso(base: ET.Element) -> None:
     _box(base, "torso_panel", (0.3, 0, 0.58), (0.004, 0.13, 0.19), "tmr_dark")
     _box(base, "mast", (0.1, 0, 1.2), (0.035, 0.05, 0.37), "tmr_dark")
     _box(base, "head", (0.15, 0, 1.63), (0.045, 0.09, 0.03), "tmr_white")
-    _sub(base, "geom", name="torso_collision", type="box", pos=(-0.05, 0, 0.56),
-         size=(0.25, 0.12, 0.26), group=0)
+    _sub(
+        base,
+        "geom",
+        name="torso_collision",
+        type="box",
+        pos=(-0.05, 0, 0.56),
+        size=(0.25, 0.12, 0.26),
+        group=0,
+    )
     for name in ("center", "right_center", "left_center"):
         _sub(base, "site", name=name, pos=(0, 0, 0), size=(0.01,), rgba="0 0 0 0", group=2)
-    _sub(base, "camera", name="robotview", mode="fixed", pos=(0.212, 0, 1.014),
-         quat=(-0.5, -0.5, 0.5, 0.5), fovy=80)
+    _sub(
+        base,
+        "camera",
+        name="robotview",
+        mode="fixed",
+        pos=(0.212, 0, 1.014),
+        quat=(-0.5, -0.5, 0.5, 0.5),
+        fovy=80,
+    )
     _sub(base, "camera", name="head", mode="fixed", pos=HEAD_POS, quat=HEAD_QUAT, fovy=FOVY)
 
 
@@ -217,8 +304,18 @@ def _arm(base: ET.Element, source: ET.Element, side: str) -> None:
         link = _sub(link, "body", name=f"{side}_fr3_link{i}", **place)
         mass, inertia = LINK_INERTIA[i - 1]
         _sub(link, "inertial", pos=LINK_COM[i - 1], mass=mass, diaginertia=(inertia,) * 3)
-        _sub(link, "joint", name=f"{side}_fr3_joint{i}", type="hinge", axis=part.axis,
-             limited="true", range=part.limits, damping=0.1, armature=0.1, frictionloss=0.2)
+        _sub(
+            link,
+            "joint",
+            name=f"{side}_fr3_joint{i}",
+            type="hinge",
+            axis=part.axis,
+            limited="true",
+            range=part.limits,
+            damping=0.1,
+            armature=0.1,
+            frictionloss=0.2,
+        )
         _clothe(link, source, side, i)
     wrist = _sub(link, "body", name=f"{side}_hand", pos=WRIST_POS)
     _sub(wrist, "inertial", pos=(0, 0, 0), mass=0.1, diaginertia=(1e-3, 1e-3, 1e-3))
@@ -230,12 +327,31 @@ def _clothe(link: ET.Element, source: ET.Element, side: str, index: int) -> None
         if geom.get("contype") == "0":
             mesh, material = geom.attrib["mesh"], geom.attrib["material"]
             keep = {k: geom.attrib[k] for k in ("pos", "quat") if geom.get(k)}
-            _sub(link, "geom", name=f"{side}_{mesh}", type="mesh", mesh=mesh, material=material,
-                 group=1, contype=0, conaffinity=0, mass=0, **keep)
+            _sub(
+                link,
+                "geom",
+                name=f"{side}_{mesh}",
+                type="mesh",
+                mesh=mesh,
+                material=material,
+                group=1,
+                contype=0,
+                conaffinity=0,
+                mass=0,
+                **keep,
+            )
     # The shoulder (links 0-2) hangs over the counter's edge, where a hull would always touch it.
     solid = {} if index > 2 else {"contype": 0, "conaffinity": 0}
-    _sub(link, "geom", name=f"{side}_link{index}_collision", type="mesh", mesh=f"link{index}",
-         group=0, mass=0, **solid)
+    _sub(
+        link,
+        "geom",
+        name=f"{side}_link{index}_collision",
+        type="mesh",
+        mesh=f"link{index}",
+        group=0,
+        mass=0,
+        **solid,
+    )
 
 
 def base() -> str:
@@ -252,18 +368,54 @@ def base() -> str:
     for name, axis, limit in (("forward", forward, 1), ("side", side, 1), ("yaw", yaw, 1.5)):
         kind = "hinge" if name == "yaw" else "slide"
         place = {"pos": (-0.21, 0, 0)} if name == "yaw" else {}
-        _sub(outer, "joint", name=f"joint_mobile_{name}", type=kind, axis=axis, limited="false",
-             damping=0, armature=0, frictionloss=250, **place)
-        _sub(actuator, "velocity", name=f"actuator_mobile_{name}", joint=f"joint_mobile_{name}",
-             kv=1000, ctrllimited="true", ctrlrange=(-limit, limit), forcelimited="true",
-             forcerange=(-600, 600))
+        _sub(
+            outer,
+            "joint",
+            name=f"joint_mobile_{name}",
+            type=kind,
+            axis=axis,
+            limited="false",
+            damping=0,
+            armature=0,
+            frictionloss=250,
+            **place,
+        )
+        _sub(
+            actuator,
+            "velocity",
+            name=f"actuator_mobile_{name}",
+            joint=f"joint_mobile_{name}",
+            kv=1000,
+            ctrllimited="true",
+            ctrlrange=(-limit, limit),
+            forcelimited="true",
+            forcerange=(-600, 600),
+        )
     _box(outer, "chassis", (0, 0, 0.167), (0.4, 0.287, 0.127), "base_white")
     _box(outer, "bumper", (0, 0, 0.09), (0.405, 0.292, 0.03), "base_dark")
     for i, (x, y) in enumerate(((0.28, 0.2), (0.28, -0.2), (-0.28, 0.2), (-0.28, -0.2))):
-        _sub(outer, "geom", name=f"wheel{i}_visual", type="cylinder", size=(0.07, 0.03),
-             pos=(x, y, -0.03), euler=(1.5708, 0, 0), material="base_dark", group=1, contype=0,
-             conaffinity=0, mass=0)
-    _sub(outer, "geom", name="chassis_collision", type="box", pos=(0, 0, 0.167),
-         size=(0.4, 0.287, 0.127), group=0)
+        _sub(
+            outer,
+            "geom",
+            name=f"wheel{i}_visual",
+            type="cylinder",
+            size=(0.07, 0.03),
+            pos=(x, y, -0.03),
+            euler=(1.5708, 0, 0),
+            material="base_dark",
+            group=1,
+            contype=0,
+            conaffinity=0,
+            mass=0,
+        )
+    _sub(
+        outer,
+        "geom",
+        name="chassis_collision",
+        type="box",
+        pos=(0, 0, 0.167),
+        size=(0.4, 0.287, 0.127),
+        group=0,
+    )
     _sub(outer, "body", name="support")
     return ET.tostring(root, encoding="unicode")

@@ -124,7 +124,7 @@ UPPER = np.array([link.limits[1] for link in LINKS])
 
 
 def _inward(limits: np.ndarray, towards: float) -> np.ndarray:
-    """The limits as float32, rounded so that no float32 target is outside the float64 limits."""
+    """Return the limits as float32, rounded towards the inside of the float64 limits."""
     rounded = limits.astype(np.float32)
     outside = rounded > limits if towards < 0 else rounded < limits
     return np.where(outside, np.nextafter(rounded, np.float32(towards)), rounded)
@@ -146,15 +146,15 @@ INIT_JOINTS = np.concatenate([INIT_ARM, OPEN_HAND])
 
 
 def mirror_pos(pos: Vec) -> Vec:
-    """A position reflected in the plane y = 0, for the left arm and hand."""
+    """Return a position reflected in the plane y = 0, for the left arm and hand."""
     return (pos[0], -pos[1], pos[2])
 
 
 def mirror_quat(quat: Vec) -> Vec:
-    """A rotation reflected in the plane y = 0, for the left arm and hand."""
+    """Return a rotation reflected in the plane y = 0, for the left arm and hand."""
     return (quat[0], -quat[1], quat[2], -quat[3])
 
 
 def mirror_axis(axis: Vec) -> Vec:
-    """A rotation axis (a pseudo-vector) reflected in the plane y = 0."""
+    """Return a rotation axis (a pseudo-vector) reflected in the plane y = 0."""
     return (-axis[0], axis[1], -axis[2])

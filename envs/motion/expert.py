@@ -8,8 +8,9 @@ from itertools import islice
 
 import numpy as np
 
-from ..embodiment.robot import HIGHEST, LOWEST
-from ..simulation import Simulation
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.simulation import Simulation
+
 from .grasp import Grasp, grasps
 from .ik import ArmIK
 
@@ -22,7 +23,7 @@ LIFT, LIFTED = 0.08, 0.05
 
 
 class Expert:
-    """Plays motions in a simulation and keeps what it commanded.
+    """Plays motions in a simulation and keep what it commanded.
 
     Args:
         simulation: The scene; it is advanced in place.
@@ -112,10 +113,13 @@ def straight(
 
 
 def find_grasp(
-    simulation: Simulation, name: str, rng: np.random.Generator, rise: float = 0.12,
+    simulation: Simulation,
+    name: str,
+    rng: np.random.Generator,
+    rise: float = 0.12,
     farthest: float = np.inf,
-) -> Grasp | None:  # fmt: skip
-    """The first grasp of an object that lifts it when tried, from the state that it is left in.
+) -> Grasp | None:
+    """Return the first grasp of an object that lifts it when tried from the present state.
 
     Args:
         simulation: The scene, the object at rest and the hand clear of it.

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from ..embodiment.kinematics import rotation
-from ..embodiment.robot import PALM_POS, PALM_QUAT
-from ..simulation import Simulation
+from dexbench.envs.embodiment.kinematics import rotation
+from dexbench.envs.embodiment.robot import PALM_POS, PALM_QUAT
+from dexbench.envs.simulation import Simulation
+
 from .hand import straddle
 from .ik import ArmIK
 
@@ -62,12 +63,12 @@ class Grasp:
 
 
 def object_points(simulation: Simulation, name: str) -> np.ndarray:
-    """Points (n, 3) that span an object's collision shape, in the base frame, in m."""
+    """Return points (n, 3) that span an object's collision shape, in the base frame, in m."""
     return np.concatenate(object_pieces(simulation, name))
 
 
 def object_pieces(simulation: Simulation, name: str) -> list[np.ndarray]:
-    """The same, (n, 3) of each convex piece."""
+    """Return the same, (n, 3) of each convex piece."""
     model, data = simulation.model, simulation.data
     body = model.body(name).id
     pieces = []
@@ -119,7 +120,7 @@ def grasps(
     rise: float = 0.12,
     sides: tuple[str, ...] = ("top", "side"),
 ) -> Iterator[Grasp]:
-    """Grasps of an object that the arm can reach, the most natural first.
+    """Yield grasps of an object that the arm can reach, the most natural first.
 
     Args:
         simulation: The scene, the object at rest.
@@ -161,10 +162,15 @@ def grasps(
 
 
 def _plan(
-    points: np.ndarray, ceiling: float, table: float, turn: np.ndarray, ik: ArmIK,
-    start: np.ndarray, rise: float,
-) -> Grasp | None:  # fmt: skip
-    """The grasp of a point set with the palm at one rotation, or None where the arm cannot go."""
+    points: np.ndarray,
+    ceiling: float,
+    table: float,
+    turn: np.ndarray,
+    ik: ArmIK,
+    start: np.ndarray,
+    rise: float,
+) -> Grasp | None:
+    """Return the grasp with the palm at one rotation; None where the arm cannot go."""
     local = points @ turn
     low, high = local[:, 2].min(), local[:, 2].max()
     half = (high - low) / 2

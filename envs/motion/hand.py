@@ -5,8 +5,9 @@ from functools import cache
 import mujoco
 import numpy as np
 
-from ..embodiment import mjcf
-from ..embodiment.robot import FINGERS, HAND, LOWER, UPPER
+from dexbench.envs.embodiment import mjcf
+from dexbench.envs.embodiment.robot import FINGERS, HAND, LOWER, UPPER
+
 from .linear import solve
 
 PAD = {"index": 0.048, "middle": 0.048, "ring": 0.048, "thumb": 0.060}
@@ -77,7 +78,7 @@ def posture(targets: np.ndarray, start: np.ndarray = REST) -> np.ndarray:
 def straddle(
     low: float, high: float, depth: float, clearance: float, start: np.ndarray = REST
 ) -> np.ndarray:
-    """A posture with the fingers beyond ``high`` and the thumb below ``low``.
+    """Return a posture with the fingers beyond ``high`` and the thumb below ``low``.
 
     Args:
         low: Smallest coordinate of the object along the palm's z axis (towards the fingers), in m.

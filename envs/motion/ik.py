@@ -3,8 +3,9 @@
 import mujoco
 import numpy as np
 
-from ..embodiment.robot import INIT_ARM, LOWER, UPPER
-from ..simulation import WRIST, Simulation
+from dexbench.envs.embodiment.robot import INIT_ARM, LOWER, UPPER
+from dexbench.envs.simulation import WRIST, Simulation
+
 from .linear import solve
 
 POSITION_TOLERANCE = 2e-3

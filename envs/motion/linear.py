@@ -5,7 +5,7 @@ import numpy as np
 
 
 def solve(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """The solution (n,) of a symmetric positive definite system, by Cholesky's factors.
+    """Return the solution (n,) of a symmetric positive definite system, by Cholesky's factors.
 
     Args:
         matrix: (n, n).

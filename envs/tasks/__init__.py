@@ -5,8 +5,9 @@ import os
 import re
 import sys
 
-from ..errors import UserError
-from ..trial import HELD_STEPS
+from dexbench.envs.trial import HELD_STEPS
+from dexbench.utils.errors import UserError
+
 from .base import Rejected, Task
 from .grasp import Grasp
 from .place import Place
@@ -17,9 +18,19 @@ TASKS: dict[str, Task] = {task.name: task for task in (Reach(), Grasp(), Place()
 """Every task by name, `register_task`'s too."""
 
 __all__ = [
-    "HELD_STEPS", "TASKS", "Goal", "Grasp", "Outcome", "Place", "Playback", "Reach", "Rejected",
-    "Task", "find_task", "register_task",
-]  # fmt: skip
+    "HELD_STEPS",
+    "TASKS",
+    "Goal",
+    "Grasp",
+    "Outcome",
+    "Place",
+    "Playback",
+    "Reach",
+    "Rejected",
+    "Task",
+    "find_task",
+    "register_task",
+]
 
 
 def register_task(task: Task) -> None:
@@ -44,7 +55,7 @@ def register_task(task: Task) -> None:
 
 
 def find_task(name: str) -> Task:
-    """The task of that name.
+    """Return the task of that name.
 
     Args:
         name: A registered name, or ``module:name`` to import the module that registers it first;

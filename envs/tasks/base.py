@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..embodiment.robot import OPEN_HAND, READY_ARM
-from ..motion.expert import Expert
-from ..scene import Scene
-from ..seeding import seed_for
-from ..simulation import Simulation
-from ..trial import HELD_STEPS, STEPS, Trial
+from dexbench.envs.embodiment.robot import OPEN_HAND, READY_ARM
+from dexbench.envs.motion.expert import Expert
+from dexbench.envs.robocasa.build import Scene
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.trial import HELD_STEPS, STEPS, Trial
+from dexbench.utils.seeding import seed_for
+
 from .playback import Goal, Outcome, Playback
 
 POINTS = (0, 4, 8, 12, 16)
@@ -39,7 +40,7 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
-        """How the current state stands against a goal; a pure function of the two.
+        """Return how the current state stands against a goal; a pure function of the two.
 
         Args:
             simulation: In the state to judge. It must not be changed.
@@ -101,10 +102,16 @@ class Task(ABC):
         _require_view(sim, self.views_target, "goal")
         expert.hold(STEPS - len(expert.targets))
         trial = Trial(
-            task=self.name, seed=seed_for("agent", *key), xml=scene.xml, objects=scene.objects,
-            instances=scene.instances, recipe=scene.recipe, start_state=start,
-            goal_state=goal_state, expert_actions=np.array(expert.targets),
-        )  # fmt: skip
+            task=self.name,
+            seed=seed_for("agent", *key),
+            xml=scene.xml,
+            objects=scene.objects,
+            instances=scene.instances,
+            recipe=scene.recipe,
+            start_state=start,
+            goal_state=goal_state,
+            expert_actions=np.array(expert.targets),
+        )
         self._check(sim, trial, before)
         return trial
 

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..motion.expert import Expert, find_grasp
-from ..motion.grasp import Grasp as GraspPlan
-from ..motion.ik import ArmIK
-from ..simulation import Simulation
-from ..trial import Trial
+from dexbench.envs.motion.expert import Expert, find_grasp
+from dexbench.envs.motion.grasp import Grasp as GraspPlan
+from dexbench.envs.motion.ik import ArmIK
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.trial import Trial
+
 from .base import DRIFT, Rejected, Task
 from .playback import Goal, Outcome
 
@@ -46,7 +47,7 @@ class Grasp(Task):
     threshold = 0.20
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
-        """The distance from wrist to object, and contact, decide."""
+        """Return the distance from wrist to object, and contact, decide."""
         gap = simulation.keypoints[0] - simulation.object_position(target)
         distance = float(np.linalg.norm(gap))
         contact = simulation.hand_touches(target)

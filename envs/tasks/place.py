@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..motion.expert import Expert, find_grasp, straight
-from ..motion.grasp import object_points
-from ..motion.ik import ArmIK
-from ..simulation import Simulation
-from ..trial import Trial
+from dexbench.envs.motion.expert import Expert, find_grasp, straight
+from dexbench.envs.motion.grasp import object_points
+from dexbench.envs.motion.ik import ArmIK
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.trial import Trial
+
 from .base import Rejected, Task
 from .playback import Goal, Outcome
 
@@ -29,7 +30,7 @@ class Place(Task):
     threshold = 0.10
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
-        """The distance of the object to its place in the goal decides."""
+        """Return the distance of the object to its place in the goal decides."""
         distance = float(np.linalg.norm(simulation.object_position(target) - goal.object_position))
         return Outcome(distance < self.threshold, distance)
 
@@ -87,10 +88,8 @@ class Place(Task):
             raise Rejected("the object slips while the hand holds still")
 
 
-def _free_spots(
-    simulation: Simulation, target: str, rng: np.random.Generator
-) -> list[np.ndarray]:  # fmt: skip
-    """Places (2,) on the counter that others leave free, as far away as objects are carried.
+def _free_spots(simulation: Simulation, target: str, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return places (2,) on the counter that others leave free, as far away as objects are carried.
 
     Raises:
         Rejected: There is none.

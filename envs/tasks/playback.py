@@ -5,8 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ..simulation import Simulation
-from ..trial import HELD_STEPS, Trial
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.trial import HELD_STEPS, Trial
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Goal:
 
     @staticmethod
     def seen(simulation: Simulation, target: str) -> "Goal":
-        """Where hand and target are now, in a simulation that is in the goal state."""
+        """Return where hand and target are now, in a simulation that is in the goal state."""
         return Goal(simulation.keypoints, simulation.object_position(target))
 
 
@@ -40,7 +40,7 @@ class Criterion(Protocol):
     """What judges a state: any :class:`dexbench.envs.tasks.base.Task`."""
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
-        """How the current state stands against a goal."""
+        """Return how the current state stands against a goal."""
 
 
 class Playback:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ..motion.expert import Expert
-from ..motion.grasp import palm_turn, wrist_pose
-from ..motion.hand import REST
-from ..motion.ik import ArmIK
-from ..simulation import WRIST, Simulation
+from dexbench.envs.motion.expert import Expert
+from dexbench.envs.motion.grasp import palm_turn, wrist_pose
+from dexbench.envs.motion.hand import REST
+from dexbench.envs.motion.ik import ArmIK
+from dexbench.envs.simulation import WRIST, Simulation
+
 from .base import POINTS, Rejected, Task
 from .playback import Goal, Outcome
 
@@ -30,7 +31,7 @@ class Reach(Task):
     views_target = False
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
-        """The mean distance over wrist and fingertips decides."""
+        """Return the mean distance over wrist and fingertips decides."""
         gaps = np.linalg.norm(simulation.keypoints - goal.keypoints, axis=1)
         distance = float(gaps[list(POINTS)].mean())
         return Outcome(distance < self.threshold, distance)
@@ -64,7 +65,7 @@ class Reach(Task):
     def _far_posture(
         self, simulation: Simulation, start: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """A posture (23,) far enough from another.
+        """Return a posture (23,) far enough from another.
 
         Raises:
             Rejected: None was found.
@@ -85,7 +86,7 @@ class Reach(Task):
 
 
 def _farthest_moved(simulation: Simulation, places: np.ndarray) -> float:
-    """How far the object that moved most is from its place, one of (n, 3), in m."""
+    """Return how far the object that moved most is from its place, one of (n, 3), in m."""
     now = [simulation.object_position(name) for name in simulation.objects]
     return float(np.linalg.norm(np.subtract(now, places), axis=1).max())
 
@@ -93,7 +94,10 @@ def _farthest_moved(simulation: Simulation, places: np.ndarray) -> float:
 def _ways(
     simulation: Simulation, start: np.ndarray, goal: np.ndarray
 ) -> Iterator[list[np.ndarray]]:
-    """Postures (23,) to pass: the goal's alone, or one above the middle first; moves the robot."""
+    """Yield postures (23,) to pass: the goal's alone, or one above the middle first.
+
+    Moves the robot.
+    """
     yield [goal]
     ends = []
     for posture in (start, goal):
@@ -109,7 +113,7 @@ def _ways(
 
 
 def _free_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
-    """A posture (23,) in which the hand touches no object; the robot is left in it.
+    """Return a posture (23,) in which the hand touches no object; the robot is left in it.
 
     Raises:
         Rejected: None was found.
@@ -123,7 +127,7 @@ def _free_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarra
 
 
 def draw_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
-    """Joints (23,) in rad with the palm somewhere above the counter and the fingers half open.
+    """Return joints (23,) in rad: palm somewhere above the counter, fingers half open.
 
     Raises:
         Rejected: The arm cannot go where the palm was drawn.

@@ -14,7 +14,7 @@ import dexbench
 from dexbench.agents.base import Agent, check_chunk
 from dexbench.agents.planning.waypoint_agent import PLANNERS
 from dexbench.agents.registry import AGENTS, find_agent, make_agent
-from dexbench.envs.errors import UserError
+from dexbench.utils.errors import UserError
 
 
 def test_hold_repeats_the_target() -> None:
@@ -153,8 +153,11 @@ def test_packaged_weights_are_those_of_the_published_rows(name: str) -> None:
     if not folder.is_dir():
         pytest.skip("results are not installed with the package")
     agent: Any = make_agent(name)[0]
-    rows = [json.loads(line) for path in sorted(folder.rglob("trials.jsonl"))
-            for line in path.read_text().splitlines()]  # fmt: skip
+    rows = [
+        json.loads(line)
+        for path in sorted(folder.rglob("trials.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
     assert len(rows) == 150
     assert {row["weights_hash"] for row in rows} == {agent.weights_hash}
 

@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import fake
 import pytest
+from support import fake
 
-from dexbench.bench import cli, runner
+from dexbench.bench import cli
+from dexbench.bench.run import runner
 
 
 @pytest.fixture(autouse=True)

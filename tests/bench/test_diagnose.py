@@ -12,7 +12,7 @@ from dexbench.agents.planning.optimiser import Plan
 from dexbench.agents.planning.waypoint_agent import Belief, WaypointAgent
 from dexbench.bench.diagnose import COLUMNS, DiagnoseConfig, diagnose, main, measure, summary
 from dexbench.envs.embodiment import camera
-from dexbench.envs.errors import UserError
+from dexbench.utils.errors import UserError
 
 GOAL = torch.from_numpy(np.random.default_rng(0).uniform(0.4, 0.6, (21, 3))).float()
 IN_CAMERA = camera.base_to_camera(GOAL)
@@ -52,10 +52,18 @@ def test_every_column_measures_what_it_says() -> None:
     row = measure(Told(), plan(), None, look(1, 0.10), look(3, 0.01), GOAL)
     assert list(row) == list(COLUMNS)
     expected = {
-        "goal_cm": 5, "seen_cm": np.hypot(1, 3), "planned_cm": np.hypot(3, 5), "predicted_cm": 2,
-        "still_cm": 9, "left_cm": 1, "latent": 1, "still_latent": 4, "left_latent": 4,
-        "cost": 7, "best_cost": 6.5,
-    }  # fmt: skip
+        "goal_cm": 5,
+        "seen_cm": np.hypot(1, 3),
+        "planned_cm": np.hypot(3, 5),
+        "predicted_cm": 2,
+        "still_cm": 9,
+        "left_cm": 1,
+        "latent": 1,
+        "still_latent": 4,
+        "left_latent": 4,
+        "cost": 7,
+        "best_cost": 6.5,
+    }
     assert {key: row[key] for key in expected} == pytest.approx(expected, rel=1e-3)
     assert row["elite_costs"] == "9 8" and row["control_cm"] > 5
     depth = IN_CAMERA[:17, 2]

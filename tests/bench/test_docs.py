@@ -11,11 +11,20 @@ from dexbench.bench import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
-    "README.md", "docs/protocol.md", "docs/reproduce.md", "docs/data.md",
-    "docs/your_own_agent.md", "docs/your_own_task.md", "docs/your_own_hand.md",
-    "docs/models.md", "docs/planners.md", "docs/reliability.md", "docs/robocasa_assets.md",
-    "agents/dexwm/weights/README.md", "agents/diffusion_policy/weights/README.md",
-)  # fmt: skip
+    "README.md",
+    "docs/protocol.md",
+    "docs/reproduce.md",
+    "docs/data.md",
+    "docs/your_own_agent.md",
+    "docs/your_own_task.md",
+    "docs/your_own_hand.md",
+    "docs/models.md",
+    "docs/planners.md",
+    "docs/reliability.md",
+    "docs/robocasa_assets.md",
+    "agents/dexwm/weights/README.md",
+    "agents/diffusion_policy/weights/README.md",
+)
 
 
 def commands(page: str) -> list[str]:
@@ -27,10 +36,17 @@ def commands(page: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/reproduce.md", "docs/data.md", "docs/your_own_agent.md",
-     "docs/your_own_task.md", "docs/planners.md", "agents/dexwm/weights/README.md",
-     "agents/diffusion_policy/weights/README.md"],
-)  # fmt: skip
+    [
+        "README.md",
+        "docs/reproduce.md",
+        "docs/data.md",
+        "docs/your_own_agent.md",
+        "docs/your_own_task.md",
+        "docs/planners.md",
+        "agents/dexwm/weights/README.md",
+        "agents/diffusion_policy/weights/README.md",
+    ],
+)
 def test_commands_in_the_documents_parse(page: str) -> None:
     assert commands(page)
     for command in commands(page):

@@ -4,12 +4,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import fake
 import pytest
+from support import fake
 
 from dexbench.agents.registry import make_agent
-from dexbench.bench import cli, runner
-from dexbench.bench.ledger import read_rows
+from dexbench.bench import cli
+from dexbench.bench.ledger.ledger import read_rows
+from dexbench.bench.run import runner
 
 PAGE = Path(__file__).parents[2] / "docs/your_own_agent.md"
 

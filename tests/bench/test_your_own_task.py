@@ -7,23 +7,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import fake
 import gymnasium
 import numpy as np
 import pytest
 import tyro
+from support import fake
 
 from dexbench.bench import cli
-from dexbench.bench.ledger import Row, read_rows
-from dexbench.bench.runner import RunConfig, run
-from dexbench.bench.suite_build import SuiteBuildConfig, build_suite
-from dexbench.bench.verify import VerifyConfig, plan
+from dexbench.bench.ledger.ledger import Row, read_rows
+from dexbench.bench.run.runner import RunConfig, run
+from dexbench.bench.suites.build import SuiteBuildConfig, build_suite
+from dexbench.bench.verify.verify import VerifyConfig, plan
 from dexbench.envs import tasks
-from dexbench.envs.errors import UserError
 from dexbench.envs.gym_env import make_env
 from dexbench.envs.suite import Suite
 from dexbench.envs.tasks import TASKS, Goal, Outcome, Rejected, find_task, register_task
 from dexbench.testing import check_task
+from dexbench.utils.errors import UserError
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -53,7 +53,7 @@ def commands(part: str) -> list[str]:
 
 
 def run_fake(task: str, out: Path) -> list[Row]:
-    return run(RunConfig("fake:Wander", task, trials=2, workers=2, out=out), fake.BACKEND)
+    return run(RunConfig("support.fake:Wander", task, trials=2, workers=2, out=out), fake.BACKEND)
 
 
 def test_the_pages_criterion(folder: Path) -> None:
@@ -65,9 +65,12 @@ def test_the_pages_criterion(folder: Path) -> None:
     )
     goal = Goal(np.zeros((21, 3)), np.array([0.0, 0.0, 0.13]))
     for height, touched, holds in (
-        (0.0, True, False), (0.109, True, False), (0.111, True, True), (0.3, True, True),
+        (0.0, True, False),
+        (0.109, True, False),
+        (0.111, True, True),
+        (0.3, True, True),
         (0.111, False, False),
-    ):  # fmt: skip
+    ):
         scene.touched = touched
         places["cup"] = np.array([0.5, 0.1, height])
         outcome = lift.evaluate(scene, "cup", goal)
@@ -106,14 +109,14 @@ def test_a_task_without_an_id_gets_an_environment(folder: Path) -> None:
 
 def test_workers_import_the_users_module(folder: Path) -> None:
     with open("my_task.py", "a") as file:  # A worker that has not imported it has no such id.
-        fake_env = "'fake/Lift-v1', entry_point='fake:FakeEnv', kwargs={'task': 'lift'}"
+        fake_env = "'fake/Lift-v1', entry_point='support.fake:FakeEnv', kwargs={'task': 'lift'}"
         file.write(f"gymnasium.register({fake_env})\n")
     try:
         rows = run_fake("my_task:lift", folder / "runs")
     finally:
         gymnasium.registry.pop("fake/Lift-v1", None)
     assert [(row["task"], row["trial"]) for row in rows] == [("lift", 0), ("lift", 1)]
-    assert read_rows(folder / "runs/v1/fake.Wander/lift/trials.jsonl")
+    assert read_rows(folder / "runs/v1/support.fake.Wander/lift/trials.jsonl")
     rows = run_fake("all", folder / "runs")
     assert {row["task"] for row in rows} == {"reach", "grasp", "place"}
 

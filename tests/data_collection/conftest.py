@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dexbench.data_collection.recorder import Recorder
-from dexbench.data_collection.store import EpisodeStore
-from dexbench.envs.scene import Scene
+from dexbench.data_collection.record.recorder import Recorder
+from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.envs.robocasa.build import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite
 

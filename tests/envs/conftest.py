@@ -4,11 +4,11 @@ from types import MappingProxyType
 
 import pytest
 
-from dexbench.envs.recipe import draw_recipe
-from dexbench.envs.scene import build_scene
-from dexbench.envs.seeding import rng
+from dexbench.envs.robocasa.build import build_scene
+from dexbench.envs.scenes.recipe import draw_recipe
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite, write_index
+from dexbench.utils.seeding import rng
 
 
 @pytest.fixture(scope="session")

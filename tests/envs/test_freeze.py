@@ -8,13 +8,13 @@ from dexbench.envs.assets import asset_root
 from dexbench.envs.embodiment.mjcf import ARM_TORQUE
 from dexbench.envs.embodiment.robot import INIT_LEFT_ARM, LOWER, MUJOCO_JOINTS, OPEN_HAND, UPPER
 from dexbench.envs.freeze import ASSETS, freeze, load
-from dexbench.envs.scene import build_scene
+from dexbench.envs.robocasa.build import build_scene
 
 
 @pytest.fixture(scope="module")
 def built(scene):
     """What robosuite made of the scene's recipe, before freezing."""
-    from dexbench.envs.kitchen import build_kitchen
+    from dexbench.envs.robocasa.kitchen import build_kitchen
 
     return build_kitchen(scene.recipe)
 

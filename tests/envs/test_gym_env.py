@@ -9,8 +9,8 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 
 from dexbench.envs import gym_env
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
-from dexbench.envs.errors import UserError
 from dexbench.envs.tasks import Outcome
+from dexbench.utils.errors import UserError
 
 IDS = {
     "reach": "dexbench/Reach-v1",

@@ -5,8 +5,8 @@ import torch
 from dexbench.envs.embodiment.camera import base_to_camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST, OPEN_HAND, READY_ARM
-from dexbench.envs.seeding import rng
 from dexbench.envs.simulation import Simulation
+from dexbench.utils.seeding import rng
 
 READY = np.concatenate([READY_ARM, OPEN_HAND])
 

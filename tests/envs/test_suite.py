@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dexbench.envs import suite as suite_module
-from dexbench.envs.errors import UserError
 from dexbench.envs.suite import Suite
 from dexbench.envs.trial import Trial
+from dexbench.utils.errors import UserError
 
 
 @pytest.fixture

@@ -1,0 +1,109 @@
+"""The sizes of a DexWM; they travel with its weights as JSON."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from dexbench.agents.learning.weights import WeightsConfig
+from dexbench.utils.errors import UserError
+
+HEAD_KEYPOINTS = 17
+"""Distinct right-hand keypoints: MANO order 0..16; the little finger repeats the ring finger."""
+WRIST_AND_TIPS = (0, 4, 8, 12, 16, 16)
+"""The six right-hand keypoints of the paper (wrist, five tips) among the 17 distinct ones."""
+PAPER_KEYPOINTS = 12
+"""Heat-maps of the paper's head: wrist and five tips of the left hand, then of the right."""
+ACTION_DIM = 132
+"""Left hand 21x3, right hand 21x3, camera translation 3, camera rotation 3 (paper Eq. 2)."""
+
+NORM_GROUPS = 8
+"""Groups of channels that the compact encoder normalises by themselves."""
+
+
+@dataclass(frozen=True)
+class ModelConfig(WeightsConfig):
+    """Sizes of encoder, keypoint head and predictor.
+
+    Attributes:
+        encoder: Which encoder builds the latent: "compact" or a name in ``pretrained.PRETRAINED``.
+        image_size: Height and width of the encoder's input in pixels.
+        grid: Rows and columns of latent tokens.
+        latent_dim: Channels of a latent token.
+        encoder_width: Channels of the compact encoder's convolutional stem.
+        encoder_blocks: Transformer blocks of the compact encoder.
+        head_blocks: Transformer blocks of the keypoint head.
+        heat_scale: Heat-map cells per token side (grid 8x14 and 7 make 56x98).
+        predictor_dim: Width D of the CDiT predictor.
+        predictor_blocks: Number of CDiT blocks B.
+        predictor_heads: Attention heads of a CDiT block.
+        mlp_ratio: Hidden width of a block's MLP over its width.
+        max_frames: Most frames a history may hold.
+        action_scale: Factor on the action before its MLP; hand motions are a few centimetres.
+        head: "compact": 17 keypoints of the right hand with depth. "paper": heat-maps of wrist and
+            tips of both hands, no depth.
+        head_dim: Width of the keypoint head; that of the latent if left out.
+        head_heads: Attention heads of the keypoint head.
+        head_mlp_ratio: As ``mlp_ratio``, of the keypoint head.
+        cdit: "compact" or "paper": how the predictor uses actions and positions (see
+            ``predictor.Predictor``).
+    """
+
+    kind: ClassVar[str] = "model"
+    encoder: str = "compact"
+    image_size: tuple[int, int] = (112, 196)
+    grid: tuple[int, int] = (8, 14)
+    latent_dim: int = 128
+    encoder_width: int = 64
+    encoder_blocks: int = 3
+    head_blocks: int = 2
+    heat_scale: int = 7
+    predictor_dim: int = 192
+    predictor_blocks: int = 5
+    predictor_heads: int = 3
+    mlp_ratio: float = 2.0
+    max_frames: int = 8
+    action_scale: float = 5.0
+    head: Literal["compact", "paper"] = "compact"
+    head_dim: int | None = None
+    head_heads: int = 2
+    head_mlp_ratio: float = 2.0
+    cdit: Literal["compact", "paper"] = "compact"
+
+    def __post_init__(self) -> None:
+        head = "head_dim" if self.head_dim else "latent_dim"
+        for width, parts, why in (
+            ("predictor_dim", self.predictor_heads, "predictor_heads"),
+            (head, self.head_heads, "head_heads"),
+            ("latent_dim", 2, "the two attention heads of a block"),
+            ("encoder_width", NORM_GROUPS, "the groups of its normalisation"),
+        ):
+            value = getattr(self, width)
+            if parts < 1 or value < 1 or value % parts:
+                raise UserError(f"model.{width} is {value}, expected a multiple of {parts} ({why})")
+        if min(self.grid) < 1:
+            raise UserError(f"model.grid is {self.grid}, expected 1 row and column or more")
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one latent state, P in the paper."""
+        return self.grid[0] * self.grid[1]
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields by name.
+
+        Those in ``LATER`` only where they differ from their default.
+        """
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in LATER or getattr(self, field.name) != field.default
+        }
+
+    def to_json(self) -> str:
+        """Return ``settings`` as one line of JSON with sorted keys."""
+        return json.dumps(self.settings(), sort_keys=True)
+
+
+LATER = ("head", "head_dim", "head_heads", "head_mlp_ratio", "cdit")
+"""Fields that came after the first weights; unwritten defaults keep old files and runs valid."""

@@ -1,0 +1,84 @@
+"""Named models: the compact one that ships with dexbench, and the paper's DexWM-S to DexWM-XL."""
+
+import dataclasses
+
+from dexbench.utils.errors import UserError
+
+from .config import ModelConfig
+from .pretrained import PRETRAINED
+
+
+def _paper(dim: int, blocks: int, heads: int) -> ModelConfig:
+    """Return the paper's model around a predictor of some size (its Table 5, A.1 and A.3)."""
+    return ModelConfig(
+        encoder="dinov2",
+        image_size=(224, 392),
+        grid=(16, 28),
+        latent_dim=1024,
+        head="paper",
+        head_dim=256,
+        head_blocks=6,
+        head_heads=16,
+        head_mlp_ratio=4.0,
+        heat_scale=14,
+        cdit="paper",
+        predictor_dim=dim,
+        predictor_blocks=blocks,
+        predictor_heads=heads,
+        max_frames=9,
+        action_scale=1.0,
+    )
+
+
+SIZES = {
+    "compact": ModelConfig(),
+    "S": _paper(384, 12, 6),
+    "B": _paper(768, 12, 12),
+    "L": _paper(1024, 24, 16),
+    "XL": _paper(1024, 32, 16),
+}
+
+
+def sized(
+    size: str,
+    encoder: str | None = None,
+    model: ModelConfig | None = None,
+    depth_head: bool = False,
+) -> ModelConfig:
+    """Return the model that a size stands for.
+
+    Args:
+        size: A name in ``SIZES``.
+        encoder: The pretrained encoder of a paper's size; DINOv2 if left out.
+        model: What "compact" stands for instead of its usual sizes.
+        depth_head: Whether a paper's size has compact's keypoint head instead of the paper's: 17
+            keypoints with depth.
+
+    Raises:
+        UserError: There is no such size or encoder, or the arguments contradict one another.
+    """
+    if size not in SIZES:
+        raise UserError(f"unknown size {size!r}; choose one of {list(SIZES)}")
+    if size == "compact":
+        if encoder is not None:
+            raise UserError(
+                f"--encoder {encoder} needs a --size of {list(SIZES)[1:]}; the compact model has "
+                "an encoder of its own"
+            )
+        if depth_head:
+            raise UserError(
+                f"--depth-head needs a --size of {list(SIZES)[1:]}; the compact model has that "
+                "head unless --model.head says otherwise"
+            )
+        return model or SIZES[size]
+    if model not in (None, ModelConfig()):
+        raise UserError(f"--size {size} fixes the model; leave out --size or --model.*")
+    encoder = encoder or "dinov2"
+    if encoder not in PRETRAINED:
+        raise UserError(f"unknown encoder {encoder!r}; choose one of {list(PRETRAINED)}")
+    width = PRETRAINED[encoder].width
+    found = dataclasses.replace(SIZES[size], encoder=encoder, latent_dim=width)
+    if depth_head:
+        compact = SIZES["compact"]
+        return dataclasses.replace(found, head=compact.head, heat_scale=compact.heat_scale)
+    return found

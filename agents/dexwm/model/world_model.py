@@ -1,0 +1,61 @@
+"""DexWM as one module: encoder, keypoint head, predictor; and the action of a hand motion."""
+
+import torch
+from torch import Tensor, nn
+
+from .config import ACTION_DIM, ModelConfig
+from .encoder import build_encoder
+from .keypoint_head import build_head
+from .predictor import Predictor
+
+
+class DexWMModel(nn.Module):
+    """The world model; ``dtype`` and ``device`` are those of its parameters.
+
+    Attributes:
+        pretraining: What its training began with, as the leaderboard states it; "none" is nothing.
+    """
+
+    def __init__(self, config: ModelConfig | None = None):
+        super().__init__()
+        self.config = config or ModelConfig()
+        self.encoder = build_encoder(self.config)
+        self.head = build_head(self.config)
+        self.predictor = Predictor(self.config)
+        encoder = self.config.encoder
+        self.pretraining = "none" if encoder == "compact" else f"{encoder} encoder"
+
+    def compile_blocks(self) -> None:
+        """From now on runs the blocks of predictor and head through ``torch.compile``.
+
+        What stands between two matrix products becomes one kernel. The first plan takes some 20 s
+        longer, so it is of use for large models on a GPU. A history's keys and values are computed
+        as before.
+        """
+        for block in (*self.predictor.blocks, *self.head.blocks):
+            block.compile()
+
+
+def hand_action(before: Tensor, after: Tensor) -> Tensor:
+    """Return the 132-dimensional action between two hand configurations (paper Eq. 2).
+
+    The layout is left hand, right hand, camera translation, camera rotation; the left hand and
+    the camera stay where they are.
+
+    Args:
+        before: Right-hand keypoints ``(..., 21, 3)`` in metres, camera frame.
+        after: The same, later.
+
+    Returns:
+        ``(..., 132)``.
+    """
+    difference = (after - before).flatten(-2)
+    action = difference.new_zeros(*difference.shape[:-1], ACTION_DIM)
+    action[..., 63:126] = difference
+    return action
+
+
+def best_dtype(device: torch.device | str = "cpu") -> torch.dtype:
+    """bfloat16 where the hardware multiplies it (CUDA, AMX, AVX-512 BF16), else float32."""
+    cpu = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if cpu or torch.device(device).type == "cuda" else torch.float32

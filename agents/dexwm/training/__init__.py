@@ -1,0 +1,1 @@
+"""Training a DexWM from episode sets."""

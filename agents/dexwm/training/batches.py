@@ -1,0 +1,89 @@
+"""Reads the frames of a batch: as augmented pictures, or as the frozen encoder's latents."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dexbench.agents.learning.episodes import Episodes
+from dexbench.agents.learning.features import cached_features
+from dexbench.agents.learning.ranks import Ranks
+from dexbench.agents.learning.run_folder import Rate
+
+from .augment import augment
+
+
+class Batches:
+    """Frames of the data, each rank's part of a batch.
+
+    Args:
+        episodes: The data.
+        encoder: Makes the latents.
+        ranks: This process among those that share a batch; it knows the device.
+        dtype: Of the latents.
+        augmented: Whether pictures are augmented.
+    """
+
+    def __init__(
+        self,
+        episodes: Episodes,
+        encoder: nn.Module,
+        ranks: Ranks,
+        dtype: torch.dtype,
+        augmented: bool,
+    ):
+        self.episodes, self.encoder, self.ranks, self.dtype = episodes, encoder, ranks, dtype
+        self.augmented = augmented
+        self.features: np.ndarray | None = None
+        self.read = Rate()
+        """Frames that were read."""
+
+    def keep_features(self, folder: Path, kind: str, progress: bool) -> None:
+        """From now on reads latents from ``folder``, where they are first put if need be."""
+        with self.ranks.in_turn():
+            self.features = cached_features(
+                self.episodes,
+                self.encoder,
+                self.encoder,
+                folder,
+                f"{kind} {self.dtype}",
+                self.ranks.device,
+                progress,
+            )
+
+    def pictures(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return pictures and keypoints of frames.
+
+        Args:
+            index: Frames ``(B, F)`` of the whole batch.
+            draw: The random stream of the augmentation.
+
+        Returns:
+            ``(b, F, H, W, 3)`` in 0..255 and ``(b, F, 21, 3)`` in metres, camera frame.
+        """
+        if not self.augmented:
+            return self._read(self.ranks.part(index))
+        # Pictures of a batch are mixed, so that it is augmented whole.
+        images, points = self._read(index)
+        return self.ranks.part(augment(images, points, draw)), self.ranks.part(points)
+
+    def states(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return latents ``(b, F, P, C)`` and keypoints of frames; otherwise as ``pictures``."""
+        if self.features is not None:
+            index = self.ranks.part(index)
+            with self.read.of(index.size):
+                latents = torch.from_numpy(self.features[index]).to(self.ranks.device, self.dtype)
+                return latents, self._points(index)
+        images, points = self.pictures(index, draw)
+        with torch.no_grad():
+            states = self.encoder(images.flatten(0, 1))
+        return states.unflatten(0, images.shape[:2]), points
+
+    def _read(self, index: np.ndarray) -> tuple[Tensor, Tensor]:
+        with self.read.of(index.size):
+            images = torch.from_numpy(self.episodes.frames[index]).to(self.ranks.device)
+            return images, self._points(index)
+
+    def _points(self, index: np.ndarray) -> Tensor:
+        return torch.from_numpy(self.episodes.keypoints[index]).to(self.ranks.device)

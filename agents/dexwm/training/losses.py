@@ -1,0 +1,169 @@
+"""What each training stage minimises, and how the model is validated."""
+
+import torch
+from torch import Tensor
+
+from dexbench.agents.dexwm.model.config import HEAD_KEYPOINTS, WRIST_AND_TIPS
+from dexbench.agents.dexwm.model.encoder import PixelDecoder
+from dexbench.agents.dexwm.model.keypoint_head import SEEN, keypoint_loss, project, to_edge
+from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
+from dexbench.agents.learning.episodes import WINDOW, Episodes
+from dexbench.utils.seeding import rng
+
+PCK_PIXELS = 20.0
+"""Threshold of PCK@20, in pixels of the 224x392 image (paper 4.2)."""
+
+
+def autoencoder_loss(
+    model: DexWMModel, decoder: PixelDecoder, images: Tensor, keypoints: Tensor, weight: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Stage 1: pixel reconstruction plus keypoints.
+
+    Args:
+        model: Its encoder and head are trained.
+        decoder: Trained along; it draws latents for people.
+        images: ``(B, H, W, 3)`` in 0..255.
+        keypoints: ``(B, 21, 3)`` metres, camera frame.
+        weight: Weight of the keypoint loss.
+
+    Returns:
+        The loss and its parts.
+    """
+    latent = model.encoder(images)
+    pixels = _pixel_error(decoder, latent, images)
+    hands = keypoint_loss(model.head(latent), keypoints[:, :HEAD_KEYPOINTS])
+    return pixels + weight * hands, {"pixels": pixels, "keypoints": hands}
+
+
+def prediction_loss(
+    model: DexWMModel, states: Tensor, keypoints: Tensor, weight: float, history: int | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss of stages 2 and 3: L_state + lambda L_HC of predicted states (paper 3.3).
+
+    Args:
+        model: Its predictor and head are trained.
+        states: ``(B, F, P, C)`` true latents.
+        keypoints: ``(B, F, 21, 3)`` metres, camera frame.
+        weight: Weight lambda of the hand-consistency loss.
+        history: None predicts every next state from true ones; a number rolls out from that many
+            true states, feeding predictions back.
+
+    Returns:
+        The loss and its parts.
+    """
+    actions = hand_action(keypoints[:, :-1], keypoints[:, 1:])
+    first = history or 1
+    if history is None:
+        predicted = model.predictor(states[:, :-1], actions)
+    else:
+        past = model.predictor.encode_history(states[:, :first])
+        predicted = model.predictor.rollout(past, states[:, first - 1], actions[:, first - 1 :])
+    target, points = states[:, first:], keypoints[:, first:, :HEAD_KEYPOINTS]
+    state = (predicted - target).float().square().mean()
+    hands = keypoint_loss(model.head(predicted.flatten(0, 1)), points.flatten(0, 1))
+    # The goal is read off a true state, so the head must stay right on those too.
+    real = keypoint_loss(model.head(target[:, -1]), points[:, -1])
+    return state + weight * (hands + real), {"state": state, "hands": hands, "real": real}
+
+
+def end_to_end_loss(
+    model: DexWMModel,
+    decoder: PixelDecoder,
+    images: Tensor,
+    keypoints: Tensor,
+    weight: float,
+    history: int | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """``prediction_loss`` through the encoder: both sides of L_state move towards each other.
+
+    Alone they would meet in a constant; reconstruction asks the latent to tell pictures apart.
+
+    Args:
+        model: All of it is trained.
+        decoder: Trained along.
+        images: ``(B, F, H, W, 3)`` in 0..255.
+        keypoints: ``(B, F, 21, 3)`` metres, camera frame.
+        weight: Weight lambda of the hand-consistency loss.
+        history: As in ``prediction_loss``.
+
+    Returns:
+        The loss and its parts.
+    """
+    flat = images.flatten(0, 1)
+    latent = model.encoder(flat)
+    pixels = _pixel_error(decoder, latent, flat)
+    states = latent.unflatten(0, images.shape[:2])
+    loss, parts = prediction_loss(model, states, keypoints, weight, history)
+    return pixels + loss, {"pixels": pixels, **parts}
+
+
+def _pixel_error(decoder: PixelDecoder, latent: Tensor, images: Tensor) -> Tensor:
+    """Mean squared error of the pictures ``(B, H, W, 3)`` decoded from ``(B, P, C)``."""
+    target = decoder.patches(images.float() / 64 - 2)
+    return (decoder(latent).float() - target).square().mean()
+
+
+def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> dict[str, float]:
+    """Keypoint errors of the head on states ``(B, P, C)``.
+
+    Only visible keypoints that the head has count; ``point_error_m`` needs one with depth, and
+    ``pck20_outside``, the share of the others that are read off where they left the picture, such.
+    """
+    answer = model.head(states)
+    pixels, visible = project(keypoints[:, :HEAD_KEYPOINTS])
+    pixel_error = (answer.pixels - pixels).norm(dim=-1)
+    pick = list(WRIST_AND_TIPS)
+    close = (pixel_error[:, pick] < PCK_PIXELS) & visible[:, pick]
+    result = {"pck20": float(close.sum() / visible[:, pick].sum().clamp(min=1))}
+    if answer.depth is None:
+        pixel_error, visible = pixel_error[:, list(SEEN)], visible[:, list(SEEN)]
+    seen = visible.sum().clamp(min=1)
+    result["pixel_error"] = float((pixel_error * visible).sum() / seen)
+    if answer.depth is not None:
+        if not visible.all():
+            edge = (answer.pixels - to_edge(pixels)).norm(dim=-1) < PCK_PIXELS
+            result["pck20_outside"] = float(edge[~visible].float().mean())
+        point_error = (answer.points() - keypoints[:, :HEAD_KEYPOINTS]).norm(dim=-1)
+        result["point_error_m"] = float((point_error * visible).sum() / seen)
+    return result
+
+
+@torch.no_grad()
+def validate(
+    model: DexWMModel, episodes: Episodes, predict: bool, windows: int
+) -> dict[str, float]:
+    """Measure the model on held-out episodes, at gaps of 2 s or the longest of which three fit.
+
+    Returns:
+        Of true states: ``latent_std`` (over frames, of each latent number: 0 means collapse),
+        ``pck20``, ``pixel_error`` (px at 224x392), ``point_error_m``. If ``predict``, for k = 1, 2,
+        3 steps rolled out from one frame: ``ratio_k`` (latent error over that of copying the first
+        frame) and ``pck20_k``, ``pixel_error_k``, ``point_error_m_k``; ``copy_pck20_k``.
+    """
+    param = next(model.parameters())
+    draw = rng("dexwm", "validation")
+    index = episodes.windows(draw, windows, validation=True, planner_share=1.0)
+    keypoints = torch.from_numpy(episodes.keypoints[index]).to(param.device)
+    images = torch.from_numpy(episodes.frames[index.reshape(-1)]).to(param.device)
+    states = torch.cat([model.encoder(part) for part in images.split(64)])
+    result = {"latent_std": float(states.float().std(0).mean())}
+    result |= keypoint_metrics(model, states, keypoints.flatten(0, 1))
+    if not predict:
+        return result
+    states = states.unflatten(0, index.shape)
+    actions = hand_action(keypoints[:, :-1], keypoints[:, 1:])
+    predicted = torch.cat(
+        [
+            model.predictor.rollout(model.predictor.encode_history(s[:, :1]), s[:, 0], a)
+            for s, a in zip(states.split(32), actions.split(32), strict=True)
+        ]
+    )
+    for step in range(1, WINDOW):
+        error = (predicted[:, step - 1] - states[:, step]).float().square().mean()
+        copy = (states[:, 0] - states[:, step]).float().square().mean()
+        result[f"ratio_{step}"] = float(error / copy.clamp(min=1e-9))
+        metrics = keypoint_metrics(model, predicted[:, step - 1], keypoints[:, step])
+        result |= {f"{name}_{step}": value for name, value in metrics.items()}
+        copied = keypoint_metrics(model, states[:, 0], keypoints[:, step])
+        result[f"copy_pck20_{step}"] = copied["pck20"]
+    return result

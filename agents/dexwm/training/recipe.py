@@ -1,0 +1,85 @@
+"""Recipes: how batches are drawn and steps are taken, ours and the paper's (C.1)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dexbench.agents.learning.episodes import Episodes
+
+PAPER_SPAN = 40
+"""Most frames of 0.1 s that a window of the paper's reaches back: 4 s."""
+PAPER_STEPS = 8
+"""Transitions of the paper's windows."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the trainer does in stages 2 and 3, and how its optimiser steps in all.
+
+    Attributes:
+        odds: How often a batch has 1, 2, ... transitions. Fewer leave room for longer gaps in short
+            clips; a batch has so many more windows then that its transitions are as many.
+        span: Most frames that a window reaches back, its gaps then any that are left; None draws
+            each gap by itself, see ``Episodes.windows``.
+        later_starts: Whether some roll-outs start from several true frames, as a planner's do after
+            its first decision; otherwise all from one.
+        augmented: Whether pictures are augmented.
+        rates: Peak learning rate of each stage.
+        warmup: Share of a stage in which the rate rises.
+        floors: Factor on each stage's rate at its end, where a cosine arrives.
+        decay: Decoupled weight decay of matrices.
+        betas: Adam's.
+        clip: Largest global norm of the gradient; None leaves it as it is.
+    """
+
+    odds: tuple[float, ...] = (0.2, 0.2, 0.6)
+    span: int | None = None
+    later_starts: bool = True
+    augmented: bool = True
+    rates: tuple[float, float, float] = (1e-3, 8e-4, 4e-4)
+    warmup: float = 0.05
+    floors: tuple[float, float, float] = (0.02, 0.02, 0.02)
+    decay: float = 0.02
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip: float | None = 1.0
+
+    def windows(self, episodes: Episodes, draw: np.random.Generator, clips: int) -> np.ndarray:
+        """Frame indices ``(B, F)`` of a batch's windows.
+
+        Args:
+            episodes: The data.
+            draw: The random stream.
+            clips: Windows of a batch whose transitions are as many as can be.
+        """
+        longest = len(self.odds)
+        steps = int(draw.choice(np.arange(longest) + 1, p=self.odds))
+        count = max(clips * longest // steps, 1)
+        return episodes.windows(draw, count, steps, span=self.span)
+
+    def sizes(self, clips: int) -> list[int]:
+        """Return how many windows a batch may have."""
+        longest = len(self.odds)
+        return [max(clips * longest // n, 1) for n in range(1, longest + 1) if self.odds[n - 1] > 0]
+
+    def history(self, draw: np.random.Generator, steps: int) -> int:
+        """Return the true frames that a batch's roll-outs of ``steps`` transitions start from."""
+        return int(draw.integers(1, steps + 1) ** draw.integers(0, 2)) if self.later_starts else 1
+
+
+RECIPES = {
+    "compact": Recipe(),
+    # Pre-training predicts all eight next frames from true ones; fine-tuning rolls out eight.
+    "paper": Recipe(
+        odds=(0.0,) * (PAPER_STEPS - 1) + (1.0,),
+        span=PAPER_SPAN,
+        later_starts=False,
+        augmented=False,
+        rates=(1e-3, 1e-4, 1e-5),
+        warmup=0.0,
+        floors=(0.02, 1e-3, 0.04),
+        decay=0.0,
+        betas=(0.9, 0.999),
+        clip=None,
+    ),
+}
+"""By the names that ``--recipe`` takes."""

@@ -1,0 +1,1 @@
+"""What every learned agent's training shares: episodes, run folders, weights, optimisers."""

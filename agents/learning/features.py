@@ -1,0 +1,99 @@
+"""Features of a frozen encoder, computed once for all frames of some episode sets."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from dexbench.agents.dexwm.model.pretrained import PretrainedEncoder
+from dexbench.utils.errors import UserError
+
+from .episodes import Episodes
+
+BATCH = 64
+"""Pictures that are encoded at a time."""
+
+
+def encoder_digest(encoder: nn.Module) -> str:
+    """sha256 of an encoder's weights."""
+    if isinstance(encoder, PretrainedEncoder):
+        return encoder.digest
+    digest = hashlib.sha256()
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def cached_features(
+    episodes: Episodes,
+    encoder: nn.Module,
+    encode: Callable[[Tensor], Tensor],
+    folder: Path,
+    kind: str,
+    device: torch.device,
+    progress: bool = True,
+) -> np.ndarray:
+    """Return the features of every frame, read from ``folder`` or computed and kept there.
+
+    Runs may share the folder, also at the same time.
+
+    Args:
+        episodes: The frames.
+        encoder: Whose weights the features depend on.
+        encode: Maps pictures ``(B, H, W, 3)`` uint8 to features ``(B, ...)``.
+        folder: Where they are kept: a file for each data, encoder, kind, and kind of device.
+        kind: What else the features depend on: what ``encode`` does with the encoder's tokens.
+        device: Where the encoder is.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        ``(N, ...)`` float16, a read-only memory map.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    frames = episodes.frames
+    facts = [episodes.digest, frames.shape, encoder_digest(encoder), kind, device.type]
+    name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    path = folder / f"features-{name}.npy"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            _encode(frames, encode, partial, device, progress)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    try:
+        features: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete it, it is made again") from error
+    return features
+
+
+def _encode(
+    frames: np.ndarray,
+    encode: Callable[[Tensor], Tensor],
+    path: Path,
+    device: torch.device,
+    progress: bool,
+) -> None:
+    """Write the features of all frames into a new file."""
+    silent = None if progress else True  # None shows bars on terminals only
+    out: np.memmap | None = None
+    for start in tqdm(range(0, len(frames), BATCH), "encoding", disable=silent):
+        images = torch.from_numpy(np.array(frames[start : start + BATCH])).to(device)
+        with torch.no_grad():
+            made = encode(images).float().cpu().numpy()
+        if out is None:
+            shape = (len(frames), *made.shape[1:])
+            out = np.lib.format.open_memmap(path, "w+", np.float16, shape)  # type: ignore[no-untyped-call]
+        out[start : start + len(made)] = made
+    if out is not None:
+        out.flush()

@@ -1,0 +1,1 @@
+"""The record of runs: one row a trial."""

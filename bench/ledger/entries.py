@@ -1,0 +1,121 @@
+"""The ledgers of several agents side by side, and whether their trials may be paired."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from dexbench.utils.errors import UserError
+
+from .ledger import ROWS_FILE, Row, check_compatible, check_complete, play_key, read_rows
+
+KEYS = {
+    *("agent", "task", "suite", "suite_hash", "trial", "success", "steps_to_success", "distances"),
+    *("final_distance", "min_distance", "held_at_end", "error", "privileged", "pretraining"),
+    *("agent_args", "weights_hash", "threads", "versions", "renderer", "timing"),
+}
+"""What every row has; ``held_distance`` came later and may be missing."""
+
+MUST_AGREE: dict[str, Callable[[Row], str]] = {
+    "suite": lambda row: f"{row['suite']} {row['suite_hash'][:12]}",
+    "MuJoCo": lambda row: str(row["versions"].get("mujoco")),
+    "OpenGL renderer": lambda row: str(row["renderer"]),
+}
+"""In what two trials must agree to be a pair: the scene, its physics and its pictures."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one agent scored on one task."""
+
+    agent: str
+    task: str
+    privileged: bool
+    rows: list[Row]
+    """By trial number; at least one."""
+
+    @property
+    def solved(self) -> dict[int, bool]:
+        """Success by trial number."""
+        return {row["trial"]: bool(row["success"]) for row in self.rows}
+
+
+def read_entries(folders: Sequence[Path]) -> list[Entry]:
+    """Read every ledger under some folders.
+
+    Args:
+        folders: Searched for `ROWS_FILE`.
+
+    Returns:
+        An entry for each ledger that has rows, in the order of their paths.
+
+    Raises:
+        UserError: There is none, one is damaged or mixes what cannot be compared, or two hold
+            the same agent, suite and task.
+    """
+    paths: dict[tuple[str, ...], Path] = {}
+    entries: list[Entry] = []
+    for path in sorted({path for folder in folders for path in folder.rglob(ROWS_FILE)}):
+        # Repeats of a trial are not further trials: scores count the first.
+        rows = [row for row in read_rows(path) if play_key(row)[1] == 0]
+        if not rows:
+            continue
+        check_complete(rows, KEYS, path)
+        check_compatible(rows, rows[0], path)
+        first = rows[0]
+        key = (first["suite_hash"], first["task"], first["agent"])
+        if key in paths:
+            raise UserError(
+                f"{paths[key]} and {path} both hold {first['agent']} on {first['suite']} "
+                f"{first['task']}; leave one out or give it another --name"
+            )
+        paths[key] = path
+        rows.sort(key=lambda row: int(row["trial"]))
+        entries.append(Entry(first["agent"], first["task"], bool(first["privileged"]), rows))
+    if not entries:
+        raise UserError(
+            f"no trials in {' '.join(map(str, folders))}; `dexbench run --out FOLDER` makes some"
+        )
+    return entries
+
+
+def check_agree(entries: Sequence[Entry], names: Sequence[str]) -> None:
+    """Check that rows agree in some of `MUST_AGREE`.
+
+    Args:
+        entries: The rows.
+        names: Keys of `MUST_AGREE`.
+
+    Raises:
+        UserError: Two rows differ in one of them.
+    """
+    for name in names:
+        found: dict[str, str] = {}
+        for entry in entries:
+            for row in entry.rows:
+                found.setdefault(MUST_AGREE[name](row), entry.agent)
+        if len(found) > 1:
+            (one, agent), (other, second), *_ = found.items()
+            raise UserError(
+                f"the {name} differs: {agent} was played with {one}, {second} with {other}. "
+                "Trials pair only where suite, MuJoCo and OpenGL renderer are the same: leave "
+                "one out, or play it again like the other"
+            )
+
+
+def check_pairable(entries: Sequence[Entry]) -> None:
+    """Refuse to pair trials that are not the same trial, or not simulated or drawn alike.
+
+    Args:
+        entries: Of one task.
+
+    Raises:
+        UserError: Two rows differ in one of `MUST_AGREE`, or two agents share no trial.
+    """
+    check_agree(entries, tuple(MUST_AGREE))
+    for one, other in combinations(entries, 2):
+        if not one.solved.keys() & other.solved.keys():
+            raise UserError(
+                f"{one.agent} and {other.agent} share no trial of {one.task}: play both on the "
+                "same trials"
+            )

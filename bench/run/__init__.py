@@ -1,0 +1,1 @@
+"""Playing trials: the runner, its workers, and one trial."""

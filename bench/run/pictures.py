@@ -1,0 +1,43 @@
+"""Videos of trials."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from dexbench.utils.video import write_video
+
+__all__ = ["beside_goal", "imagined", "write_video"]
+
+
+def beside_goal(obs: dict[str, np.ndarray], expected: np.ndarray | None = None) -> np.ndarray:
+    """Return the view, the goal, and what the agent expects to see after its chunk, side by side.
+
+    Args:
+        obs: The observation.
+        expected: From the agent's ``imagine``, (224, 392, 3) uint8; left out if None.
+
+    Returns:
+        (224, 784 or 1176, 3) uint8, side by side.
+    """
+    shown = [obs["pixels"], obs["goal"], *([] if expected is None else [expected])]
+    return np.concatenate(shown, axis=1)
+
+
+def imagined(agent: Any, like: np.ndarray) -> np.ndarray | None:
+    """Return what an agent expects to see, uint8 and shaped as ``like``; None if it does not say.
+
+    A video decides no trial, so that a failure here is a warning.
+    """
+    try:
+        imagine = getattr(agent, "imagine", None)
+        if imagine is None or (picture := imagine()) is None:
+            return None
+        picture = np.asarray(picture)
+        wrong = f"gave {picture.dtype} {picture.shape}, expected uint8 {like.shape}"
+        if picture.dtype == np.uint8 and picture.shape == like.shape:
+            return picture
+    except Exception as error:
+        wrong = f"failed: {error!r}"
+    warnings.warn(f"{type(agent).__name__}.imagine {wrong}; the video lacks it", stacklevel=2)
+    return None

@@ -1,0 +1,230 @@
+"""One trial: an agent in an environment, from reset to the last step, as a ledger row."""
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+from dexbench.agents.base import Agent, check_chunk
+from dexbench.bench.ledger.ledger import Row, actions_hash
+from dexbench.envs.embodiment.robot import N_JOINTS
+from dexbench.envs.trial import HELD_STEPS
+from dexbench.utils.seeding import seed_for
+
+from .pictures import beside_goal, imagined
+
+Notify = Callable[[str, Row | None], None]
+
+
+class Played(NamedTuple):
+    """What came of a trial."""
+
+    row: Row
+    """The trial's part of its ledger row."""
+    actions: np.ndarray
+    """(steps, 23) float32 joint targets that were sent [rad]."""
+    traceback: str | None
+    """Where the error came from, if there was one."""
+
+
+def play(
+    env: gymnasium.Env,
+    agent: Agent,
+    *,
+    suite: str,
+    task: str,
+    trial: int,
+    repeat: int = 0,
+    privileged: bool = False,
+    frames: list[np.ndarray] | None = None,
+    notify: Notify = lambda event, row: None,
+) -> Played:
+    """Play a frozen trial to its end.
+
+    An exception from the agent, or from the environment at the agent's action, ends the trial as
+    failed, with its reason under ``error``. One from the environment's reset is raised: it says
+    nothing about the agent.
+
+    Args:
+        env: Of the task.
+        agent: Plays it.
+        suite: Name of the suite.
+        task: ``"reach"``, ``"grasp"``, ``"place"``, or a task of the user as ``"module:name"``.
+        trial: Number of the trial in the suite.
+        repeat: 0 gives the agent the trial's own seed, any other number one derived from it.
+        privileged: Bind the agent to the unwrapped environment.
+        frames: Collects pictures as of ``video.beside_goal``, one for each observation.
+        notify: Called with ``"started"`` and the row as it would be if nothing more came, then
+            with ``"deciding"`` before and ``"decided"`` after each call of the agent, and with
+            ``"stepped"`` after each control step.
+
+    Returns:
+        What came of it.
+    """
+    clock = Clock()
+    base: Any = env.unwrapped
+    base.render_observations = True
+    with clock("sim_s"):
+        obs, info = env.reset(options={"trial": trial, "suite": suite})
+    seed = int(base.trial.seed)
+    if repeat:
+        seed = seed_for(seed, "repeat", repeat)
+    head = {
+        "task": task,
+        "trial": trial,
+        "repeat": repeat,
+        "trial_hash": base.trial.hash,
+        "seed": seed,
+        "renderer": str(base.simulation.gl_renderer),
+    }
+    distances = [to_micrometre(info["distance"])]
+    gates: list[bool] = []
+    held: list[bool] = []
+    actions: list[np.ndarray] = []
+    notify("started", {**head, **outcome(distances, gates, held, None)})
+
+    def ask(method: Callable[..., Any], *arguments: Any) -> Any:
+        notify("deciding", None)
+        with clock("decision_s"):
+            answer = method(*arguments)
+        notify("decided", None)
+        return answer
+
+    def step(action: np.ndarray, look: bool) -> bool:
+        nonlocal obs, info
+        # Rendering is most of a step's time, and only the agent and the video see pictures.
+        base.render_observations = look or frames is not None
+        with clock("sim_s"):
+            obs, _, terminated, truncated, info = env.step(action)
+        actions.append(action)
+        distances.append(to_micrometre(info["distance"]))
+        gates.append(bool(info["gate"]))
+        held.append(bool(info["success"]))
+        if frames is not None:
+            frames.append(beside_goal(obs, expected))
+        notify("stepped", None)
+        return terminated or truncated
+
+    expected: np.ndarray | None = None
+    error: str | None = None
+    trace: str | None = None
+    try:
+        if privileged:
+            ask(agent.bind, base)  # type: ignore[attr-defined]
+        ask(agent.reset, task, seed)
+        finished = False
+        while not finished:
+            chunk = check_chunk(ask(agent.act, obs))
+            clock.decisions += 1
+            if frames is not None and clock.decisions == 1:
+                expected = imagined(agent, obs["pixels"])
+                frames.append(beside_goal(obs, expected))  # the start
+            elif expected is not None:
+                # All pictures of a video have one size: the last one stands where none comes.
+                expected = now if (now := imagined(agent, obs["pixels"])) is not None else expected
+            # any() stops at the step that ends the episode: the rest of the chunk is not played.
+            last = len(chunk) - 1
+            finished = any(step(action, index == last) for index, action in enumerate(chunk))
+    except Exception as exception:
+        error = describe(exception)
+        trace = traceback.format_exc()
+    played = np.array(actions, np.float32).reshape(-1, N_JOINTS)
+    row = {**head, **outcome(distances, gates, held, error), "actions_hash": actions_hash(played)}
+    return Played({**row, "timing": clock.record()}, played, trace)
+
+
+def outcome(distances: list[float], gates: list[bool], held: list[bool], error: str | None) -> Row:
+    """Return what a trial scored.
+
+    Args:
+        distances: Criterion's distance at the start and after each step [m].
+        gates: After each step, whether what the criterion asks beside the distance was so.
+        held: After each step, whether the criterion has held for the last 10 steps.
+        error: Why the trial ended early, which makes it a failure.
+
+    Returns:
+        The row's part about success and distance.
+    """
+    success = error is None and any(held)
+    return {
+        "success": success,
+        "held_at_end": error is None and bool(held) and held[-1],
+        "steps_to_success": held.index(True) + 1 if success else None,
+        "final_distance": distances[-1],
+        "min_distance": min(distances),
+        "held_distance": held_distance(distances[1:], gates) if error is None else None,
+        "distances": distances,
+        "error": error,
+    }
+
+
+def held_distance(distances: list[float], gates: list[bool]) -> float | None:
+    """Return the smallest distance kept within for 10 consecutive steps, the gate open.
+
+    The trial succeeds against every threshold above it, so that rows yield the curve of success
+    over thresholds.
+
+    Args:
+        distances: Criterion's distance after each step [m].
+        gates: After each step, whether what the criterion asks beside the distance was so.
+
+    Returns:
+        Metres; None if the gate was never open for so long.
+    """
+    kept = [d if gate else float("inf") for d, gate in zip(distances, gates, strict=True)]
+    spans = [max(kept[i : i + HELD_STEPS]) for i in range(len(kept) - HELD_STEPS + 1)]
+    best = min(spans, default=float("inf"))
+    return None if best == float("inf") else best
+
+
+def describe(exception: BaseException) -> str:
+    """Return the exception's type and the first line of its message, at most 300 characters."""
+    lines = str(exception).strip().splitlines()
+    name = type(exception).__name__
+    return (f"{name}: {lines[0]}" if lines else name)[:300]
+
+
+def to_micrometre(distance: float) -> float:
+    """Return a distance as rows hold it, rounded to a micrometre [m].
+
+    Raises:
+        FloatingPointError: It is not finite, as after a diverged simulation.
+    """
+    distance = float(distance)
+    if not np.isfinite(distance):
+        raise FloatingPointError(f"the simulation diverged: its distance is {distance}")
+    return round(distance, 6)
+
+
+class Clock:
+    """Adds up where a trial's time goes [s]."""
+
+    def __init__(self) -> None:
+        """Start the trial's wall clock."""
+        self.decisions = 0
+        self._start = time.perf_counter()
+        self._seconds = {"decision_s": 0.0, "sim_s": 0.0}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Add the time inside the ``with`` to ``name``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] += time.perf_counter() - start
+
+    def record(self) -> dict[str, float | int | str]:
+        """Return the row's ``timing``: all that may differ between two plays of a trial."""
+        wall = time.perf_counter() - self._start
+        return {
+            "wall_s": round(wall, 4),
+            **{name: round(seconds, 6) for name, seconds in self._seconds.items()},
+            "decisions": self.decisions,
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }

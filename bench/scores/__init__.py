@@ -1,0 +1,1 @@
+"""What ledgers say: scores, intervals, tests, ranks, the leaderboard."""

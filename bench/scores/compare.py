@@ -1,0 +1,107 @@
+"""``dexbench compare``: which agents are ahead of which, on the trials that they share."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from dexbench.bench.ledger.entries import Entry, check_pairable, read_entries
+from dexbench.utils.errors import UserError
+
+from .power import smallest_difference, smallest_unpaired_difference
+from .ranking import Pair, by_rate, compare_pairs, rank_groups, ranks
+from .summary import text_table
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compares agents in pairs on the trials of a task that both played (exact McNemar)."""
+
+    task: str
+    """Which task: reach, grasp, place, or your own."""
+    ledgers: Positional[tuple[Path, ...]] = (Path("results"),)
+    """Folders that are searched for trials.jsonl files."""
+    agents: tuple[str, ...] = ()
+    """Which agents; by default all but the privileged ones. The more pairs, the stronger Holm's
+    correction."""
+
+
+def main(config: CompareConfig) -> None:
+    """Print pairs, ranks and the smallest difference that could have been shown."""
+    entries = choose(read_entries(config.ledgers), config)
+    check_pairable(entries)
+    agents = {entry.agent: entry.solved for entry in entries}
+    pairs = compare_pairs(agents)
+    print(pair_table(pairs))
+    print(f"\nrank  agent ({config.task})")
+    for name, rank in ranks(rank_groups(agents)).items():
+        print(f"{rank:4}  {name} {sum(agents[name].values())}/{len(agents[name])}")
+    print(f"\nAgents that are not separated share a rank.\n{resolution(pairs)}")
+
+
+def choose(entries: Sequence[Entry], config: CompareConfig) -> list[Entry]:
+    """Return the entries of the task and agents that were asked for.
+
+    Raises:
+        UserError: The task or an agent has no trials, or fewer than two agents are left.
+    """
+    played = [entry for entry in entries if entry.task == config.task]
+    if not played:
+        tasks = ", ".join(sorted({entry.task for entry in entries}))
+        raise UserError(f"there are no {config.task} trials; the ledgers hold {tasks}")
+    names = config.agents or by_rate({e.agent: e.solved for e in played if not e.privileged})
+    chosen = [entry for entry in played if entry.agent in names]
+    for name in names:
+        if name not in {entry.agent for entry in chosen}:
+            known = ", ".join(sorted({entry.agent for entry in played}))
+            raise UserError(f"{name} has no {config.task} trials there; choose from {known}")
+    if len(chosen) < 2:
+        raise UserError(
+            f"{len(chosen)} agents to compare on {config.task}, expected 2 or more; privileged "
+            "ones take part if --agents names them"
+        )
+    return chosen
+
+
+def pair_table(pairs: Sequence[Pair]) -> str:
+    """Return a line for each pair: counts of discordant trials, p-value, and Holm's."""
+    header = ["A", "B", "shared", "only A", "only B", "p", "p (Holm)", "separated"]
+    lines = [
+        [
+            *(pair.better, pair.worse, str(pair.test.shared)),
+            *(str(pair.test.only_first), str(pair.test.only_second)),
+            *(show_p(pair.test.p_value), show_p(pair.holm), "yes" if pair.separated() else "no"),
+        ]
+        for pair in pairs
+    ]
+    return text_table(header, lines, left=2)
+
+
+def show_p(p_value: float) -> str:
+    """Return a p-value with as many digits as it deserves."""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def resolution(pairs: Sequence[Pair]) -> str:
+    """Return a sentence on the smallest difference that the pairs' trials can show.
+
+    Args:
+        pairs: At least one; the smallest number of shared trials counts.
+    """
+    trials = min(pair.test.shared for pair in pairs)
+    gaps = (
+        smallest_difference(trials),
+        smallest_difference(trials, only_worse=0.1),
+        smallest_unpaired_difference(trials),
+    )
+    nested, crossed, unpaired = (
+        "no gap at all" if gap is None else f"a gap of {math.ceil(100 * gap)} points"
+        for gap in gaps
+    )
+    return (
+        f"{trials} shared trials show {nested} in 4 of 5 cases (one pair, p < 0.05) if the "
+        f"better agent also solves all that the worse one solves, and {crossed} if the worse one "
+        f"alone solves 10% of the trials. Unpaired, {trials} trials each show {unpaired}."
+    )

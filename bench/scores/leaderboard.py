@@ -1,0 +1,175 @@
+"""``dexbench leaderboard``: derives the leaderboard from ledgers; nobody edits it by hand."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dexbench.bench.ledger.ledger import ROWS_FILE, Row, check_compatible, play_key, read_rows
+from dexbench.bench.ledger.task_names import in_order, rank
+from dexbench.utils.errors import UserError
+
+from .summary import score_table, summarise
+
+COLUMNS = (
+    *("agent", "task", "trials", "successes", "rate", "ci_low", "ci_high"),
+    *("median_final_distance_m", "held_at_end", "decision_seconds", "pretraining", "suite"),
+    *("suite_hash", "weights_hash", "privileged", "errors", "versions", "dtype", "renderer"),
+)
+
+
+@dataclass(frozen=True)
+class LeaderboardConfig:
+    """Derives the leaderboard from the ledgers in a folder and print it."""
+
+    ledgers: Path = Path("results")
+    """Folder that is searched for trials.jsonl files."""
+    csv: Path | None = None
+    """Where to write the table; LEDGERS/leaderboard.csv by default."""
+    markdown: bool = False
+    """Print the table as the README shows it."""
+
+
+def derive(ledgers: Path) -> list[dict[str, Any]]:
+    """Score every ledger under a folder.
+
+    Args:
+        ledgers: The folder.
+
+    Returns:
+        A dict of `COLUMNS` for each ledger; by suite and task, the best first, then by name.
+
+    Raises:
+        UserError: There is no ledger, one is damaged or mixes what cannot be compared, two hold
+            the same agent on the same suite and task, or different suites have one name.
+    """
+    paths = sorted(ledgers.rglob(ROWS_FILE))
+    lines: dict[tuple[str, str, str], dict[str, Any]] = {}
+    suites: dict[str, tuple[str, Path]] = {}
+    for path in paths:
+        rows = sorted(read_rows(path), key=play_key)
+        if not any(play_key(row)[1] == 0 for row in rows):
+            continue
+        check_compatible(rows, rows[0], path)
+        try:
+            line = _line(rows)
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path} is no ledger of this version ({error!r})") from error
+        digest, other = suites.setdefault(line["suite"], (line["suite_hash"], path))
+        if digest != line["suite_hash"]:
+            raise UserError(
+                f"{other} and {path} were played on different suites of the name {line['suite']}, "
+                f"with hash {digest[:12]} and {line['suite_hash'][:12]}; score them apart"
+            )
+        key = (line["suite"], line["task"], line["agent"])
+        if key in lines:
+            raise UserError(
+                f"two ledgers under {ledgers} hold {line['agent']} on {line['suite']} "
+                f"{line['task']}, one of them {path}; remove one or give it another --name"
+            )
+        lines[key] = line
+    if not lines:
+        raise UserError(f"no trials in {ledgers}; `dexbench run --out {ledgers}` makes some")
+    return sorted(lines.values(), key=_rank)
+
+
+def main(config: LeaderboardConfig) -> None:
+    """Write the CSV and print the table.
+
+    Raises:
+        UserError: As `derive`, or the CSV cannot be written.
+    """
+    import pandas
+
+    lines = derive(config.ledgers)
+    path = config.csv or config.ledgers / "leaderboard.csv"
+    partial = path.with_name(f"{path.name}.tmp")
+    table = pandas.DataFrame(lines, columns=list(COLUMNS), dtype=object)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(partial, index=False, lineterminator="\n")
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise UserError(f"cannot write {path} ({error}); choose another --csv") from error
+    print(markdown_table(lines) if config.markdown else score_table(lines))
+
+
+def markdown_table(lines: list[dict[str, Any]]) -> str:
+    """Return the leaderboard of one suite as Markdown, a line for each agent.
+
+    Args:
+        lines: As `derive` returns them.
+
+    Returns:
+        The table, no newline at the end: first the agents that see what everybody sees, then the
+        privileged ones in italics; within both, the most successes over all tasks first. The
+        columns are the tasks that were played, dexbench's first, then others by name. A cell has
+        successes/trials, rate and 95% interval, and the median final distance.
+
+    Raises:
+        UserError: The lines are of several suites.
+    """
+    suites = sorted({line["suite"] for line in lines})
+    if len(suites) > 1:
+        raise UserError(f"--markdown shows one suite, but the ledgers hold {', '.join(suites)}")
+    agents: dict[str, dict[str, dict[str, Any]]] = {}
+    for line in lines:
+        agents.setdefault(line["agent"], {})[line["task"]] = line
+    tasks = in_order(line["task"] for line in lines)
+
+    def order(item: tuple[str, dict[str, dict[str, Any]]]) -> tuple[Any, ...]:
+        name, scores = item
+        privileged = any(line["privileged"] for line in scores.values())
+        return privileged, -sum(line["successes"] for line in scores.values()), name
+
+    table = [
+        f"| agent | {' | '.join(tasks)} | s/decision | pre-training |",
+        f"|---|{'---:|' * len(tasks)}---:|---|",
+    ]
+    for name, scores in sorted(agents.items(), key=order):
+        some = next(iter(scores.values()))
+        cells = [_cell(scores.get(task)) for task in tasks]
+        times = [line["decision_seconds"] for line in scores.values()]
+        slowest = max((seconds for seconds in times if seconds is not None), default=None)
+        shown = f"*{name}*" if some["privileged"] else name
+        time = "-" if slowest is None else f"{slowest:.2f}"
+        table.append(f"| {shown} | {' | '.join(cells)} | {time} | {some['pretraining']} |")
+    return "\n".join(table)
+
+
+def _cell(line: dict[str, Any] | None) -> str:
+    if line is None:
+        return "-"
+    low, high = 100 * line["ci_low"], 100 * line["ci_high"]
+    return (
+        f"{line['successes']}/{line['trials']} = {100 * line['rate']:.0f}% [{low:.0f}, {high:.0f}]"
+        f" {100 * line['median_final_distance_m']:.1f} cm"
+    )
+
+
+def _line(rows: list[Row]) -> dict[str, Any]:
+    first = rows[0]
+    facts = {
+        key: first[key]
+        for key in ("agent", "task", "pretraining", "suite", "suite_hash", "weights_hash")
+    }
+    versions = dict.fromkeys(
+        ", ".join(f"{name} {version}" for name, version in row["versions"].items()) for row in rows
+    )
+    line = {
+        **facts,
+        **summarise(rows),
+        "privileged": first["privileged"],
+        "versions": " | ".join(sorted(versions)),
+        **{
+            key: " | ".join(sorted({row[key] for row in rows if row.get(key)}))
+            for key in ("dtype", "renderer")
+        },
+    }
+    return {column: line[column] for column in COLUMNS}
+
+
+def _rank(line: dict[str, Any]) -> tuple[Any, ...]:
+    return line["suite"], rank(line["task"]), -line["rate"], line["agent"]

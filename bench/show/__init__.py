@@ -1,0 +1,1 @@
+"""Trials and scenes to look at: pictures, films, MuJoCo's viewer."""

@@ -1,0 +1,124 @@
+"""Builds a suite of frozen trials: `dexbench suite build`."""
+
+import shutil
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import active_children, get_context
+from pathlib import Path
+
+from tqdm import tqdm
+
+from dexbench.utils.errors import UserError, at_least
+
+MAX_CANDIDATES = 60
+"""Draws tried before a trial index is given up."""
+
+
+@dataclass(frozen=True)
+class SuiteBuildConfig:
+    """Draw, solve and freeze the trials of a suite."""
+
+    name: str = "v1"
+    """Name of the suite; it names the random streams too."""
+    trials: int = 50
+    """Trials a task."""
+    out: Path | None = None
+    """Folder to write; by default the package's own suites."""
+    workers: int = 2
+    """Processes."""
+    tasks: tuple[str, ...] = ("reach", "grasp", "place")
+    """Tasks to build; your own as module:name."""
+
+
+def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
+    """Build a suite; the same name and number of trials give the same files.
+
+    Returns:
+        By task, how many candidates were accepted and why others were rejected.
+
+    Raises:
+        UserError: The folder exists already or cannot be written, there is no such task, a trial
+            of it cannot be drawn, or a process died. Nothing is left behind.
+    """
+    from dexbench.envs.suite import SUITES, write_index
+    from dexbench.envs.tasks import find_task
+
+    at_least(1, trials=config.trials, workers=config.workers)
+    root = (config.out or SUITES) / config.name
+    if root.exists():
+        raise UserError(f"{root} exists; delete it or choose another --name")
+    draft = root.with_name(f"{root.name}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    tasks = [find_task(task).name for task in config.tasks]
+    jobs = [(config.name, task, i, draft) for task in config.tasks for i in range(config.trials)]
+    hashes: dict[str, list[str]] = {task: [""] * config.trials for task in tasks}
+    report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
+    try:
+        draft.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot write {root} ({error}); choose another --out") from error
+    # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
+    others = active_children()
+    pool = ProcessPoolExecutor(config.workers, get_context("spawn"))
+    try:
+        results = as_completed([pool.submit(_build_one, job) for job in jobs])
+        for result in tqdm(results, total=len(jobs), unit="trial", disable=None):
+            task, index, digest, reasons = result.result()
+            hashes[task][index] = digest
+            report[task].update(reasons)
+            report[task]["accepted"] += 1
+        write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in tasks})
+        draft.rename(root)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that built trials died, as for want of memory; give fewer --workers"
+        ) from error
+    finally:
+        for child in active_children():  # after an error, trials begun are not wanted
+            if child not in others:
+                child.terminate()
+        pool.shutdown(cancel_futures=True)
+        shutil.rmtree(draft, ignore_errors=True)
+    return {task: dict(counts) for task, counts in report.items()}
+
+
+def main(config: SuiteBuildConfig) -> None:
+    """Build a suite and print what was accepted and rejected."""
+    for task, counts in build_suite(config).items():
+        often_first = sorted(counts.items(), key=lambda count: -count[1])
+        print(f"{task}: " + ", ".join(f"{number} {reason}" for reason, number in often_first))
+
+
+def _build_one(job: tuple[str, str, int, Path]) -> tuple[str, int, str, dict[str, int]]:
+    """Draw candidates of one trial until one is accepted; a pure function of name, task, index."""
+    from dexbench.envs.robocasa.build import build_scene
+    from dexbench.envs.scenes.recipe import draw_recipe
+    from dexbench.envs.tasks import Rejected, find_task
+    from dexbench.utils.seeding import rng
+
+    from .chance import solved_by_chance
+
+    name, reference, index, root = job
+    rules = find_task(reference)
+    task = rules.name
+    reasons: Counter[str] = Counter()
+    for candidate in range(MAX_CANDIDATES):
+        key = ("suite", name, task, index)
+        stream = rng(*key, candidate)
+        scene = build_scene(draw_recipe(stream, "suite"))
+        try:
+            trial = rules.draw(scene, stream, key)
+            if solved_by_chance(trial):
+                raise Rejected("chance solves it")
+        except (Rejected, FloatingPointError) as reason:
+            reasons[str(reason)] += 1
+            continue
+        trial.save(root / task / f"{index:03d}.npz")
+        return task, index, trial.hash, dict(reasons)
+    counts = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+    raise UserError(
+        f"no {task} trial {index} among {MAX_CANDIDATES} candidates, rejected for: {counts}; "
+        "make the task's stage() less choosy, or build under another --name"
+    )

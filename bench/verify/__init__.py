@@ -1,0 +1,1 @@
+"""Simulating recorded actions again."""

@@ -1,0 +1,1 @@
+"""Recording exploration by script."""

@@ -1,0 +1,1 @@
+"""Commands on episode sets: look, merge, shrink, render again."""

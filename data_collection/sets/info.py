@@ -1,0 +1,108 @@
+"""`dexbench data info`: what episode sets hold, side by side."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import h5py
+import tyro
+
+from dexbench.data_collection.store.store import FOLDERS, EpisodeStore
+from dexbench.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class InfoConfig:
+    """Print what episode sets hold: a table with a column a set."""
+
+    sets: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of sets."""
+
+
+def main(config: InfoConfig) -> None:
+    """Print the table.
+
+    Raises:
+        UserError: A folder holds no episode set, or a damaged one.
+    """
+    if not config.sets:
+        raise UserError("name at least one episode set")
+    names = [root.resolve().name for root in config.sets]
+    if len(set(names)) < len(names):
+        names = [str(root) for root in config.sets]
+    columns = zip(names, config.sets, strict=True)
+    print(table({name: facts(EpisodeStore(root)) for name, root in columns}))
+
+
+def facts(store: EpisodeStore) -> dict[str, str]:
+    """Return what a set holds, as text by the name of the fact, in order.
+
+    Raises:
+        UserError: The set is damaged.
+    """
+    rows = list(store.rows())
+    frames = sum(row["frames"] for row in rows)
+    found = {
+        "strategy": store.info.get("strategy") or _made_of(store),
+        "seed": str(store.info.get("seed", "-")),
+        "dexbench": f"{store.info['dexbench']}, schema {store.info['schema']}",
+        "episodes": f"{len(rows)}",
+        "frames": f"{frames}",
+        "hours": f"{frames / store.info['control_hz'] / 3600:.3f}",
+    }
+    total = 0
+    for kind, folder in FOLDERS.items():
+        size = sum(
+            path.stat().st_size for path in {store.file(row, kind) for row in rows} if path.exists()
+        )
+        total += size
+        found[f"GB {folder}"] = f"{size / 1e9:.4f}"
+    found["GB"] = f"{total / 1e9:.4f}"
+    for kind, count in sorted(Counter(row["kind"] for row in rows).items()):
+        found[f"clips {kind}"] = f"{count}"
+    share = 100 / max(len(rows), 1)
+    for fact in ("touched", "lifted"):
+        count = sum(row[fact] for row in rows)
+        found[f"clips {fact}"] = f"{count} ({count * share:.0f} %)"
+    found["scenes"] = str(len({row["scene"] for row in rows}))
+    instances = _instances(store, rows)
+    found["object instances"] = str(len(set(instances)))
+    for category, count in sorted(Counter(name.rpartition("_")[0] for name in instances).items()):
+        found[f"scenes with {category}"] = str(count)
+    return found
+
+
+def table(columns: dict[str, dict[str, str]]) -> str:
+    """Return facts of one or more sets, aligned; a set without a fact shows a dash."""
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    order = {name: i for column in columns.values() for i, name in enumerate(column)}
+    lines = [["", *columns]]
+    for name in sorted(names, key=lambda name: order[name]):
+        lines.append([name, *(column.get(name, "-") for column in columns.values())])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+        for line in lines
+    )
+
+
+def _made_of(store: EpisodeStore) -> str:
+    """Return what a set that was not collected is made of."""
+    count = len(store.info["sources"])
+    return f"{count} set{'s' if count > 1 else ''} {'slim' if 'slim' in store.info else 'merged'}"
+
+
+def _instances(store: EpisodeStore, rows: list[dict[str, Any]]) -> list[str]:
+    """Return the object instances of every scene, one after the other."""
+    firsts = {row["scene"]: row for row in reversed(rows)}
+    found: list[str] = []
+    for row in firsts.values():
+        path = store.file(row, "h5")
+        try:
+            with h5py.File(path) as file:
+                found += json.loads(file.attrs["meta"])["instances"]
+        except (OSError, KeyError, ValueError) as error:
+            raise store.damaged(path, error) from error
+    return found

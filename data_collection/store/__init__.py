@@ -1,0 +1,1 @@
+"""The episode store: episodes on disk, their states, and the check of a set."""

@@ -1,0 +1,192 @@
+"""What the terms of the world model's cost are."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from support.planners import goal_near, observation
+from support.synthetic_store import KINEMATICS, keypoints_of, picture
+
+from dexbench.agents.dexwm.agent import COSTS, LEAVING, CostConfig, DexWM
+from dexbench.agents.planning.cem import CEMConfig, in_tiles
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.robot import INIT_JOINTS
+from dexbench.utils.errors import UserError
+from dexbench.utils.seeding import rng
+
+
+@torch.no_grad()
+def keypoint_term(sequences, **settings):
+    """That of candidates ``(N, 3, 23)``, and the goal's keypoints as the agent reads them."""
+    agent = DexWM(cost=CostConfig(**settings), dtype="float32")
+    start = INIT_JOINTS.astype(np.float32)
+    goal = picture(keypoints_of(goal_near(3)))
+    agent.reset("reach", 0)
+    context = agent.observe(
+        {**observation(start), "pixels": picture(keypoints_of(start)), "goal": goal}
+    )
+    return agent.terms(sequences, context)[:, 1], agent, context
+
+
+def test_consistency_adds_how_far_the_predicted_hand_is_from_the_joints_own():
+    start = torch.tensor(INIT_JOINTS, dtype=torch.float32)
+    offsets = torch.linspace(-0.4, 0.4, 5)[:, None, None]
+    sequences = (start + offsets).expand(5, 3, 23)
+    plain, agent, context = keypoint_term(sequences)
+    whole, *_ = keypoint_term(sequences, consistency=1.0)
+    half, *_ = keypoint_term(sequences, consistency=0.5)
+    assert torch.allclose(half, (plain + whole) / 2, atol=1e-6)
+    points = camera.base_to_camera(KINEMATICS.keypoints(sequences)[..., :17, :])
+    with torch.no_grad():
+        apart = (agent.predict(sequences, context).keypoints - points).norm(dim=-1).mean(-1)
+    assert torch.allclose(whole - plain, apart @ agent.weights(3), atol=1e-5)
+    # So it bounds the distance that forward kinematics alone would give.
+    geometry = (points - context.goal_keypoints.points()).norm(dim=-1).mean(-1) @ agent.weights(3)
+    assert (whole >= geometry - 1e-5).all() and (plain < geometry).any()
+
+
+def test_leaving_the_picture_costs_what_is_outside_at_the_worst_waypoint():
+    inside = torch.tensor(INIT_JOINTS, dtype=torch.float32)
+    away = inside.clone()
+    away[0] += 2.0  # The arm turns aside.
+    sequences = torch.stack([inside.expand(3, 23), torch.stack([inside, away, inside])])
+    agent = DexWM(cost=CostConfig(leaving=3.0), dtype="float32")
+    amount = agent.leaving(sequences)
+    pixels = camera.project(keypoints_of(away.numpy())[:17])
+    beyond = np.maximum(-pixels, pixels - [camera.WIDTH, camera.HEIGHT]).max(-1)
+    assert float(amount[1, 1]) == pytest.approx((beyond / 40).clip(0, 1).mean(), abs=1e-4)
+    assert float(amount[1, 1]) > 0.5 and not amount[0].any() and not amount[1, ::2].any()
+    start = INIT_JOINTS.astype(np.float32)
+    goal = picture(keypoints_of(goal_near(3)))
+    obs = {**observation(start), "pixels": picture(keypoints_of(start)), "goal": goal}
+    agent.reset("reach", 0)
+    with torch.no_grad():
+        context = agent.observe(obs)
+        terms, cost = agent.terms(sequences, context), agent.cost(sequences, context)
+        agent.costs = CostConfig()
+        without = agent.cost(sequences, context)
+    assert torch.equal(terms[:, LEAVING], amount.amax(1))
+    assert torch.allclose(cost - without, 3 * amount.amax(1), atol=1e-5)
+
+
+def test_costs_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match="consistency"):
+        CostConfig(consistency=-1.0)
+    with pytest.raises(ValueError, match="consistency"):
+        CostConfig(consistency=1.0, depth=False)
+    with pytest.raises(ValueError, match="leaving"):
+        CostConfig(leaving=-1.0)
+    with pytest.raises(ValueError, match="known: .*consistent"):
+        DexWM(cost="consistant")
+
+
+def test_an_encoder_that_the_model_was_not_trained_with_changes_nothing(tmp_path):
+    """The compact model has its encoder in its own file."""
+    assert DexWM(encoder_weights=tmp_path).metadata == DexWM().metadata
+    with pytest.raises(UserError, match="compile is 'false'"):
+        DexWM(compile="false")
+    with pytest.raises(UserError, match="no weights"):
+        DexWM(weights=tmp_path / "none.safetensors")
+
+
+def test_what_the_predictor_is_given(monkeypatch):
+    """Actions from the observed hand on, each waypoint from the one before; all pictures seen."""
+    agent = DexWM(dtype="float32", cem=CEMConfig(8, 2, 1), tile=4)
+    poses = [INIT_JOINTS.astype(np.float32), goal_near(1), goal_near(3)]
+    pictures = [picture(keypoints_of(pose)) for pose in poses]
+    with torch.no_grad():
+        latents = [agent.encode(image) for image in pictures]
+        wanted = agent.model.predictor.encode_history(torch.stack(latents[:2], 1))
+    asked = []
+    rollout = agent.model.predictor.rollout
+
+    def spy(history, last, actions):
+        asked.append((history, last, actions))
+        return rollout(history, last, actions)
+
+    monkeypatch.setattr(agent.model.predictor, "rollout", spy)
+    agent.reset("reach", 0)
+    for step, left in enumerate((60, 40)):
+        agent.act(
+            {
+                **observation(poses[step], left),
+                "pixels": pictures[step],
+                "goal": pictures[2],
+            }
+        )
+    torch.testing.assert_close(agent.last_context.goal, latents[2])
+    history, last, _ = asked[-1]
+    torch.testing.assert_close(last, latents[1])
+    for one, other in zip(history, wanted, strict=True):
+        for mine, theirs in zip(one, other, strict=True):
+            torch.testing.assert_close(mine, theirs)
+    sequences = torch.from_numpy(np.stack([poses[1:], poses[:2]])).float()
+    asked.clear()
+    agent.predict(sequences, agent.last_context)
+    (_, _, actions) = asked[0]
+    assert actions.shape == (2, 2, 132)
+    points = torch.from_numpy(keypoints_of(sequences))
+    start = torch.from_numpy(keypoints_of(poses[1]))
+    moves = torch.stack([points[:, 0] - start, points[:, 1] - points[:, 0]], 1).flatten(-2)
+    assert torch.allclose(actions[..., 63:126], moves, atol=1e-5)
+    assert not actions[..., :63].any() and not actions[..., 126:].any()
+
+
+@torch.no_grad()
+def test_a_candidates_terms_depend_on_neither_population_nor_tile():
+    agent = DexWM(dtype="float32", cost="paper")
+    agent.reset("reach", 0)
+    start = INIT_JOINTS.astype(np.float32)
+    goal = picture(keypoints_of(goal_near(3)))
+    obs = {**observation(start), "pixels": picture(keypoints_of(start)), "goal": goal}
+    context = agent.observe(obs)
+    draws = torch.from_numpy(rng("tile").normal(0, 0.2, (16, 3, 23)).astype(np.float32))
+    draws += torch.from_numpy(start)
+
+    def terms(candidates, tile):
+        return in_tiles(lambda some: agent.terms(some, context), candidates, tile)
+
+    by_four = terms(draws, 4)
+    # The same tile among others, and in another place: the same bits.
+    assert torch.equal(terms(draws[4:12], 4), by_four[4:12])
+    assert torch.equal(terms(torch.cat([draws[8:12], draws[:4]]), 4)[4:], by_four[:4])
+    agent.costs = COSTS["compact"]  # with consistency and leaving
+    far = draws + torch.linspace(0, 2, 16)[:, None, None]
+    whole = terms(far, 4)
+    assert torch.equal(terms(far[4:12], 4), whole[4:12]) and whole[:, LEAVING].std() > 0
+    agent.costs = COSTS["paper"]
+    # Tiles of other sizes differ by how sums round: costs of the paper's mix by less than 1e-5.
+    factors = torch.tensor([1.0, 0.001, 0.0, 0.0])
+    for tile in (1, 3, 16):
+        gap = ((terms(draws, tile) - by_four) * factors).sum(-1).abs()
+        assert gap.max() < 1e-5
+    assert (by_four * factors).sum(-1).std() > 1e-2
+
+
+def test_how_terms_make_a_cost(monkeypatch):
+    terms = torch.tensor([[1.0, 10.0, 0.5, 0.0], [3.0, 20.0, 0.1, 0.5], [2.0, 60.0, 0.0, 1.0]])
+    agent = DexWM(dtype="float32")
+    monkeypatch.setattr(agent, "terms", lambda tile, _: terms[: len(tile)])
+    monkeypatch.setattr(agent, "config", dataclasses.replace(agent.config, tile=3))
+    latent, pixel, angle, outside = terms.T
+    for task in ("reach", "grasp"):
+        agent.reset(task, 0)
+        agent.costs = COSTS["predicted"]
+        context = SimpleNamespace(scale=None)
+        spread = terms.std(0, correction=0)
+        wanted = 0.3 * latent / spread[0] + 0.7 * pixel / spread[1] + 3 * outside
+        assert torch.allclose(agent.cost(torch.zeros(3, 3, 23), context), wanted)
+        agent.costs = COSTS["paper"]
+        wanted = latent + 0.001 * pixel + (0.4 * angle if task == "grasp" else 0)
+        assert torch.allclose(agent.cost(torch.zeros(3, 3, 23), context), wanted)
+    assert COSTS["paper"] == CostConfig("paper", mu=0.001, depth=False, orientation=0.4)
+    assert COSTS["predicted"] == CostConfig("scaled", 0.3, depth=True, leaving=3.0)
+    assert COSTS["compact"] == dataclasses.replace(COSTS["predicted"], consistency=1.0)
+
+
+def test_the_planner_of_the_paper_has_its_cost():
+    assert DexWM("paper").costs == COSTS["paper"] and DexWM().costs == COSTS["compact"]
+    assert DexWM("paper", cost="compact").costs == COSTS["compact"]
+    assert DexWM().settings_hash != DexWM(cost="anywhere").settings_hash

@@ -1,0 +1,109 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from support.synthetic_store import write_store
+from support.trainings import config
+
+from dexbench.agents.dexwm.agent import DexWM
+from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.dexwm.model.decoder import decoder_path, load_decoder
+from dexbench.agents.dexwm.training.recipe import RECIPES
+from dexbench.agents.dexwm.training.train import Trainer, train
+from dexbench.agents.learning.episodes import load_episodes
+from dexbench.agents.learning.optim import schedule
+from dexbench.utils.errors import UserError
+from dexbench.utils.seeding import rng
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("store") / "set", episodes=4, frames=60)
+
+
+@pytest.fixture(scope="module")
+def trained(store, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "w.safetensors"
+    train(config(store, out, steps=(2, 2, 2)))
+    return out
+
+
+def test_the_papers_windows_reach_back_4_s_by_any_8_frames(store, tmp_path):
+    episodes = load_episodes([store], tmp_path, progress=False)
+    index = RECIPES["paper"].windows(episodes, rng("t"), 3000)
+    assert index.shape == (3000, 9)
+    assert (index // 60 == index[:, :1] // 60).all()
+    back = index[:, -1:] - index[:, :-1]
+    assert back.min() == 1 and back.max() == 40 and (np.diff(index, axis=1) > 0).all()
+    # Any of the 40 frames is as likely as another.
+    counts = np.bincount(back.reshape(-1), minlength=41)[1:]
+    assert counts.min() > 0.85 * 3000 * 8 / 40 and counts.max() < 1.15 * 3000 * 8 / 40
+    assert {0, 59} <= set(index.reshape(-1) % 60), "from an episode's first frame to its last"
+
+
+def test_a_shorter_episode_gives_what_it_has(tmp_path):
+    episodes = load_episodes(
+        [write_store(tmp_path / "short", episodes=3, frames=12)], tmp_path / "w", progress=False
+    )
+    index = RECIPES["paper"].windows(episodes, rng("t"), 500)
+    assert (index // 12 == index[:, :1] // 12).all()
+    assert (np.diff(index, axis=1) > 0).all() and (index[:, -1] - index[:, 0]).max() == 11
+    with pytest.raises(UserError, match="no episode has the 14 frames"):
+        episodes.windows(rng("t"), 5, 13, span=40)
+
+
+def test_the_papers_fine_tuning_rolls_out_eight_steps_from_one_frame(store, tmp_path):
+    settings = config(store, tmp_path / "w.safetensors", steps=(0, 3, 3), recipe="paper", clips=2)
+    trainer, asked = Trainer(settings), []
+    begin = trainer.begin_stage
+
+    def watched(stage):
+        optimizer = begin(stage)
+        loss = trainer.stage_loss
+
+        def stage_loss(states, points, weight, history):
+            asked.append((stage, tuple(states.shape[:2]), history))
+            return loss(states, points, weight, history)
+
+        trainer.stage_loss = stage_loss
+        return optimizer
+
+    trainer.begin_stage = watched
+    trainer.run()
+    assert asked == [(1, (2, 9), None)] * 3 + [(2, (2, 9), 1)] * 3
+    rows = (tmp_path / "w.safetensors.work" / "metrics.jsonl").read_text().splitlines()
+    rates = [row["rate"] for row in map(json.loads, rows) if "loss" in row]
+    assert rates[0] == 1e-4 and rates[3] == 1e-5, "no warm-up"
+    assert rates[:3] == sorted(rates[:3], reverse=True)
+    # Pre-training's 1e-4 falls to 1e-7, fine-tuning's 1e-5 to 4e-7.
+    for rate, floor, end in zip((1e-4, 1e-5), trainer.recipe.floors[1:], (1e-7, 4e-7), strict=True):
+        assert rate * schedule(1.0, 0.0, floor) == pytest.approx(end)
+    assert not decoder_path(settings.out).exists(), "no stage trained one"
+
+
+def test_a_run_may_begin_with_other_weights(store, trained, tmp_path):
+    settings = config(store, tmp_path / "w.safetensors", steps=(0, 0, 0), init=trained)
+    train(settings)
+    (one, digest), (two, _) = load_model(trained), load_model(settings.out)
+    assert all(torch.equal(two.state_dict()[k], v) for k, v in one.state_dict().items())
+    assert one.pretraining == "none" and two.pretraining == f"set ({digest[:8]})"
+    assert DexWM(weights=settings.out).metadata["pretraining"] == two.pretraining
+    kept = load_decoder(settings.out)
+    known = load_decoder(trained).state_dict()
+    assert all(torch.equal(known[k], v) for k, v in kept.state_dict().items())
+    other = dataclasses.replace(settings.model, predictor_dim=96)
+    with pytest.raises(UserError, match="--init .* of other sizes"):
+        train(dataclasses.replace(settings, model=other))
+
+
+def test_a_stage_without_a_share_is_left_out(store, trained, tmp_path):
+    changes = {"steps": None, "minutes": 0.02, "shares": (0.0, 0.0, 1.0), "init": trained}
+    settings = config(store, tmp_path / "w.safetensors", **changes)
+    stages = []
+    train(settings, lambda row: stages.append(row["stage"]))
+    assert set(stages) == {"rollout"}
+    for shares in ((0.0, 0.0, 0.0), (1.0, -1.0, 1.0)):
+        with pytest.raises(UserError, match="expected none below 0, and one above of encoder"):
+            train(dataclasses.replace(settings, shares=shares))

@@ -1,0 +1,100 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ledgers import write_ledger
+
+from dexbench.bench import cli
+from dexbench.bench.ledger.entries import read_entries
+from dexbench.bench.scores.compare import CompareConfig, main
+from dexbench.utils.errors import UserError
+
+MORE = {"renderer": "llvmpipe", "steps_to_success": None, "distances": [0.2]}
+
+
+def write(folder: Path, agent: str, successes: int, **changes: Any) -> None:
+    write_ledger(folder, agent, "reach", successes, **{"trials": 50, **MORE, **changes})
+
+
+def test_pairs_ranks_and_resolution(tmp_path: Path, capsys: Any) -> None:
+    for agent, successes in {"good": 41, "fair": 25, "poor": 0, "none": 0}.items():
+        write(tmp_path, agent, successes)
+    write(tmp_path, "expert", 50, privileged=True)
+    cli.main(["compare", str(tmp_path), "--task", "reach"])
+    table, ranks, sentences = capsys.readouterr().out.split("\n\n")
+    assert table.splitlines()[0].split("  ")[0] == "A"
+    lines = [line.replace("< ", "<").split() for line in table.splitlines()[1:]]
+    assert lines[0] == ["good", "fair", "50", "16", "0", "<0.001", "<0.001", "yes"]
+    assert lines[-1] == ["none", "poor", "50", "0", "0", "1.000", "1.000", "no"]
+    assert len(lines) == 6  # without the expert
+    assert [line.split() for line in ranks.splitlines()[1:]] == [
+        ["1", "good", "41/50"],
+        ["2", "fair", "25/50"],
+        ["3", "none", "0/50"],
+        ["3", "poor", "0/50"],
+    ]
+    assert "50 shared trials show a gap of 16 points" in sentences
+    assert "a gap of 29 points if" in sentences and "show a gap of 30 points." in sentences
+
+
+def test_privileged_agents_take_part_where_they_are_named(tmp_path: Path, capsys: Any) -> None:
+    write(tmp_path, "good", 3, trials=4)
+    write(tmp_path, "expert", 4, trials=6, privileged=True)
+    main(CompareConfig("reach", (tmp_path,), ("good", "expert")))
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].split()[:5] == ["good", "expert", "4", "0", "1"]
+    assert "4 shared trials show no gap at all" in out
+    with pytest.raises(UserError, match="1 agents to compare on reach, expected 2 or more"):
+        main(CompareConfig("reach", (tmp_path,)))
+
+
+def test_repeats_are_not_further_trials(tmp_path: Path) -> None:
+    write(tmp_path / "a", "good", 4, trials=4, repeat=1)
+    write(tmp_path / "b", "good", 1, trials=4)
+    path = tmp_path / "b/v1/good/reach/trials.jsonl"
+    path.write_text(path.read_text() + (tmp_path / "a/v1/good/reach/trials.jsonl").read_text())
+    (entry,) = read_entries([tmp_path / "b"])
+    assert entry.solved == {0: True, 1: False, 2: False, 3: False}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"suite_hash": "def"}, "the suite differs: .*v1 (abc|def).*v1 (abc|def)"),
+        ({"renderer": "NVIDIA"}, "the OpenGL renderer differs: .*(NVIDIA|llvmpipe)"),
+        ({"versions": {"mujoco": "3.4.0"}}, r"the MuJoCo differs: .*3\.(3\.1|4\.0)"),
+    ],
+)
+def test_what_does_not_pair_is_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    write(tmp_path, "good", 3)
+    write(tmp_path, "same", 1, versions={"dexbench": "0.2.0", "mujoco": "3.3.1"})
+    main(CompareConfig("reach", (tmp_path,)))  # dexbench's own version may differ
+    write(tmp_path, "other", 2, **changes)
+    with pytest.raises(UserError, match=message):
+        main(CompareConfig("reach", (tmp_path,)))
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no trials in"):
+        main(CompareConfig("reach", (tmp_path,)))
+    write(tmp_path / "a", "good", 3)
+    write(tmp_path / "a", "fair", 2)
+    with pytest.raises(UserError, match="no grasp trials; the ledgers hold reach"):
+        main(CompareConfig("grasp", (tmp_path,)))
+    with pytest.raises(UserError, match="bad has no reach trials there; choose from fair, good"):
+        main(CompareConfig("reach", (tmp_path,), ("good", "bad")))
+    write(tmp_path / "b", "good", 3)
+    with pytest.raises(UserError, match="both hold good on v1 reach"):
+        main(CompareConfig("reach", (tmp_path / "a", tmp_path / "b")))
+    write_ledger(tmp_path / "c", "good", "reach", 3)
+    with pytest.raises(UserError, match="a row lacks distances, steps_to_success"):
+        main(CompareConfig("reach", (tmp_path / "c",)))
+    (tmp_path / "d").mkdir()
+    write(tmp_path / "d", "good", 3, trials=2)
+    path = tmp_path / "a/v1/fair/reach/trials.jsonl"
+    later = [line for line in path.read_text().splitlines(True) if '"trial": 1' not in line]
+    path.write_text("".join(line for line in later if '"trial": 0' not in line))
+    with pytest.raises(UserError, match="share no trial of reach"):
+        main(CompareConfig("reach", (tmp_path / "a/v1/fair", tmp_path / "d")))

@@ -1,0 +1,162 @@
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ledgers import write_ledger
+
+from dexbench.bench.scores.leaderboard import (
+    COLUMNS,
+    LeaderboardConfig,
+    derive,
+    main,
+    markdown_table,
+)
+from dexbench.bench.scores.summary import text_table
+from dexbench.utils.errors import UserError
+
+
+def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
+    write_ledger(tmp_path, "hold", "reach", 0)
+    write_ledger(tmp_path, "dexwm", "reach", 3, weights_hash="feed")
+    write_ledger(tmp_path, "dexwm", "grasp", 1, weights_hash="feed")
+    main(LeaderboardConfig(tmp_path))
+    path = tmp_path / "leaderboard.csv"
+    data = path.read_bytes()
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        lines = list(reader)
+    assert tuple(reader.fieldnames or ()) == COLUMNS
+    assert [(line["agent"], line["task"]) for line in lines] == [
+        ("dexwm", "reach"),
+        ("hold", "reach"),
+        ("dexwm", "grasp"),
+    ]
+    assert lines[0] == {
+        "agent": "dexwm",
+        "task": "reach",
+        "trials": "4",
+        "successes": "3",
+        "rate": "0.75",
+        "ci_low": "0.3006",
+        "ci_high": "0.9544",
+        "median_final_distance_m": "0.15",
+        "held_at_end": "2",
+        "decision_seconds": "0.2",
+        "pretraining": "none",
+        "suite": "v1",
+        "suite_hash": "abc",
+        "weights_hash": "feed",
+        "privileged": "False",
+        "errors": "1",
+        "versions": "dexbench 0.1.0, mujoco 3.3.1",
+        "dtype": "bfloat16",
+        "renderer": "llvmpipe",
+    }
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 4 and table[1].split()[:4] == ["dexwm", "reach", "3/4", "75.0%"]
+    main(LeaderboardConfig(tmp_path, csv=tmp_path / "sub/again.csv"))
+    assert (tmp_path / "sub/again.csv").read_bytes() == data
+
+
+def test_the_users_tasks_come_after_dexbenchs_by_name(tmp_path: Path) -> None:
+    for task in ("lift", "place", "dance", "reach"):
+        write_ledger(tmp_path, "hold", task, 1)
+    lines = derive(tmp_path)
+    assert [line["task"] for line in lines] == ["reach", "place", "dance", "lift"]
+    assert markdown_table(lines).startswith("| agent | reach | place | dance | lift | s/decision")
+
+
+def test_renderers_are_shown_whatever_their_number(tmp_path: Path) -> None:
+    write_ledger(tmp_path, "hold", "reach", 0, trials=1)
+    path = tmp_path / "v1/hold/reach/trials.jsonl"
+    row = json.loads(path.read_text())
+    for trial, renderer in ((1, "NVIDIA H100"), (2, None)):
+        path.write_text(
+            path.read_text() + json.dumps(row | {"trial": trial, "renderer": renderer}) + "\n"
+        )
+    assert derive(tmp_path)[0]["renderer"] == "NVIDIA H100 | llvmpipe"
+
+
+def test_mixed_versions_of_others_than_mujoco_are_shown(tmp_path: Path) -> None:
+    write_ledger(tmp_path, "hold", "reach", 0, trials=1)
+    path = tmp_path / "v1/hold/reach/trials.jsonl"
+    row = json.loads(path.read_text())
+    row = {**row, "trial": 1, "versions": {"dexbench": "0.2.0", "mujoco": "3.3.1"}}
+    path.write_text(path.read_text() + json.dumps(row) + "\n")
+    (line,) = derive(tmp_path)
+    assert line["versions"] == "dexbench 0.1.0, mujoco 3.3.1 | dexbench 0.2.0, mujoco 3.3.1"
+    row["versions"]["mujoco"] = "3.4.0"
+    path.write_text(path.read_text().splitlines()[0] + "\n" + json.dumps(row) + "\n")
+    with pytest.raises(UserError, match="mujoco"):
+        derive(tmp_path)
+
+
+def test_what_cannot_be_a_leaderboard_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no trials in"):
+        derive(tmp_path)
+    write_ledger(tmp_path / "a", "hold", "reach", 0)
+    write_ledger(tmp_path / "b", "hold", "reach", 0)
+    with pytest.raises(UserError, match="two ledgers"):
+        derive(tmp_path)
+    write_ledger(tmp_path / "d", "hold", "reach", 0)
+    write_ledger(tmp_path / "d", "prior", "grasp", 0, suite_hash="def")
+    with pytest.raises(UserError, match="different suites of the name v1, with hash abc and def"):
+        derive(tmp_path / "d")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/trials.jsonl").write_text('{"trial": 0}\n')
+    with pytest.raises(UserError, match="no ledger of this version"):
+        derive(tmp_path / "c")
+
+
+def test_a_csv_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "a", "hold", "reach", 0)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.csv").mkdir()
+    for path in (tmp_path / "file" / "table.csv", tmp_path / "folder.csv"):
+        with pytest.raises(UserError, match="choose another --csv"):
+            main(LeaderboardConfig(tmp_path / "a", csv=path))
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_text_table_aligns() -> None:
+    table = text_table(["name", "n"], [["a", "10"], ["longer", "5"]])
+    assert table == "name     n\na       10\nlonger   5"
+
+
+def test_the_markdown_table_has_a_line_for_each_agent(tmp_path: Path, capsys: Any) -> None:
+    write_ledger(tmp_path, "hold", "reach", 0)
+    write_ledger(tmp_path, "dexwm", "reach", 3)
+    write_ledger(tmp_path, "dexwm", "grasp", 1, timing={"decisions": 2, "decision_s": 1.0})
+    write_ledger(tmp_path, "expert", "reach", 4, privileged=True)
+    main(LeaderboardConfig(tmp_path, markdown=True))
+    assert capsys.readouterr().out.splitlines() == [
+        "| agent | reach | grasp | s/decision | pre-training |",
+        "|---|---:|---:|---:|---|",
+        "| dexwm | 3/4 = 75% [30, 95] 15.0 cm | 1/4 = 25% [5, 70] 15.0 cm | 0.50 | none |",
+        "| hold | 0/4 = 0% [0, 49] 15.0 cm | - | 0.20 | none |",
+        "| *expert* | 4/4 = 100% [51, 100] 15.0 cm | - | 0.20 | none |",
+    ]
+    write_ledger(tmp_path, "hold", "place", 0, suite="v2")
+    with pytest.raises(UserError, match="the ledgers hold v1, v2"):
+        markdown_table(derive(tmp_path))
+
+
+def test_the_readme_shows_the_committed_ledgers() -> None:
+    root = Path(__file__).parents[3]
+    if not list((root / "results").rglob("trials.jsonl")):
+        pytest.skip("no ledgers are committed")
+    readme = (root / "README.md").read_text()
+    shown = readme.partition("<!-- results: dexbench leaderboard --markdown -->\n")[2]
+    assert shown.partition("\n<!-- end of results -->")[0] == markdown_table(
+        derive(root / "results")
+    )
+
+
+def test_the_committed_csv_is_what_the_ledgers_give(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3] / "results"
+    if not list(root.rglob("trials.jsonl")):
+        pytest.skip("no ledgers are committed")
+    main(LeaderboardConfig(root, csv=tmp_path / "again.csv"))
+    assert (tmp_path / "again.csv").read_bytes() == (root / "leaderboard.csv").read_bytes()

@@ -1,0 +1,64 @@
+"""Trials that random plays solve do not enter a suite."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dexbench.agents.reference.random import Random
+from dexbench.bench.suites import chance
+from dexbench.bench.suites.chance import solved_by_chance
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.suite import Suite
+from dexbench.envs.tasks import Playback, find_task
+from dexbench.envs.trial import STEPS
+from dexbench.utils.seeding import seed_for
+
+
+@pytest.fixture(scope="module")
+def trial():
+    return Suite.load("v1").trial("reach", 0)
+
+
+def playback(trial):
+    return Playback(find_task(trial.task), trial, Simulation(trial.xml, trial.objects))
+
+
+def test_a_shipped_trial_is_not_solved_by_chance(trial):
+    assert not solved_by_chance(trial)
+
+
+def test_a_goal_where_a_random_play_halts_is_found(trial):
+    agent = Random()
+    agent.reset("reach", seed_for("chance", trial.seed, 0))
+    game = playback(trial)
+    target = game.simulation.joint_targets.astype(np.float32)
+    for row in agent.act({"agent_target": target, "steps_left": np.array([STEPS])}):
+        game.step(row)
+    easy = replace(trial, goal_state=game.simulation.get_state())
+    assert solved_by_chance(easy, plays=1)
+
+
+def test_the_seeds_are_none_that_a_run_gives(trial, monkeypatch):
+    seeds = []
+    reset = Random.reset
+    monkeypatch.setattr(
+        Random, "reset", lambda self, task, seed: (seeds.append(seed), reset(self, task, seed))[1]
+    )
+    solved_by_chance(trial)
+    assert len(set(seeds)) == chance.PLAYS
+    assert trial.seed not in seeds
+    assert not {seed_for(trial.seed, "repeat", r) for r in range(1, 10)} & set(seeds)
+
+
+def test_a_playback_judges_as_the_expert_was_judged(trial):
+    game = playback(trial)
+    start = game.outcome
+    assert not start.holds and start.distance > 0.3
+    assert not game.held
+    assert game.solves(trial.expert_actions)
+    assert game.held, "the expert ends at the goal"
+    game.restart()
+    assert game.outcome == start
+    assert not game.held
+    assert not game.solves(np.tile(game.simulation.joint_targets, (STEPS, 1)))

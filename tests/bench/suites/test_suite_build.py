@@ -1,0 +1,127 @@
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from dexbench.bench.suites import build as suite_build
+from dexbench.bench.suites.build import SuiteBuildConfig, _build_one, build_suite
+from dexbench.envs.suite import Suite
+from dexbench.envs.tasks import Rejected
+from dexbench.envs.trial import Trial
+from dexbench.utils.errors import UserError
+
+
+def test_a_suite_is_never_built_over_another(tmp_path):
+    (tmp_path / "v1").mkdir()
+    with pytest.raises(UserError, match="v1 exists; delete it"):
+        build_suite(SuiteBuildConfig(name="v1", trials=1, out=tmp_path))
+    assert list(tmp_path.iterdir()) == [tmp_path / "v1"]
+    assert list((tmp_path / "v1").iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["trials", "workers"])
+def test_nothing_is_built_of_no_trials_or_by_nobody(tmp_path, option):
+    with pytest.raises(UserError, match=f"--{option} is 0, expected at least 1"):
+        build_suite(SuiteBuildConfig(name="new", out=tmp_path, **{option: 0}))
+    assert not list(tmp_path.iterdir())
+
+
+class Dies:
+    """A job that ends the process which receives it."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_build_whose_process_dies_says_so_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(suite_build, "_build_one", Dies())
+    with pytest.raises(UserError, match="a process that built trials died.*fewer --workers"):
+        build_suite(SuiteBuildConfig(name="new", trials=2, out=tmp_path, workers=1))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_suite_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    config = SuiteBuildConfig(name="new", trials=1, out=tmp_path / "file", tasks=("reach",))
+    with pytest.raises(UserError, match="Not a directory.*choose another --out"):
+        build_suite(config)
+
+
+class Breaks:
+    """A job that fails at once for trial 0, and takes long for others."""
+
+    def __call__(self, job):
+        if job[2] == 0:
+            raise PermissionError("set DEXBENCH_CACHE to a folder that can be written")
+        time.sleep(100)
+
+
+def test_a_build_that_fails_says_why_and_ends_what_it_began(tmp_path, monkeypatch):
+    monkeypatch.setattr(suite_build, "_build_one", Breaks())
+    begun = time.monotonic()
+    with pytest.raises(PermissionError, match="set DEXBENCH_CACHE"):
+        build_suite(SuiteBuildConfig(name="new", trials=3, out=tmp_path, workers=2))
+    assert time.monotonic() - begun < 90 and not list(tmp_path.iterdir())
+
+
+def test_what_chance_solves_does_not_enter(tmp_path, monkeypatch):
+    from dexbench.bench.suites import chance
+    from dexbench.envs import tasks
+    from dexbench.envs.robocasa import build as scene
+    from dexbench.envs.scenes import recipe
+
+    trials = [Suite.load("v1").trial("reach", index) for index in range(3)]
+    verdicts, drawn = iter([True, Rejected("no luck"), False]), iter(trials)
+
+    def solved(trial):
+        verdict = next(verdicts)
+        if isinstance(verdict, Rejected):
+            raise verdict
+        return verdict
+
+    rules = SimpleNamespace(name="reach", draw=lambda *_: next(drawn))
+    monkeypatch.setattr(chance, "solved_by_chance", solved)
+    monkeypatch.setattr(tasks, "find_task", lambda _: rules)
+    monkeypatch.setattr(recipe, "draw_recipe", lambda *_: None)
+    monkeypatch.setattr(scene, "build_scene", lambda _: None)
+    found = _build_one(("new", "reach", 4, tmp_path))
+    assert found == ("reach", 4, trials[2].hash, {"chance solves it": 1, "no luck": 1})
+    assert Trial.load(tmp_path / "reach/004.npz").hash == trials[2].hash
+
+
+def test_drafts_of_other_suites_are_left_alone(tmp_path, monkeypatch):
+    (tmp_path / "fresh.tmp").mkdir()
+    (tmp_path / "fresh.tmp" / "suite.json").write_text("another build's")
+    monkeypatch.setattr(suite_build, "_build_one", Dies())
+    with pytest.raises(UserError, match="died"):
+        build_suite(SuiteBuildConfig(name="fresh.1", trials=1, out=tmp_path, workers=1))
+    assert [path.name for path in tmp_path.iterdir()] == ["fresh.tmp"]
+    assert (tmp_path / "fresh.tmp" / "suite.json").read_text() == "another build's"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["reach", "grasp", "place"])
+def test_a_trial_is_a_pure_function_of_suite_task_and_number(tmp_path, task):
+    _build_one(("again", task, 1, tmp_path / "here"))
+    other = "from dexbench.bench.suites.build import _build_one; from pathlib import Path; "
+    other += f"_build_one(('again', {task!r}, 0, Path('there'))); "  # whatever was built before
+    other += f"_build_one(('again', {task!r}, 1, Path('there')))"
+    subprocess.run([sys.executable, "-c", other], cwd=tmp_path, check=True)
+    here, there = (Trial.load(tmp_path / name / task / "001.npz") for name in ("here", "there"))
+    assert here.hash == there.hash
+    zero = Trial.load(tmp_path / "there" / task / "000.npz")
+    assert zero.recipe != here.recipe
+
+
+@pytest.mark.slow
+def test_a_built_suite_can_be_loaded(tmp_path):
+    config = SuiteBuildConfig(name="tiny", trials=1, out=tmp_path, workers=1, tasks=("grasp",))
+    report = build_suite(config)
+    assert report["grasp"]["accepted"] == 1
+    suite = Suite(tmp_path / "tiny")
+    assert suite.trials("grasp") == 1
+    assert suite.trial("grasp", 0).task == "grasp"
+    assert not (tmp_path / "tiny.tmp").exists()
