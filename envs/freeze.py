@@ -113,7 +113,7 @@ def _local_pose(
 
 
 def _servos(root: ET.Element) -> None:
-    """The 23 actuators in action order, the arm's as position servos with the Franka's torques."""
+    """Add the 23 actuators in action order; the arm's are servos with the Franka's torques."""
     section = root.find("actuator")
     assert section is not None, "the robot's own XML has actuators"
     by_joint = {item.get("joint"): item for item in section}

@@ -67,7 +67,7 @@ def check_task(env_id: str, seeds: int = 2) -> None:
 
 
 def require(holds: object, message: str) -> None:
-    """An assertion that ``python -O`` keeps."""
+    """Assert in a way that ``python -O`` keeps."""
     if not holds:
         raise AssertionError(message)
 
@@ -102,7 +102,7 @@ def _walk(env: "DexBenchEnv", steps: int) -> np.ndarray:
 
 
 def _check_form(env: Any) -> None:
-    """The class, the spaces, and what Gymnasium asks of an environment."""
+    """Check the class, the spaces, and what Gymnasium asks of an environment."""
     from gymnasium.utils.env_checker import check_env
 
     from .gym_env import DexBenchEnv, action_space, observation_space
@@ -133,7 +133,7 @@ def _check_form(env: Any) -> None:
 
 
 def _check_resets(env: Any) -> None:
-    """The same seed starts the same trial, whatever came before; ends at seed 42."""
+    """Check that a seed starts the same trial whatever came before; end at seed 42."""
     starts = []
     for seed in (42, 7, 42):
         obs, info = env.reset(seed=seed)

@@ -259,7 +259,7 @@ def refuse_existing(out: Path) -> None:
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of ``out`` whole, or not at all.
+    """Yield a folder to fill, which takes the place of ``out`` whole, or not at all.
 
     Raises:
         UserError: ``out`` exists or cannot be written.

@@ -47,7 +47,7 @@ def decimate(
 
 
 def corner_normals(vertices: Vertices, faces: Faces) -> Vertices:
-    """Unit normals (F, 3, 3) of every triangle's corners, smooth except across creases."""
+    """Return unit normals (F, 3, 3) of every triangle's corners, smooth except across creases."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     weighted = np.cross(b - a, c - a)  # twice the area times the unit normal
     length = np.linalg.norm(weighted, axis=1, keepdims=True)

@@ -65,7 +65,7 @@ def wave(phase: Field) -> Field:
 
 
 def blend(a: Field | int, b: Field | int, weight: Field) -> Field:
-    """``a`` where ``weight`` is 0, ``b`` where it is FULL."""
+    """Return ``a`` where ``weight`` is 0, ``b`` where it is FULL."""
     return (a * (FULL - weight) + b * weight) // FULL
 
 

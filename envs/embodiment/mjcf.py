@@ -69,7 +69,7 @@ def _sub(parent: ET.Element, tag: str, **attributes: str | float | Vec) -> ET.El
 
 
 def _box(body: ET.Element, name: str, pos: Vec, size: Vec, material: str) -> None:
-    """A visible box, of half-sizes ``size`` in m."""
+    """Add a visible box, of half-sizes ``size`` in m."""
     _sub(
         body,
         "geom",
@@ -86,7 +86,7 @@ def _box(body: ET.Element, name: str, pos: Vec, size: Vec, material: str) -> Non
 
 
 def _hull(body: ET.Element, name: str, kind: str, **attributes: str | float | Vec) -> None:
-    """A collision geom of the hand, without mass (the links state their inertia)."""
+    """Add a collision geom of the hand, without mass (the links state their inertia)."""
     geom = _sub(body, "geom", name=f"{name}_collision", type=kind, group=0, mass=0, **attributes)
     geom.attrib.update(HAND_CONTACT)
 

@@ -22,7 +22,7 @@ from dexbench.envs.embodiment.robot import FINGERS, HAND, INIT_ARM, INIT_LEFT_AR
 
 @contextmanager
 def _file(xml: str) -> Iterator[str]:
-    """A file of a part's MJCF, for as long as robosuite reads it."""
+    """Yield a file of a part's MJCF, for as long as robosuite reads it."""
     with tempfile.TemporaryDirectory(prefix="dexbench-") as folder:
         path = Path(folder) / "part.xml"
         path.write_text(xml)

@@ -123,7 +123,7 @@ class Task(ABC):
         """Raise ``Rejected`` where the start is too near the goal or breaks the task's premise."""
 
     def _check(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
-        """The start is fair, holding still fails, and the expert's actions solve the trial."""
+        """Reject unfair starts, and trials that holding still or no expert solves."""
         playback = Playback(self, trial, sim)
         self.check_start(playback.outcome, sim, trial.target)
         if playback.solves(np.tile(sim.joint_targets, (STEPS, 1))):

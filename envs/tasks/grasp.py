@@ -72,7 +72,7 @@ class Grasp(Task):
         return solve
 
     def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
-        """The wrist is 21-35 cm from the object and the hand touches nothing."""
+        """Check that the wrist is 21-35 cm from the object and the hand touches nothing."""
         if not NEAREST <= outcome.distance <= FARTHEST:
             raise Rejected("start too near the object or too far")
         if sim.hand_touches():

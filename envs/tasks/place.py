@@ -75,14 +75,14 @@ class Place(Task):
         return solve
 
     def check_start(self, outcome: Outcome, sim: Simulation, target: str) -> None:
-        """The object is in the hand, at least 25 cm from its goal."""
+        """Check that the object is in the hand, at least 25 cm from its goal."""
         if outcome.distance < LEAST:
             raise Rejected("start too near the goal")
         if not sim.hand_touches(target):
             raise Rejected("the object is not in the hand")
 
     def check_held(self, sim: Simulation, trial: Trial, before: np.ndarray) -> None:
-        """The object is still in the hand, within 2 cm of where it was."""
+        """Check that the object is still in the hand, within 2 cm of where it was."""
         moved = np.linalg.norm(sim.object_position(trial.target) - before)
         if moved > 0.02 or not sim.hand_touches(trial.target):
             raise Rejected("the object slips while the hand holds still")
