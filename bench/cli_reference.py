@@ -107,7 +107,7 @@ def parse(text: str) -> tuple[str, list[Box]]:
 
 
 def _option(text: str) -> str:
-    """Return an option as a table's cell: names and value apart, so that lines can break."""
+    """Write an option as a table's cell, its value apart so that lines break before it."""
     text = text.replace("{None}|", "").replace("|", r"\|")
     if not text.startswith("-"):
         return f"`{text}`"
@@ -119,13 +119,13 @@ def _option(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Help as a table's cell, without the default of an option that has none."""
+    """Write help as a table's cell, without the default of an option that has none."""
     text = text.removesuffix(" (default: None)").removesuffix(" (default: )")
     return _prose(text).replace("|", r"\|")
 
 
 def _prose(text: str) -> str:
-    """Plain text as Markdown: options become code, and what is code already stays."""
+    """Write plain text as Markdown: options become code, and what is code already stays."""
     parts = re.split(r"(`+[^`]*`+)", text)
     parts[::2] = [re.sub(r"(?<!\S)(\(?)(--[\w.*-]*[\w*])", r"\1`\2`", part) for part in parts[::2]]
     return "".join(parts)

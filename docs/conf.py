@@ -49,7 +49,7 @@ html_show_sphinx = False
 
 
 def pages() -> dict[Path, Path]:
-    """Return the repository's files that a page of the site includes, each with that page."""
+    """Find the repository's files that pages of the site include, each with its page."""
     return {
         (page.parent / target).resolve(): page
         for page in HERE.rglob("*.md")
@@ -84,7 +84,7 @@ def point(text: str, source: Path, page: Path) -> str:
 
 
 def sheet(name: str) -> str:
-    """Return the data sheet of an environment, its docstring, as a section of a page."""
+    """Write the data sheet of an environment, its docstring, as a section of a page."""
     entry = gymnasium.spec(name).entry_point
     assert isinstance(entry, str)
     return re.sub(r"^## ", "### ", inspect.getdoc(load_env_creator(entry)) or "", flags=re.M)

@@ -84,3 +84,16 @@ def test_tests_that_a_promise_names_are_there() -> None:
     names = set(re.findall(r"`(test_\w+\.py)`", (DOCS / "reliability.md").read_text()))
     assert len(names) > 15
     assert not names - {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+
+
+def test_files_that_documents_name_are_there() -> None:
+    root = r"(?<![\w/.])((?:envs|agents|bench|data_collection|utils|docs)/[\w/.]*[\w/])"
+    pages = [*ROOT.glob("[A-Z]*.md"), *DOCS.rglob("*.md"), *DOCS.rglob("*.svg")]
+    named = {
+        (str(page.relative_to(ROOT)), path)
+        for page in pages
+        if page.name != "CHANGELOG.md"
+        for path in re.findall(root, page.read_text())
+    }
+    assert len(named) > 50
+    assert not sorted(name for name in named if not (ROOT / name[1]).exists())

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dexbench.agents.dexwm.model.pretrained import PretrainedEncoder
 from dexbench.utils.errors import UserError
 
 from .episodes import Episodes
@@ -21,9 +20,10 @@ BATCH = 64
 
 
 def encoder_digest(encoder: nn.Module) -> str:
-    """sha256 of an encoder's weights."""
-    if isinstance(encoder, PretrainedEncoder):
-        return encoder.digest
+    """sha256 of an encoder's weights, or its ``digest`` where it knows one, as pretrained ones do."""
+    known = getattr(encoder, "digest", None)
+    if isinstance(known, str):
+        return known
     digest = hashlib.sha256()
     for name, value in sorted(encoder.state_dict().items()):
         digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())

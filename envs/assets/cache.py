@@ -1,7 +1,6 @@
 """Where the asset pack lives, and building it once."""
 
 import fcntl
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -21,20 +20,6 @@ def cache_folder() -> Path:
     """Return the folder of all that is made once: ``$DEXBENCH_CACHE`` or ``~/.cache/dexbench``."""
     chosen = os.environ.get("DEXBENCH_CACHE")
     return Path(chosen).expanduser().resolve() if chosen else Path.home() / ".cache" / "dexbench"
-
-
-def package_folder(name: str) -> Path:
-    """Return the folder of an installed package, found without importing it.
-
-    Raises:
-        ModuleNotFoundError: If it is not installed.
-    """
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(
-            f"{name} is not installed; `pip install dexbench` brings the tested version"
-        )
-    return Path(spec.origin).parent
 
 
 def asset_root() -> Path:

@@ -8,8 +8,7 @@ import os
 from pathlib import Path
 
 from dexbench.utils.errors import UserError
-
-from .cache import package_folder
+from dexbench.utils.packages import package_folder
 
 VARIABLE = "ROBOCASA_ASSETS_PATH"
 """RoboCasa's own name of the variable that holds the folder."""

@@ -17,9 +17,9 @@ import imageio.v3 as iio
 from tqdm import tqdm
 
 from dexbench.envs.scenes import objects
+from dexbench.utils.packages import package_folder
 
 from . import materials, meshes
-from .cache import package_folder
 from .object_files import write_object
 
 PANDA_RATIO = 0.13

@@ -26,6 +26,7 @@ from dexbench.envs.assets import (
 from dexbench.envs.motion.grasp import WIDEST
 from dexbench.envs.scenes import objects
 from dexbench.utils.errors import UserError
+from dexbench.utils.packages import package_folder
 
 # Raise cache.PACK_VERSION together with these: frozen trials refer to a pack by its version.
 PIXELS = {
@@ -88,7 +89,7 @@ def test_noise_is_integer_and_wraps_around():
 
 
 def test_a_texture_stands_at_every_path_robocasa_names():
-    paths = materials.named_textures(tree.package_folder("robocasa"), asset_root())
+    paths = materials.named_textures(package_folder("robocasa"), asset_root())
     assert len(paths) > 400
     missing = [path for path in paths if not (asset_root() / path).exists()]
     assert missing == []
@@ -245,7 +246,7 @@ def test_training_never_sees_a_suite_texture():
 
 
 def test_panda_is_decimated_and_keeps_its_shape():
-    source = tree.package_folder("robosuite") / "models" / "assets" / "robots" / "panda"
+    source = package_folder("robosuite") / "models" / "assets" / "robots" / "panda"
     made = asset_root() / "robots" / "panda"
     paths = sorted(path.relative_to(source) for path in source.rglob("*.obj"))
     assert paths == sorted(path.relative_to(made) for path in made.rglob("*.obj"))

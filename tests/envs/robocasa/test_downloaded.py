@@ -21,6 +21,7 @@ from dexbench.envs.robocasa.recipe import IDS, RoboCasa, check_robocasa_recipe
 from dexbench.envs.scenes.recipe import OBJECT_Y, OTHER_Y, draw_recipe
 from dexbench.envs.simulation import Simulation
 from dexbench.utils.errors import UserError
+from dexbench.utils.packages import package_folder
 from dexbench.utils.seeding import rng
 
 HERE = RoboCasa(layouts=(1,), styles=(1,))
@@ -205,7 +206,7 @@ def test_nothing_downloaded_says_what_to_run(tmp_path, monkeypatch):
     assert str(tmp_path) in text
     assert VARIABLE in text
     monkeypatch.delenv(VARIABLE)
-    package = tree.package_folder("robocasa") / "models" / "assets"
+    package = package_folder("robocasa") / "models" / "assets"
     if not (package / "textures").exists():
         with pytest.raises(UserError, match=f"or set {VARIABLE}"):
             robocasa_root()
@@ -236,7 +237,7 @@ def test_a_partial_download_names_the_missing_file(copy, recipe, monkeypatch, go
 
 def test_the_generated_pack_does_not_copy_a_download(tmp_path):
     package, made = tmp_path / "robocasa", tmp_path / "made"
-    source = tree.package_folder("robocasa")
+    source = package_folder("robocasa")
     tree.copy_package(source, package / "models" / "assets")
     shipped = {p.relative_to(package) for p in package.rglob("*") if p.is_file()}
     assert len(shipped) > 200
