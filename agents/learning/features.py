@@ -20,7 +20,7 @@ BATCH = 64
 
 
 def encoder_digest(encoder: nn.Module) -> str:
-    """sha256 of an encoder's weights, or its ``digest`` where it knows one, as pretrained ones do."""
+    """Return the sha256 of an encoder's weights: its ``digest``, if it has one."""
     known = getattr(encoder, "digest", None)
     if isinstance(known, str):
         return known
