@@ -1,6 +1,6 @@
 # From a fresh clone to a scored agent (`make run`), to passed tests (`make test`), to weights trained
-# from scratch (`make weights`), to the site (`make docs`). All set up first: system packages (installed when root, else named),
-# .venv, the package.
+# from scratch (`make weights`), to the site (`make docs`). All set up first: system packages
+# (installed when root, else named), .venv, the package.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -24,7 +24,7 @@ run: setup
 	$(VENV)/bin/dexbench run --agent $(AGENT) --task $(TASK) --trials $(TRIALS) --workers $(WORKERS)
 
 test: setup
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n $(WORKERS)
 
 # Four hours of exploration, and a compact DexWM of them: a little over an hour on two cores. Either
 # continues where it was stopped.
@@ -59,7 +59,7 @@ $(VENV)/.complete: setup.cfg pyproject.toml constraints.txt | packages
 	fi
 	"$$python" -m venv $(VENV)
 	# PyTorch by itself first: the rest of the set then resolves against the build that is there.
-	$(VENV)/bin/python -m pip install --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt "$$(grep '^torch==' constraints.txt)"
 	$(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $@
 

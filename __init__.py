@@ -9,7 +9,7 @@ import sys
 
 import gymnasium
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # MuJoCo reads the variable when it is first imported; without a display only EGL can render.
 if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
