@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dexbench.bench.run.trial import describe
 from dexbench.envs.assets import cache
 from dexbench.envs.assets import download as robocasa
-from dexbench.utils.errors import UserError
+from dexbench.utils.errors import UserError, describe
 
 from . import opengl
 

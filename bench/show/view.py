@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dexbench.bench.ledger.ledger import ROWS_FILE, Row, check_complete, play_key, read_rows
+from dexbench.bench.ledger.actions import actions_path
+from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
+from dexbench.bench.ledger.rows import Row, check_complete, play_key
 from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.verify.resimulation import recorded_actions
 from dexbench.envs.simulation import CONTROL_HZ
@@ -122,8 +124,7 @@ def find_play(config: ViewConfig, task: str, trial: Trial, index: int) -> Play:
     if config.agent == "expert":
         return Play(task, title, trial, trial.expert_actions)
     folder, rows = _folder(config, task), _rows(config, task)
-    path = folder / "actions" / f"{index:03d}.npz"
-    if index not in rows or not path.exists():
+    if index not in rows or not (path := actions_path(folder, rows[index])).exists():
         asked = task if config.task == "all" else config.task
         raise UserError(
             f"{folder} holds no trial {index} of {config.agent}; `dexbench run --agent "

@@ -14,7 +14,8 @@ import tyro
 from support import fake
 
 from dexbench.bench import cli
-from dexbench.bench.ledger.ledger import Row, read_rows
+from dexbench.bench.ledger.ledger import read_rows
+from dexbench.bench.ledger.rows import Row
 from dexbench.bench.run.runner import RunConfig, run
 from dexbench.bench.suites.build import SuiteBuildConfig, build_suite
 from dexbench.bench.verify.verify import VerifyConfig, plan
