@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gymnasium
@@ -8,9 +9,10 @@ from gymnasium.spaces import Box, Dict
 from support import faulty
 
 from dexbench import testing
-from dexbench.envs import gym_env, spaces
+from dexbench.envs import gym_env, spaces, tasks
 from dexbench.envs.embodiment.robot import HIGHEST, INIT_JOINTS, LOWEST
-from dexbench.envs.gym_env import ReachEnv
+from dexbench.envs.gym_env import DexBenchEnv, ReachEnv
+from dexbench.envs.tasks import Reach, register_task
 from dexbench.testing import check_agent, check_task
 from dexbench.utils.errors import UserError
 
@@ -324,6 +326,57 @@ def test_without_a_fault_the_same_environments_pass(quick, monkeypatch):
     monkeypatch.setitem(FAULTS, "None", (step(lambda env, returned: None), ""))
     check("None", monkeypatch)
     check_task("dexbench/Reach-v1", seeds=1)
+
+
+class Farthest:
+    """Reach's criterion, as long as the hand has not been 10 m from its goal."""
+
+    def __init__(self, task, target, goal):
+        self.task, self.target, self.goal, self.farthest = task, target, goal, 0.0
+
+    def evaluate(self, simulation):
+        outcome = self.task.evaluate(simulation, self.target, self.goal)
+        self.farthest = max(self.farthest, outcome.distance)
+        # Continuous, and it depends on all that has been.
+        return replace(outcome, distance=outcome.distance + 1e-3 * self.farthest)
+
+
+class Remembering(Reach):
+    """Its criterion remembers, as it may."""
+
+    name = "remembering"
+
+    def begin(self, simulation, target, goal):
+        return Farthest(self, target, goal)
+
+
+class Sharing(Reach):
+    """All episodes share one memory."""
+
+    name = "sharing"
+    count = 0
+
+    def evaluate(self, simulation, target, goal):
+        self.count += 1
+        outcome = super().evaluate(simulation, target, goal)
+        return replace(outcome, distance=outcome.distance + 1e-9 * self.count)
+
+
+@pytest.mark.parametrize(
+    ("task", "complaint"),
+    [(Remembering, None), (Sharing, "step info are not equivalent for the same seed")],
+)
+def test_a_criterion_may_remember_its_own_episode_only(quick, monkeypatch, task, complaint):
+    monkeypatch.setattr(tasks, "TASKS", dict(tasks.TASKS))
+    register_task(task())
+    monkeypatch.setitem(
+        FAULTS, "Memory", (type("Env", (DexBenchEnv,), {"task_name": task.name}), "")
+    )
+    if complaint is None:
+        check("Memory", monkeypatch)
+        return
+    with pytest.raises(AssertionError, match=complaint):
+        check("Memory", monkeypatch)
 
 
 def test_in_a_shell(quick, capsys):
