@@ -1,8 +1,8 @@
 """The ``dexbench`` command.
 
-A command is a function of one dataclass, whose fields are its options and whose field docstrings
-are their help. To add one, name its function in `COMMANDS`. Only the module of the command that
-was asked for is imported.
+A command is a function whose argument ``config`` is a dataclass: its fields are the options and
+their docstrings are the help. To add a command, name its function in `COMMANDS`. Only the module
+of the command that was asked for is imported.
 """
 
 import contextlib
@@ -13,13 +13,15 @@ import os
 import re
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from dexbench import __version__
 from dexbench.utils.errors import UserError
 
-COMMANDS: dict[str, tuple[str, str]] = {
+Commands = Mapping[str, tuple[str, str]]
+
+COMMANDS: Commands = {
     "run": ("dexbench.bench.run.runner:main", "play an agent on frozen trials and score it"),
     "collect": (
         "dexbench.data_collection.record.collect:main",
@@ -87,13 +89,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "time plans against plain computation and the machine's limits",
     ),
 }
+"""Of each command its function, as ``module:name``, and what it does in a line."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, commands: Commands = COMMANDS) -> None:
     """Run a command.
 
     Args:
         arguments: Words of the command line after ``dexbench``; the process's own by default.
+        commands: What there is to run.
 
     Raises:
         SystemExit: With code 2 and one line on stderr for bad input; 130 after Ctrl-C.
@@ -101,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:
-            _dispatch(words)
+            _dispatch(words, commands)
         finally:
             sys.stdout.flush()
     except UserError as error:
@@ -124,29 +128,28 @@ def _reader_left() -> bool:
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
-def _dispatch(words: list[str]) -> None:
+def _dispatch(words: list[str], commands: Commands) -> None:
     """Print help or the version, or execute a command."""
     if not words or words[0] in ("-h", "--help"):
-        print(help_text())
+        print(help_text(commands))
         raise SystemExit(0 if words else 2)
     if words == ["--version"]:
         print(f"dexbench {__version__}")
-    elif words[1:] in ([], ["-h"], ["--help"]) and help_text(words[0]):
-        print(help_text(words[0]))
+    elif words[1:] in ([], ["-h"], ["--help"]) and (text := help_text(commands, words[0])):
+        print(text)
         raise SystemExit(0 if words[1:] else 2)
     else:
-        name = _command(words)
-        _execute(name, words[len(name.split()) :])
+        name = find_command(words, commands)
+        _execute(name, commands[name][0], words[len(name.split()) :])
 
 
-def help_text(group: str = "") -> str:
+def help_text(commands: Commands, group: str = "") -> str:
     """Return the list of commands, or of a group's (``data``, ``train``).
 
     Empty if there are none.
     """
-    chosen = {name: text for name, (_, text) in COMMANDS.items() if name.startswith(f"{group} ")}
-    if not group:
-        chosen = {name: text for name, (_, text) in COMMANDS.items()}
+    start = f"{group} " if group else ""
+    chosen = {name: text for name, (_, text) in commands.items() if name.startswith(start)}
     if not chosen:
         return ""
     width = max(map(len, chosen))
@@ -165,25 +168,28 @@ def help_text(group: str = "") -> str:
     )
 
 
-def _command(words: list[str]) -> str:
-    """Return the command that the words start with."""
-    for name in sorted(COMMANDS, key=len, reverse=True):
+def find_command(words: list[str], commands: Commands = COMMANDS) -> str:
+    """Return the command that the words start with.
+
+    Raises:
+        UserError: There is none.
+    """
+    for name in sorted(commands, key=len, reverse=True):
         if words[: len(name.split())] == name.split():
             return name
-    asked = " ".join(words[:2]) if any(c.split()[0] == words[0] for c in COMMANDS) else words[0]
-    close = difflib.get_close_matches(asked, COMMANDS, n=1)
-    guess = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(COMMANDS)}"
+    asked = " ".join(words[:2]) if any(c.split()[0] == words[0] for c in commands) else words[0]
+    close = difflib.get_close_matches(asked, commands, n=1)
+    guess = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(commands)}"
     raise UserError(f"there is no command {asked!r}; {guess}")
 
 
-def _execute(name: str, words: list[str]) -> None:
-    """Parse the command's options and calls it."""
+def _execute(name: str, reference: str, words: list[str]) -> None:
+    """Parse the options of a command and call it; ``module:name`` refers to its function."""
     import tyro
 
-    module, _, function_name = COMMANDS[name][0].partition(":")
+    module, _, function_name = reference.partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module), function_name)
-    hints = get_type_hints(function)
-    (config_type,) = [hint for key, hint in hints.items() if key != "return"]
+    config_type = get_type_hints(function)["config"]
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):

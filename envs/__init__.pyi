@@ -18,6 +18,7 @@ from .scenes.recipe import draw_recipe as draw_recipe
 from .scenes.styles import STYLES as STYLES
 from .simulation import Simulation as Simulation
 from .suite import Suite as Suite
+from .tasks import Criterion as Criterion
 from .tasks import Goal as Goal
 from .tasks import Outcome as Outcome
 from .tasks import Rejected as Rejected

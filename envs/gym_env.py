@@ -5,51 +5,20 @@ known. Nothing in the observation or reward comes from privileged state but the 
 """
 
 import operator
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 
-from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
-from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
-from dexbench.envs.robocasa.recipe import NoRoom
-from dexbench.envs.scenes.objects import Split
-from dexbench.envs.scenes.recipe import Recipe, draw_recipe
-from dexbench.utils.seeding import rng
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.scenes.recipe import draw_recipe
 
 from .simulation import CONTROL_HZ, Simulation
+from .spaces import action_space, check_action, observation_space
 from .suite import DEFAULT, Suite
-from .tasks import HELD_STEPS, Goal, Outcome, Rejected, find_task
+from .tasks import Goal, Playback, find_task
+from .tasks.draw import Kitchens, draw_trial
 from .trial import STEPS, Trial
-
-Kitchens = Callable[[np.random.Generator, Split], Recipe]
-"""Draws a recipe of a split from a random stream."""
-DRAWS = 40
-"""Scenes tried before a training seed is given up."""
-
-
-def action_space() -> spaces.Box:
-    """Joint targets (23,) float32 in rad, between the joint limits."""
-    return spaces.Box(LOWEST, HIGHEST, dtype=np.float32)
-
-
-def observation_space() -> spaces.Dict:
-    """Return a flat dictionary: two images, two joint vectors, hand keypoints and the clock."""
-    image = spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
-    # A blocked or pushed joint may pass its soft limit a little.
-    low, high = LOWER.astype(np.float32) - 0.5, UPPER.astype(np.float32) + 0.5
-    return spaces.Dict(
-        {
-            "pixels": image,
-            "goal": image,
-            "agent_pos": spaces.Box(low, high, dtype=np.float32),
-            "agent_target": action_space(),
-            "keypoints": spaces.Box(-5, 5, (21, 3), np.float32),
-            "steps_left": spaces.Box(0, STEPS, (1,), np.int64),
-        }
-    )
 
 
 class DexBenchEnv(gym.Env):
@@ -79,19 +48,27 @@ class DexBenchEnv(gym.Env):
         self.task = find_task(self.task_name)
         self.action_space = action_space()
         self.observation_space = observation_space()
-        self.simulation: Simulation | None = None
-        """The simulation of the current trial; for privileged agents only."""
-        self.trial: Trial | None = None
-        """The current trial; for privileged agents only."""
-        self.goal: Goal | None = None
-        """The goal's true positions; for privileged agents only."""
+        self.playback: Playback | None = None
+        """The current trial as it is played and judged; for privileged agents only."""
         self.render_observations = True
         """Whether steps render `pixels`; while False they repeat the last picture, which is faster
         for agents that do not look at every step."""
-        self._goal_image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-        self._pixels = self._goal_image
-        self._step = 0
-        self._held = 0
+        self._goal_image = self._pixels = np.zeros(0, np.uint8)
+
+    @property
+    def simulation(self) -> Simulation | None:
+        """The simulation of the current trial; for privileged agents only."""
+        return None if self.playback is None else self.playback.simulation
+
+    @property
+    def trial(self) -> Trial | None:
+        """The current trial; for privileged agents only."""
+        return None if self.playback is None else self.playback.trial
+
+    @property
+    def goal(self) -> Goal | None:
+        """The goal's true positions; for privileged agents only."""
+        return None if self.playback is None else self.playback.goal
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -124,10 +101,22 @@ class DexBenchEnv(gym.Env):
         else:
             if seed is None:
                 seed = int(self.np_random.integers(2**31))
-            trial = draw_trial(self.task_name, ("train", seed), "train", self.kitchen)
-        self._begin(trial)
-        outcome = self.task.evaluate(self._simulation, trial.target, self._goal)
-        return self._observe(), self._info(outcome) | {"trial_hash": trial.hash}
+            trial = draw_trial(self.task, ("train", seed), "train", self.kitchen)
+        return self.begin(trial)
+
+    def begin(self, trial: Trial) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Start an episode of a trial that is at hand: see the goal, then stand at the start.
+
+        Returns:
+            As ``reset``.
+        """
+        self.close()
+        simulation = Simulation(trial.xml, trial.objects)
+        simulation.set_state(trial.goal_state)
+        # Goals are rendered by the renderer that renders observations, so that they compare.
+        self._goal_image = simulation.render()
+        self.playback = Playback(self.task, trial, simulation)
+        return self._observe(self.playback), self._info(self.playback) | {"trial_hash": trial.hash}
 
     def step(
         self, action: np.ndarray
@@ -147,96 +136,48 @@ class DexBenchEnv(gym.Env):
             ValueError: The action has a wrong shape, is not finite or is out of bounds.
             FloatingPointError: The simulation diverged; ``reset`` begins anew.
         """
-        row = self._checked(action)
-        simulation = self._simulation
-        simulation.step(row)
-        self._step += 1
-        outcome = self.task.evaluate(simulation, self._trial.target, self._goal)
-        self._held = self._held + 1 if outcome.holds else 0
-        reward = 1.0 if outcome.holds else 0.0
-        return self._observe(), reward, False, self._step >= STEPS, self._info(outcome)
+        row = check_action(action)
+        playback = self._begun()
+        reward = 1.0 if playback.step(row).holds else 0.0
+        truncated = playback.steps >= STEPS
+        return self._observe(playback), reward, False, truncated, self._info(playback)
 
     def render(self) -> np.ndarray | None:
         """Return the head camera's view (224, 392, 3) uint8; None without a render mode."""
-        return self._simulation.render() if self.render_mode == "rgb_array" else None
+        return self._begun().simulation.render() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
         """Free the renderer."""
-        if self.simulation is not None:
-            self.simulation.close()
-            self.simulation = None
+        if self.playback is not None:
+            self.playback.simulation.close()
+            self.playback = None
 
-    @property
-    def _simulation(self) -> Simulation:
-        if self.simulation is None:
+    def _begun(self) -> Playback:
+        if self.playback is None:
             raise gym.error.ResetNeeded("call reset() before step() or render()")
-        return self.simulation
+        return self.playback
 
-    @property
-    def _trial(self) -> Trial:
-        assert self.trial is not None
-        return self.trial
-
-    @property
-    def _goal(self) -> Goal:
-        assert self.goal is not None
-        return self.goal
-
-    def _begin(self, trial: Trial) -> None:
-        """Load the scene, look at the goal, then stand at the start."""
-        self.close()
-        self.trial = trial
-        simulation = self.simulation = Simulation(trial.xml, trial.objects)
-        simulation.set_state(trial.goal_state)
-        self.goal = Goal.seen(simulation, trial.target)
-        # Goals are rendered by the renderer that renders observations, so that they compare.
-        self._goal_image = simulation.render()
-        simulation.set_state(trial.start_state)
-        self._step = self._held = 0
-
-    def _observe(self) -> dict[str, np.ndarray]:
-        simulation = self._simulation
-        if self.render_observations or self._step == 0:
+    def _observe(self, playback: Playback) -> dict[str, np.ndarray]:
+        simulation = playback.simulation
+        if self.render_observations or playback.steps == 0:
             self._pixels = simulation.render()
         return {
             "pixels": self._pixels.copy(),
             "goal": self._goal_image.copy(),
             "agent_pos": simulation.joint_positions.astype(np.float32),
-            "agent_target": self._clip(simulation.joint_targets),
+            "agent_target": np.clip(simulation.joint_targets.astype(np.float32), LOWEST, HIGHEST),
             "keypoints": simulation.keypoints_camera.astype(np.float32),
-            "steps_left": np.array([max(STEPS - self._step, 0)], np.int64),
+            "steps_left": np.array([max(STEPS - playback.steps, 0)], np.int64),
         }
 
-    def _clip(self, joints: np.ndarray) -> np.ndarray:
-        return np.clip(joints.astype(np.float32), LOWEST, HIGHEST)
-
-    def _info(self, outcome: Outcome) -> dict[str, Any]:
-        success = self._held >= HELD_STEPS
+    def _info(self, playback: Playback) -> dict[str, Any]:
         return {
-            "success": success,
-            "is_success": success,
-            "criterion": outcome.holds,
-            "distance": outcome.distance,
-            "gate": outcome.gate,
+            "success": playback.held,
+            "is_success": playback.held,
+            "criterion": playback.outcome.holds,
+            "distance": playback.outcome.distance,
+            "gate": playback.outcome.gate,
         }
-
-    def _checked(self, action: np.ndarray) -> np.ndarray:
-        row = np.asarray(action)
-        if row.shape != (N_JOINTS,):
-            raise ValueError(f"an action has shape (23,), joint targets in rad; got {row.shape}")
-        row = row.astype(np.float32)
-        if not np.isfinite(row).all():
-            raise ValueError(
-                f"actions must be finite; joint {int(np.flatnonzero(~np.isfinite(row))[0])} is not"
-            )
-        low, high = LOWEST, HIGHEST
-        if (row < low).any() or (row > high).any():
-            joint = int(np.flatnonzero((row < low) | (row > high))[0])
-            raise ValueError(
-                f"joint {joint}: target {row[joint]:.4f} rad is outside "
-                f"[{low[joint]:.4f}, {high[joint]:.4f}]; clip actions to action_space"
-            )
-        return row
 
 
 class ReachEnv(DexBenchEnv):
@@ -319,37 +260,3 @@ def make_env(task: str) -> DexBenchEnv:
         task_name = task
 
     return TaskEnv()
-
-
-def draw_trial(
-    task: str, key: tuple[int | str, ...], split: Split, kitchen: Kitchens = draw_recipe
-) -> Trial:
-    """Draw a trial; a pure function of its arguments.
-
-    Args:
-        task: Name of a registered task.
-        key: Names the random stream.
-        split: `train` or `suite`: whose layouts, styles and object instances to use.
-        kitchen: Draws the scenes' recipes.
-
-    Raises:
-        RuntimeError: No trial was found in many scenes.
-        UserError: The kitchens need RoboCasa's own assets, and they are not all there.
-    """
-    from dexbench.envs.robocasa.build import build_scene
-
-    reasons = []
-    for attempt in range(DRAWS):
-        stream = rng("trial", task, *key, attempt)
-        try:
-            scene = build_scene(kitchen(stream, split))
-        except NoRoom as reason:
-            reasons.append(str(reason))
-            continue
-        # A kitchen takes about as long to build as a start and goal to draw, so try two in each.
-        for _ in range(2):
-            try:
-                return find_task(task).draw(scene, stream, (task, *key))
-            except (Rejected, FloatingPointError) as reason:
-                reasons.append(str(reason))
-    raise RuntimeError(f"no {task} trial found for {key}: {sorted(set(reasons))}")

@@ -1,16 +1,18 @@
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium import spaces
+from gymnasium.spaces import Box, Dict
 from support import faulty
 
 from dexbench import testing
-from dexbench.envs import gym_env
-from dexbench.envs.embodiment.robot import INIT_JOINTS
-from dexbench.envs.gym_env import ReachEnv
+from dexbench.envs import gym_env, spaces, tasks
+from dexbench.envs.embodiment.robot import HIGHEST, INIT_JOINTS, LOWEST
+from dexbench.envs.gym_env import DexBenchEnv, ReachEnv
+from dexbench.envs.tasks import Reach, register_task
 from dexbench.testing import check_agent, check_task
 from dexbench.utils.errors import UserError
 
@@ -18,8 +20,8 @@ from dexbench.utils.errors import UserError
 @pytest.fixture
 def quick(monkeypatch):
     """The shipped environments on a stand-in for the simulation, with tiny pictures."""
-    monkeypatch.setattr(gym_env, "HEIGHT", faulty.SIZE[0])
-    monkeypatch.setattr(gym_env, "WIDTH", faulty.SIZE[1])
+    monkeypatch.setattr(spaces, "HEIGHT", faulty.SIZE[0])
+    monkeypatch.setattr(spaces, "WIDTH", faulty.SIZE[1])
     suite = SimpleNamespace(trial=lambda task, index: faulty.quick_trial(index))
     monkeypatch.setattr(gym_env, "Suite", SimpleNamespace(load=lambda name: suite))
     monkeypatch.setattr(gym_env, "Simulation", faulty.QuickSimulation)
@@ -143,16 +145,21 @@ def action(answer):
     """Reach, with other answers to actions that the protocol refuses: ``answer(action)``."""
 
     class Changed(ReachEnv):
-        def _checked(self, action):
+        def step(self, action):
             try:
-                return super()._checked(action)
+                return super().step(action)
             except ValueError:
                 # As if the targets last commanded had been sent.
                 if answer(np.asarray(action)):
-                    return self._clip(self.simulation.joint_targets)
+                    return super().step(targets(self))
                 raise
 
     return Changed
+
+
+def targets(env):
+    """The targets last commanded."""
+    return env.simulation.joint_targets.astype(np.float32).clip(LOWEST, HIGHEST)
 
 
 class Plain(gymnasium.Env):
@@ -162,34 +169,33 @@ class Plain(gymnasium.Env):
 class WideActions(ReachEnv):
     def __init__(self, **arguments):
         super().__init__(**arguments)
-        self.action_space = spaces.Box(-4, 4, (23,), np.float32)
+        self.action_space = Box(-4, 4, (23,), np.float32)
 
 
 class MoreToSee(ReachEnv):
     def __init__(self, **arguments):
         super().__init__(**arguments)
-        more = {"force": spaces.Box(-1, 1, (3,), np.float32)}
-        self.observation_space = spaces.Dict({**self.observation_space.spaces, **more})
+        more = {"force": Box(-1, 1, (3,), np.float32)}
+        self.observation_space = Dict({**self.observation_space.spaces, **more})
 
 
 class OneTrial(ReachEnv):
     def reset(self, *, seed=None, options=None):
-        _, info = super().reset(seed=seed, options=options)
-        self._begin(faulty.quick_trial(0))
-        return self._observe(), {**info, "trial_hash": self.trial.hash}
+        super().reset(seed=seed, options=options)
+        return self.begin(faulty.quick_trial(0))
 
 
 class StateBeforeRefusal(ReachEnv):
     def step(self, action):
-        self._simulation.step(self._clip(self.simulation.joint_targets + 0.1))
+        self.simulation.step((targets(self) + 0.1).clip(LOWEST, HIGHEST))
         return super().step(action)
 
 
 class OtherError(ReachEnv):
-    def _checked(self, action):
+    def step(self, action):
         if np.shape(action) != (23,):
             raise IndexError(23)
-        return super()._checked(action)
+        return super().step(action)
 
 
 class Serial(ReachEnv):
@@ -208,20 +214,21 @@ class Serial(ReachEnv):
 
 
 class StillSolves(ReachEnv):
-    def _begin(self, trial):
-        super()._begin(trial)
+    def begin(self, trial):
+        started = super().begin(trial)
         self.simulation.set_state(trial.goal_state + 0.02)
+        return started
 
 
 class NotSolved(ReachEnv):
-    def _begin(self, trial):
-        super()._begin(trial)
+    def begin(self, trial):
         trial.expert_actions[:] = trial.start_state[:23].astype(np.float32)
+        return super().begin(trial)
 
 
 def late(env):
     """From step 30 on, so that an episode's beginning is sound."""
-    return env._step >= 30
+    return env.playback.steps >= 30
 
 
 def perturbed(env, seed, obs, info):
@@ -233,7 +240,7 @@ def perturbed(env, seed, obs, info):
 def stirred(env, seed, obs, info):
     """The trace is in the state only."""
     if seed == 42 and env.last_seed == 7:
-        env.simulation._state[30] += 1e-9
+        env.simulation.state[30] += 1e-9
 
 
 KEPT = INIT_JOINTS.astype(np.float32)
@@ -260,7 +267,7 @@ FAULTS = {
     "StateBeforeRefusal": (StateBeforeRefusal, "has changed the state"),
     "Serial": (Serial, "two instances at seed 42 differ in .*after step 1;"),
     "Clockwork": (
-        obs("agent_pos", lambda env, a: a + np.float32(1e-4 * env._step)),
+        obs("agent_pos", lambda env, a: a + np.float32(1e-4 * env.playback.steps)),
         r"\['agent_pos'\] differ 1 steps after a state was restored",
     ),
     "StillSolves": (StillSolves, "holding still succeeds at seed 0"),
@@ -291,7 +298,7 @@ FAULTS = {
         "the reward is 0.0 at step .*, expected 1.0",
     ),
     "Hasty": (
-        info("success", lambda env, i: env._held >= 5),
+        info("success", lambda env, i: env.playback.held_steps >= 5),
         "success is True .* has held for 5 steps",
     ),
     "Other": (info("is_success", lambda env, i: False), "is_success is False"),
@@ -319,6 +326,57 @@ def test_without_a_fault_the_same_environments_pass(quick, monkeypatch):
     monkeypatch.setitem(FAULTS, "None", (step(lambda env, returned: None), ""))
     check("None", monkeypatch)
     check_task("dexbench/Reach-v1", seeds=1)
+
+
+class Farthest:
+    """Reach's criterion, as long as the hand has not been 10 m from its goal."""
+
+    def __init__(self, task, target, goal):
+        self.task, self.target, self.goal, self.farthest = task, target, goal, 0.0
+
+    def evaluate(self, simulation):
+        outcome = self.task.evaluate(simulation, self.target, self.goal)
+        self.farthest = max(self.farthest, outcome.distance)
+        # Continuous, and it depends on all that has been.
+        return replace(outcome, distance=outcome.distance + 1e-3 * self.farthest)
+
+
+class Remembering(Reach):
+    """Its criterion remembers, as it may."""
+
+    name = "remembering"
+
+    def begin(self, simulation, target, goal):
+        return Farthest(self, target, goal)
+
+
+class Sharing(Reach):
+    """All episodes share one memory."""
+
+    name = "sharing"
+    count = 0
+
+    def evaluate(self, simulation, target, goal):
+        self.count += 1
+        outcome = super().evaluate(simulation, target, goal)
+        return replace(outcome, distance=outcome.distance + 1e-9 * self.count)
+
+
+@pytest.mark.parametrize(
+    ("task", "complaint"),
+    [(Remembering, None), (Sharing, "step info are not equivalent for the same seed")],
+)
+def test_a_criterion_may_remember_its_own_episode_only(quick, monkeypatch, task, complaint):
+    monkeypatch.setattr(tasks, "TASKS", dict(tasks.TASKS))
+    register_task(task())
+    monkeypatch.setitem(
+        FAULTS, "Memory", (type("Env", (DexBenchEnv,), {"task_name": task.name}), "")
+    )
+    if complaint is None:
+        check("Memory", monkeypatch)
+        return
+    with pytest.raises(AssertionError, match=complaint):
+        check("Memory", monkeypatch)
 
 
 def test_in_a_shell(quick, capsys):

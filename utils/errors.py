@@ -22,3 +22,10 @@ def at_least(least: float, **options: float | None) -> None:
     for name, value in options.items():
         if value is not None and not value >= least:
             raise UserError(f"--{name.replace('_', '-')} is {value}, expected at least {least:g}")
+
+
+def describe(exception: BaseException) -> str:
+    """Return the exception's type and the first line of its message, at most 300 characters."""
+    lines = str(exception).strip().splitlines()
+    name = type(exception).__name__
+    return (f"{name}: {lines[0]}" if lines else name)[:300]

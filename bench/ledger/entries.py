@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dexbench.utils.errors import UserError
 
-from .ledger import ROWS_FILE, Row, check_compatible, check_complete, play_key, read_rows
+from .ledger import ROWS_FILE, read_rows
+from .rows import Row, check_compatible, check_complete, play_key
 
 KEYS = {
     *("agent", "task", "suite", "suite_hash", "trial", "success", "steps_to_success", "distances"),

@@ -7,65 +7,52 @@ names it. All clocks are under the key ``timing``: without it, the sorted rows a
 number of workers.
 """
 
-import hashlib
-import io
 import json
 import os
 import shutil
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import open_locked
 
-Row = dict[str, Any]
+from .actions import actions_path, encode_actions
+from .rows import (
+    Row,
+    check_compatible,
+    difference,
+    line_of,
+    ordered,
+    play_key,
+    play_name,
+    play_stem,
+)
 
 ROWS_FILE = "trials.jsonl"
 
-IDENTITY = (
-    *("agent", "task", "suite", "suite_hash", "weights_hash", "agent_args", "threads"),
-    *("dtype", "privileged", "entry_point", "settings_hash"),
-)
-"""What must agree between the rows of one ledger, beside MuJoCo, whose version changes
-trajectories. Earlier rows lack some of it, which then agrees with anything."""
+Plays = Iterable[tuple[int, int]]
+"""(trial, repeat) of each trial that a run asks for."""
 
 
-def play_key(row: Row) -> tuple[int, int]:
-    """(trial, repeat) of a row; rows from before there were repeats are repeat 0."""
-    return row["trial"], row.get("repeat", 0)
+def read_rows(path: Path) -> list[Row]:
+    """Return the complete rows of a ledger file; a torn last line is left out.
 
+    Args:
+        path: The ``trials.jsonl``.
 
-def play_name(task: str, trial: int, repeat: int) -> str:
-    """Return what messages call a trial."""
-    return f"{task} trial {trial}" + (f", repeat {repeat}" if repeat else "")
+    Returns:
+        The rows in the order in which they were written; none if there is no such file.
 
-
-def play_stem(trial: int, repeat: int) -> str:
-    """Return what the files of a trial are called: ``003``, or ``003-r1`` for its repeat 1."""
-    return f"{trial:03d}" + (f"-r{repeat}" if repeat else "")
-
-
-def _identity(row: Row) -> Row:
-    identity = {key: row[key] for key in IDENTITY if key in row}
-    return {**identity, "mujoco": row.get("versions", {}).get("mujoco")}
-
-
-def difference(one: Row, other: Row) -> tuple[str, Any, Any] | None:
-    """Return the first of `IDENTITY` in which two rows differ, and what each has there.
-
-    None if none.
+    Raises:
+        UserError: A line other than the last is damaged, or a trial's repeat is there twice.
     """
-    first, second = _identity(one), _identity(other)
-    for key in first:
-        if key in second and first[key] != second[key]:
-            return key, first[key], second[key]
-    return None
+    return _parse(path.read_bytes(), path)[0] if path.exists() else []
 
 
 def _parse(data: bytes, path: Path) -> tuple[list[Row], int]:
@@ -97,91 +84,25 @@ def _parse(data: bytes, path: Path) -> tuple[list[Row], int]:
     return rows, end
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Return the complete rows of a ledger file; a torn last line is left out.
-
-    Args:
-        path: The ``trials.jsonl``.
-
-    Returns:
-        The rows in the order in which they were written; none if there is no such file.
-
-    Raises:
-        UserError: A line other than the last is damaged, or a trial's repeat is there twice.
-    """
-    return _parse(path.read_bytes(), path)[0] if path.exists() else []
-
-
-def check_compatible(rows: list[Row], row: Row, path: Path) -> None:
-    """Refuse to mix trials that cannot be compared.
-
-    Args:
-        rows: What the ledger holds.
-        row: A row of the run that wants to go on with it; only its `IDENTITY` matters.
-        path: The ledger, for the message.
-
-    Raises:
-        UserError: They differ in something that changes what is measured.
-    """
-    for old in rows:
-        if found := difference(old, row):
-            key, value, wanted = found
-            raise UserError(
-                f"{path} holds rows with {key} {value}, but this run has {wanted}: choose "
-                "another --out or --name, or delete those rows with --fresh"
-            )
-
-
-def plain(value: Row, what: str) -> Row:
-    """Return the value as JSON gives it back, so that it equals what a ledger will hold.
-
-    Args:
-        value: To be part of a row.
-        what: Its name, for the message.
-
-    Raises:
-        UserError: JSON cannot hold it.
-    """
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise UserError(
-            f"a row cannot hold {what} ({error}): strings, finite numbers, lists and dicts will do"
-        ) from error
-
-
-def check_complete(rows: list[Row], keys: Collection[str], path: Path) -> None:
-    """Refuse rows that lack something.
-
-    Args:
-        rows: What the ledger holds.
-        keys: What each row must have.
-        path: The ledger, for the message.
-
-    Raises:
-        UserError: A row lacks one of the keys.
-    """
-    if missing := {key for key in keys for row in rows if key not in row}:
-        raise UserError(
-            f"{path} is no ledger of this version: a row lacks {', '.join(sorted(missing))}"
-        )
-
-
 class Ledger:
     """A task's ledger, open for appending by this process alone."""
 
-    def __init__(self, folder: Path, fresh: bool = False) -> None:
+    def __init__(self, folder: Path, identity: Row | None = None, fresh: bool = False) -> None:
         """Open or create the ledger in ``folder`` and drop a torn last line.
 
         Args:
             folder: ``<out>/<suite>/<agent>/<task>``.
-            fresh: Delete what it holds.
+            identity: What all rows of the run share, `rows.IDENTITY` among it; each row that is
+                appended gets it. By default rows are appended as they are.
+            fresh: Delete what the ledger holds.
 
         Raises:
-            UserError: It cannot be written, another process has it open, or it is damaged.
+            UserError: It belongs to a run of another identity, it cannot be written, another
+                process has it open, or it is damaged.
         """
         self.folder = folder
         self.path = folder / ROWS_FILE
+        self._identity = identity
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = open_locked(self.path)
@@ -197,6 +118,8 @@ class Ledger:
                 shutil.rmtree(folder / name, ignore_errors=True)
         try:
             self.rows, end = _parse(self.path.read_bytes(), self.path)
+            if identity is not None:
+                check_compatible(self.rows, identity, self.path)
         except UserError:
             self.close()
             raise
@@ -204,6 +127,16 @@ class Ledger:
         if end and os.pread(self._file, 1, end - 1) != b"\n":
             os.write(self._file, b"\n")
         _sync_folder(folder)
+
+    def missing(self, plays: Plays) -> list[tuple[int, int]]:
+        """Return which of some plays have no row, in their order."""
+        done = set(map(play_key, self.rows))
+        return [play for play in plays if play not in done]
+
+    def select(self, plays: Plays) -> list[Row]:
+        """Return the rows of some plays, by trial and repeat."""
+        wanted = set(plays)
+        return sorted((row for row in self.rows if play_key(row) in wanted), key=play_key)
 
     def append(self, row: Row, actions: np.ndarray) -> None:
         """Write a trial's actions and then its row; both are on the disk at return.
@@ -213,44 +146,53 @@ class Ledger:
             actions: (steps, 23) float32 joint targets that were sent [rad].
 
         Raises:
-            UserError: The disk is full or gone. Rows that were there are unharmed.
+            UserError: The row is of another identity than the ledger, or the disk is full or
+                gone. Rows that were there are unharmed.
         """
-        folder = self.folder / "actions"
-        path = folder / f"{play_stem(*play_key(row))}.npz"
+        row = ordered({**(self._identity or {}), **row})
+        if self._identity is not None and (differing := difference(self._identity, row)):
+            key, wanted, value = differing
+            raise UserError(
+                f"{play_name(row['task'], *play_key(row))} was played with {key} {value}, but this "
+                f"run has {wanted}: every worker must give the agent the same files and dtype"
+            )
+        path = actions_path(self.folder, row)
         partial = path.with_suffix(".tmp")
         try:
-            folder.mkdir(exist_ok=True)
+            path.parent.mkdir(exist_ok=True)
             with partial.open("wb") as file:
-                file.write(_npz(actions))
+                file.write(encode_actions(actions))
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
-            _sync_folder(folder)
-            _write(self._file, _line(row))
+            _sync_folder(path.parent)
+            _write(self._file, line_of(row))
         except OSError as error:
             raise self._unwritten(error) from error
         self.rows.append(row)
 
-    def drop(self, unwanted: Callable[[Row], bool]) -> None:
-        """Take rows out, with their tracebacks, so that their trials can be played again.
+    def drop_errors(self, plays: Plays) -> None:
+        """Take out the rows that hold an error, with their tracebacks, to play them again.
 
         The file is replaced by one without them: a crash leaves the one or the other, whole.
 
         Args:
-            unwanted: Whether a row goes.
+            plays: Whose rows may go.
 
         Raises:
             UserError: The disk is full or gone.
         """
-        kept = [row for row in self.rows if not unwanted(row)]
-        if len(kept) == len(self.rows):
+        wanted = set(plays)
+        dropped = [row for row in self.rows if row["error"] is not None and play_key(row) in wanted]
+        if not dropped:
             return
+        kept = [row for row in self.rows if row not in dropped]
         partial = self.path.with_suffix(".tmp")
         try:
             replacement = open_locked(partial)
             try:
                 os.ftruncate(replacement, 0)
-                _write(replacement, b"".join(map(_line, kept)))
+                _write(replacement, b"".join(map(line_of, kept)))
                 partial.replace(self.path)
                 _sync_folder(self.folder)
             except BaseException:
@@ -260,7 +202,7 @@ class Ledger:
             raise self._unwritten(error) from error
         os.close(self._file)
         self._file = replacement
-        for row in filter(unwanted, self.rows):
+        for row in dropped:
             name = f"trial-{play_stem(*play_key(row))}.txt"
             (self.folder / "errors" / name).unlink(missing_ok=True)
         self.rows = kept
@@ -271,7 +213,7 @@ class Ledger:
         )
 
     def close(self) -> None:
-        """Close the file and with it gives up the lock."""
+        """Close the file and with it give up the lock."""
         os.close(self._file)
 
     def __enter__(self) -> Self:
@@ -286,24 +228,33 @@ class Ledger:
         self.close()
 
 
-def actions_hash(actions: np.ndarray) -> str:
-    """Return the first 16 hexadecimal digits of the sha256 of the float32 actions."""
-    return hashlib.sha256(np.ascontiguousarray(actions, "<f4").tobytes()).hexdigest()[:16]
+@contextmanager
+def open_ledgers(
+    folders: Mapping[str, Path], identity: Row, fresh: bool = False
+) -> Iterator[dict[str, Ledger]]:
+    """Open the ledgers of a run's tasks; nothing is written if one is of another identity.
 
+    Args:
+        folders: Each task's ``<out>/<suite>/<agent>/<task>``.
+        identity: What all rows of the run share beside the task.
+        fresh: Delete what the ledgers hold.
 
-def _npz(actions: np.ndarray) -> bytes:
-    """Return an npz file without the time in it, so that equal actions give equal bytes."""
-    array = io.BytesIO()
-    np.lib.format.write_array(array, np.ascontiguousarray(actions, "<f4"), allow_pickle=False)
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        entry = zipfile.ZipInfo("actions.npy", date_time=(1980, 1, 1, 0, 0, 0))
-        file.writestr(entry, array.getvalue(), zipfile.ZIP_DEFLATED)
-    return archive.getvalue()
+    Yields:
+        The ledgers by task.
 
-
-def _line(row: Row) -> bytes:
-    return json.dumps(row, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    Raises:
+        UserError: As `Ledger`.
+    """
+    identities = {task: {**identity, "task": task} for task in folders}
+    if not fresh:
+        for task, folder in folders.items():
+            path = folder / ROWS_FILE
+            check_compatible(read_rows(path), identities[task], path)
+    with ExitStack() as stack:
+        yield {
+            task: stack.enter_context(Ledger(folder, identities[task], fresh))
+            for task, folder in folders.items()
+        }
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dexbench.bench.run.trial import describe
 from dexbench.envs.assets import cache
 from dexbench.envs.assets import download as robocasa
-from dexbench.utils.errors import UserError
+from dexbench.utils.errors import UserError, describe
 
 from . import opengl
 
@@ -217,7 +216,7 @@ def check_suites(config: DoctorConfig) -> Iterator[Finding]:
 def check_cores(config: DoctorConfig) -> Iterator[Finding]:
     """Processor cores that can be used, and threads set for libraries."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    quota = _quota()
+    quota = cpu_quota()
     threads = os.environ.get("OMP_NUM_THREADS", "")
     text = f"{cores} of {os.cpu_count()}, OMP_NUM_THREADS {threads or 'unset'}"
     if quota is not None and quota < cores:
@@ -229,7 +228,7 @@ def check_cores(config: DoctorConfig) -> Iterator[Finding]:
         yield Finding("ok", "cores", text)
 
 
-def _quota() -> float | None:
+def cpu_quota() -> float | None:
     """Cores' worth of time that the control group allows, if it limits it."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()

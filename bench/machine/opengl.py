@@ -8,7 +8,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from dexbench.bench.run.trial import describe
+from dexbench.utils.errors import describe
 
 BACKENDS = ("egl", "osmesa", "glfw")
 """Values of MUJOCO_GL."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from dexbench.agents.registry import AGENTS
 from dexbench.bench.ledger.entries import Entry, check_agree, check_pairable
-from dexbench.bench.ledger.ledger import Row
+from dexbench.bench.ledger.rows import Row
 from dexbench.bench.ledger.task_names import TASKS, in_order
 from dexbench.bench.scores.compare import resolution, show_p
 from dexbench.bench.scores.novelty import Count, find_new, tally

@@ -20,11 +20,13 @@ from typing import Any, Self
 import numpy as np
 from tqdm import tqdm
 
-from dexbench.bench.ledger.ledger import Row, actions_hash
+from dexbench.bench.ledger.actions import actions_hash
+from dexbench.bench.ledger.outcome import outcome
+from dexbench.bench.ledger.rows import Row
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
 
-from .trial import Clock, outcome
+from .trial import Clock
 from .worker import Job, Setup, main, thread_variables
 
 Result = tuple[Row, np.ndarray]

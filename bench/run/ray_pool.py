@@ -14,7 +14,7 @@ from math import ceil
 from types import TracebackType
 from typing import Any, Self
 
-from dexbench.bench.ledger.ledger import Row
+from dexbench.bench.ledger.rows import Row
 from dexbench.utils.errors import UserError
 from dexbench.utils.ray_cluster import connected, import_ray
 

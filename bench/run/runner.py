@@ -5,37 +5,26 @@ stopped when the same command is given again.
 """
 
 import ast
-import importlib
 import math
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tqdm import tqdm
 
 from dexbench.agents.registry import find_agent
-from dexbench.bench.ledger.ledger import (
-    ROWS_FILE,
-    Ledger,
-    Row,
-    check_compatible,
-    difference,
-    plain,
-    play_key,
-    play_name,
-    read_rows,
-)
-from dexbench.bench.ledger.task_names import rank, resolve
+from dexbench.bench.ledger.ledger import open_ledgers
+from dexbench.bench.ledger.rows import Row, plain, play_key, play_name
+from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.scores.summary import score_table, summarise
 from dexbench.envs.suite import DEFAULT
-from dexbench.utils.errors import UserError
+from dexbench.utils.errors import UserError, at_least
 
+from .backend import DEXBENCH, Backend
 from .pool import Pool
-from .worker import Backend, Job, Setup
+from .worker import Job, Setup
 
 if TYPE_CHECKING:
     from .ray_pool import RayPool
@@ -102,24 +91,39 @@ class Run:
     suite_hash: str
     trials: dict[str, int]
     """How many of each task."""
-    backend: Backend = field(default_factory=Backend)
+    backend: Backend
 
     def folder(self, task: str) -> Path:
         """Return the folder of a task's ledger."""
         return self.config.out / self.suite_name / self.name.replace(":", ".") / task
 
-    def asks_for(self, row: Row) -> bool:
-        """Return whether the row's trial and repeat are part of the run."""
-        trial, repeat = play_key(row)
-        return trial < self.trials[row["task"]] and repeat < self.config.repeats
+    def plays(self, task: str) -> list[tuple[int, int]]:
+        """Return (trial, repeat) of what is asked for: all trials once before any is repeated."""
+        repeats, trials = range(self.config.repeats), range(self.trials[task])
+        return [(trial, repeat) for repeat in repeats for trial in trials]
+
+    def identity(self, agent: Row) -> Row:
+        """Return what all rows of the run share but the task.
+
+        Args:
+            agent: What the agent says of itself, as of `worker.describe_agent`.
+        """
+        return {
+            "agent": self.name,
+            "suite": self.suite_name,
+            "suite_hash": self.suite_hash,
+            "agent_args": plain(self.agent_args, "--agent-args"),
+            "threads": self.config.threads,
+            **agent,
+        }
 
 
-def check(config: RunConfig, backend: Backend | None = None) -> Run:
+def check(config: RunConfig, backend: Backend = DEXBENCH) -> Run:
     """Check all that can be checked without making the agent.
 
     Args:
         config: What the user asked for.
-        backend: Where environments and suites come from; dexbench's own by default.
+        backend: Where environments and suites come from.
 
     Returns:
         The run.
@@ -127,12 +131,14 @@ def check(config: RunConfig, backend: Backend | None = None) -> Run:
     Raises:
         UserError: Something in it is wrong. Nothing has been written.
     """
-    backend = backend or Backend()
     find_agent(config.agent)
-    for key in ("trials", "workers", "threads", "repeats"):
-        number = getattr(config, key)
-        if number is not None and number < 1:
-            raise UserError(f"--{key} is {number}, expected at least 1")
+    at_least(
+        1,
+        trials=config.trials,
+        workers=config.workers,
+        threads=config.threads,
+        repeats=config.repeats,
+    )
     if not (config.decision_timeout > 0 and math.isfinite(config.decision_timeout)):
         raise UserError(
             f"--decision-timeout is {config.decision_timeout:g}, expected seconds, more than 0"
@@ -143,8 +149,7 @@ def check(config: RunConfig, backend: Backend | None = None) -> Run:
     if not re.fullmatch(r"[\w.-]+(:\w+)?", name) or set(name) == {"."}:
         raise UserError(f"--name is {name!r}, expected letters, digits, '.', '_' and '-' only")
     tasks = resolve(config.task)
-    module, _, class_name = backend.suite.partition(":")
-    suite = getattr(importlib.import_module(module), class_name).load(config.suite)
+    suite = backend.load_suite(config.suite)
     trials = {task: config.trials or suite.trials(task) for task in tasks}
     for task in tasks:
         if not suite.trials(task):
@@ -163,12 +168,12 @@ def check(config: RunConfig, backend: Backend | None = None) -> Run:
     return Run(config, tasks, name, arguments, suite.name, suite.hash, trials, backend)
 
 
-def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
+def run(config: RunConfig, backend: Backend = DEXBENCH) -> list[Row]:
     """Play the missing trials.
 
     Args:
         config: What the user asked for.
-        backend: Where environments and suites come from; dexbench's own by default.
+        backend: Where environments and suites come from.
 
     Returns:
         The rows of the asked-for trials, by task, trial and repeat.
@@ -181,38 +186,39 @@ def run(config: RunConfig, backend: Backend | None = None) -> list[Row]:
     setup = Setup(
         config.agent, config.task, config.suite, plan.agent_args, config.threads, plan.backend
     )
-    with _pool(config, setup) as pool, ExitStack() as stack:
-        header = _header(plan, pool.describe_agent())
-        if not config.fresh:
-            for task in plan.tasks:
-                path = plan.folder(task) / ROWS_FILE
-                check_compatible(read_rows(path), {**header, "task": task}, path)
-        ledgers = {
-            task: stack.enter_context(Ledger(plan.folder(task), fresh=config.fresh))
-            for task in plan.tasks
-        }
-        if config.retry_errors:
-            for ledger in ledgers.values():
-                ledger.drop(lambda row: row["error"] is not None and plan.asks_for(row))
-        jobs = list(_missing(plan, ledgers))
-        with _progress(plan, len(jobs)) as bar:
-            for row, actions in pool.play(jobs):
-                row = {**header, **row}
-                if found := difference({**header, "task": row["task"]}, row):
-                    raise UserError(
-                        f"the first worker has {found[0]} {found[1]}, another one {found[2]}: the "
-                        "machines of a run must give an agent the same files and the same dtype"
-                    )
-                ledgers[row["task"]].append(_ordered(row), actions)
-                bar.update()
-    rows = [row for ledger in ledgers.values() for row in ledger.rows]
-    asked = filter(plan.asks_for, rows)
-    return sorted(asked, key=lambda row: (rank(row["task"]), play_key(row)))
+    with _pool(config, setup) as pool:
+        identity = plan.identity(pool.describe_agent())
+        folders = {task: plan.folder(task) for task in plan.tasks}
+        with open_ledgers(folders, identity, config.fresh) as ledgers:
+            if config.retry_errors:
+                for task, ledger in ledgers.items():
+                    ledger.drop_errors(plan.plays(task))
+            jobs = [
+                # Absolute: an actor of Ray works in another directory.
+                Job(task, trial, ledger.folder.absolute(), config.video, repeat)
+                for task, ledger in ledgers.items()
+                for trial, repeat in ledger.missing(plan.plays(task))
+            ]
+            with progress(plan, len(jobs)) as bar:
+                for row, actions in pool.play(jobs):
+                    ledgers[row["task"]].append(row, actions)
+                    bar.update()
+            return [
+                row for task, ledger in ledgers.items() for row in ledger.select(plan.plays(task))
+            ]
 
 
-def main(config: RunConfig) -> None:
-    """Run and print the table."""
-    rows = run(config)
+def main(config: RunConfig, backend: Backend = DEXBENCH) -> None:
+    """Run and print the table.
+
+    Args:
+        config: What the user asked for.
+        backend: Where environments and suites come from.
+
+    Raises:
+        UserError: As `run`.
+    """
+    rows = run(config, backend)
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     scores = [
         {
@@ -260,37 +266,8 @@ def _agent_args(config: RunConfig) -> dict[str, Any]:
     return dict(sorted(arguments.items()))
 
 
-def _header(plan: Run, agent: Row) -> Row:
-    """Return the part of a row that all trials of a run share."""
-    return {
-        "agent": plan.name,
-        "suite": plan.suite_name,
-        "suite_hash": plan.suite_hash,
-        "agent_args": plain(plan.agent_args, "--agent-args"),
-        "threads": plan.config.threads,
-        **agent,
-    }
-
-
-def _ordered(row: Row) -> Row:
-    """Return the row with what identifies it first and the clocks last."""
-    first = ("agent", "task", "suite", "suite_hash", "trial", "repeat", "trial_hash", "seed")
-    keys = [*first, *(key for key in row if key not in (*first, "timing")), "timing"]
-    return {key: row[key] for key in keys}
-
-
-def _missing(plan: Run, ledgers: dict[str, Ledger]) -> Iterator[Job]:
-    """Yield what there is to play: all trials once before any is repeated."""
-    for task, ledger in ledgers.items():
-        done = set(map(play_key, ledger.rows))
-        folder = ledger.folder.absolute()  # An actor of Ray works in another directory.
-        for repeat in range(plan.config.repeats):
-            for trial in range(plan.trials[task]):
-                if (trial, repeat) not in done:
-                    yield Job(task, trial, folder, plan.config.video, repeat)
-
-
-def _progress(plan: Run, missing: int) -> tqdm:
+def progress(plan: Run, missing: int) -> tqdm:
+    """Return the bar that counts trials; what was played before is done already."""
     total = sum(plan.trials.values()) * plan.config.repeats
     return tqdm(
         total=total,

@@ -5,17 +5,20 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gymnasium
 import numpy as np
 
 from dexbench.agents.base import Agent, check_chunk
-from dexbench.bench.ledger.ledger import Row, actions_hash
+from dexbench.bench.ledger.actions import actions_hash
+from dexbench.bench.ledger.outcome import outcome, to_micrometre
+from dexbench.bench.ledger.rows import Row
 from dexbench.envs.embodiment.robot import N_JOINTS
-from dexbench.envs.trial import HELD_STEPS
+from dexbench.utils.errors import describe
 from dexbench.utils.seeding import seed_for
 
+from .environment import Environment, ResetOptions
 from .pictures import beside_goal, imagined
 
 Notify = Callable[[str, Row | None], None]
@@ -51,7 +54,7 @@ def play(
     nothing about the agent.
 
     Args:
-        env: Of the task.
+        env: Of the task; unwrapped it is an `Environment`.
         agent: Plays it.
         suite: Name of the suite.
         task: ``"reach"``, ``"grasp"``, ``"place"``, or a task of the user as ``"module:name"``.
@@ -67,10 +70,11 @@ def play(
         What came of it.
     """
     clock = Clock()
-    base: Any = env.unwrapped
+    base = cast(Environment, env.unwrapped)
     base.render_observations = True
     with clock("sim_s"):
-        obs, info = env.reset(options={"trial": trial, "suite": suite})
+        options: ResetOptions = {"trial": trial, "suite": suite}
+        obs, info = env.reset(options=dict(options))
     seed = int(base.trial.seed)
     if repeat:
         seed = seed_for(seed, "repeat", repeat)
@@ -136,69 +140,6 @@ def play(
     played = np.array(actions, np.float32).reshape(-1, N_JOINTS)
     row = {**head, **outcome(distances, gates, held, error), "actions_hash": actions_hash(played)}
     return Played({**row, "timing": clock.record()}, played, trace)
-
-
-def outcome(distances: list[float], gates: list[bool], held: list[bool], error: str | None) -> Row:
-    """Return what a trial scored.
-
-    Args:
-        distances: Criterion's distance at the start and after each step [m].
-        gates: After each step, whether what the criterion asks beside the distance was so.
-        held: After each step, whether the criterion has held for the last 10 steps.
-        error: Why the trial ended early, which makes it a failure.
-
-    Returns:
-        The row's part about success and distance.
-    """
-    success = error is None and any(held)
-    return {
-        "success": success,
-        "held_at_end": error is None and bool(held) and held[-1],
-        "steps_to_success": held.index(True) + 1 if success else None,
-        "final_distance": distances[-1],
-        "min_distance": min(distances),
-        "held_distance": held_distance(distances[1:], gates) if error is None else None,
-        "distances": distances,
-        "error": error,
-    }
-
-
-def held_distance(distances: list[float], gates: list[bool]) -> float | None:
-    """Return the smallest distance kept within for 10 consecutive steps, the gate open.
-
-    The trial succeeds against every threshold above it, so that rows yield the curve of success
-    over thresholds.
-
-    Args:
-        distances: Criterion's distance after each step [m].
-        gates: After each step, whether what the criterion asks beside the distance was so.
-
-    Returns:
-        Metres; None if the gate was never open for so long.
-    """
-    kept = [d if gate else float("inf") for d, gate in zip(distances, gates, strict=True)]
-    spans = [max(kept[i : i + HELD_STEPS]) for i in range(len(kept) - HELD_STEPS + 1)]
-    best = min(spans, default=float("inf"))
-    return None if best == float("inf") else best
-
-
-def describe(exception: BaseException) -> str:
-    """Return the exception's type and the first line of its message, at most 300 characters."""
-    lines = str(exception).strip().splitlines()
-    name = type(exception).__name__
-    return (f"{name}: {lines[0]}" if lines else name)[:300]
-
-
-def to_micrometre(distance: float) -> float:
-    """Return a distance as rows hold it, rounded to a micrometre [m].
-
-    Raises:
-        FloatingPointError: It is not finite, as after a diverged simulation.
-    """
-    distance = float(distance)
-    if not np.isfinite(distance):
-        raise FloatingPointError(f"the simulation diverged: its distance is {distance}")
-    return round(distance, 6)
 
 
 class Clock:

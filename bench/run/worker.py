@@ -19,24 +19,13 @@ import gymnasium
 
 from dexbench.agents.base import Agent
 from dexbench.agents.registry import AgentSpec, make_agent
-from dexbench.bench.ledger.ledger import Row, plain, play_name, play_stem
+from dexbench.bench.ledger.rows import Row, plain, play_name, play_stem
 from dexbench.bench.ledger.task_names import resolve
-from dexbench.utils.errors import UserError
+from dexbench.utils.errors import UserError, describe
 from dexbench.utils.processes import die_with_parent
 from dexbench.utils.seeding import seed_for
 
-
-@dataclass(frozen=True)
-class Backend:
-    """Where environments and suites come from."""
-
-    module: str = "dexbench"
-    """Imported in every worker: it registers the environments."""
-    env_id: str = "dexbench/{}-v1"
-    """Gymnasium id, with the capitalised task in the braces; a task without one gets dexbench's
-    own environment."""
-    suite: str = "dexbench.envs.suite:Suite"
-    """``module:Class`` with ``load(name)``."""
+from .backend import DEXBENCH, Backend
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ class Setup:
     suite: str
     agent_args: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
-    backend: Backend = field(default_factory=Backend)
+    backend: Backend = DEXBENCH
 
 
 @dataclass(frozen=True)
@@ -98,8 +87,6 @@ def main(connection: Connection, setup: Setup) -> None:
     except UserError as error:
         connection.send(("refused", str(error)))
     except Exception as exception:
-        from .trial import describe
-
         connection.send(("failed", describe(exception)))
 
 
@@ -107,7 +94,6 @@ def _serve(connection: Connection, setup: Setup) -> None:
     from .pictures import write_video
     from .trial import play
 
-    importlib.import_module(setup.backend.module)
     resolve(setup.task)  # Registers a user's task in this process.
     agent, spec = make_agent(setup.agent, **setup.agent_args)
     _fix_torch_threads(setup.threads)
@@ -126,7 +112,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
         if env is None or env_task != job.task:
             if env is not None:
                 env.close()
-            env = _make_env(job.task, setup.backend)
+            env = setup.backend.make_env(job.task)
             env_task = job.task
         if broken:  # An agent that raised may be in any state; the next trial must not see it.
             agent, spec = make_agent(setup.agent, **setup.agent_args)
@@ -171,15 +157,6 @@ def describe_agent(agent: Agent, spec: AgentSpec) -> Row:
         "versions": versions(),
     }
     return plain(said, f"what agent {spec.name!r} says of itself")
-
-
-def _make_env(task: str, backend: Backend) -> gymnasium.Env:
-    env_id = backend.env_id.format(task.capitalize())
-    if env_id in gymnasium.registry:
-        return gymnasium.make(env_id)
-    from dexbench.envs.gym_env import make_env
-
-    return make_env(task)
 
 
 def versions() -> dict[str, str]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dexbench.bench.ledger.ledger import ROWS_FILE, Row, check_compatible, play_key, read_rows
+from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
+from dexbench.bench.ledger.rows import Row, check_compatible, play_key
 from dexbench.bench.ledger.task_names import in_order, rank
 from dexbench.utils.errors import UserError
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import mean, median, stdev
 from typing import Any
 
-from dexbench.bench.ledger.ledger import Row, play_key
+from dexbench.bench.ledger.rows import Row, play_key
 
 from .statistics import wilson
 

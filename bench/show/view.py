@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dexbench.bench.ledger.ledger import ROWS_FILE, Row, check_complete, play_key, read_rows
+from dexbench.bench.ledger.actions import actions_path
+from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
+from dexbench.bench.ledger.rows import Row, check_complete, play_key
 from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.verify.resimulation import recorded_actions
 from dexbench.envs.simulation import CONTROL_HZ
@@ -63,14 +65,15 @@ def find_plays(config: ViewConfig) -> Iterator[Play]:
     """
     tasks = resolve(config.task)
     if config.seeds:
-        from dexbench.envs.gym_env import draw_trial
+        from dexbench.envs.tasks import find_task
+        from dexbench.envs.tasks.draw import draw_trial
 
         if config.agent != "expert" or config.examples:
             raise UserError("no ledger holds --seeds: leave --agent and --examples out")
         for task in tasks:
             for seed in config.seeds:
                 try:
-                    trial = draw_trial(task, ("train", seed), "train")
+                    trial = draw_trial(find_task(task), ("train", seed), "train")
                 except RuntimeError as error:
                     raise UserError(f"{error}; choose another of --seeds") from error
                 yield Play(task, f"{task}, seed {seed}, expert", trial, trial.expert_actions)
@@ -122,8 +125,7 @@ def find_play(config: ViewConfig, task: str, trial: Trial, index: int) -> Play:
     if config.agent == "expert":
         return Play(task, title, trial, trial.expert_actions)
     folder, rows = _folder(config, task), _rows(config, task)
-    path = folder / "actions" / f"{index:03d}.npz"
-    if index not in rows or not path.exists():
+    if index not in rows or not (path := actions_path(folder, rows[index])).exists():
         asked = task if config.task == "all" else config.task
         raise UserError(
             f"{folder} holds no trial {index} of {config.agent}; `dexbench run --agent "

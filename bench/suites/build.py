@@ -2,11 +2,13 @@
 
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -32,8 +34,75 @@ class SuiteBuildConfig:
     """Tasks to build; your own as module:name."""
 
 
-def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
+class Job(NamedTuple):
+    """A trial to build."""
+
+    suite: str
+    """Name of the suite, which names the random streams."""
+    task: str
+    """A task's name, or ``module:name``."""
+    number: int
+    """Of the trial."""
+    folder: Path
+    """Of the suite."""
+
+
+class Built(NamedTuple):
+    """A trial that has been written."""
+
+    task: str
+    """The task's bare name."""
+    number: int
+    hash: str
+    """The trial's."""
+    rejected: dict[str, int]
+    """How many candidates were rejected, by reason."""
+
+
+def build_trial(job: Job) -> Built:
+    """Draw candidates of a trial until one is accepted; a pure function of suite, task and index.
+
+    Raises:
+        UserError: None was accepted among `MAX_CANDIDATES`.
+    """
+    from dexbench.envs.robocasa.build import build_scene
+    from dexbench.envs.scenes.recipe import draw_recipe
+    from dexbench.envs.tasks import Rejected, find_task
+    from dexbench.utils.seeding import rng
+
+    from .chance import solved_by_chance
+
+    rules = find_task(job.task)
+    task = rules.name
+    reasons: Counter[str] = Counter()
+    for candidate in range(MAX_CANDIDATES):
+        key = ("suite", job.suite, task, job.number)
+        stream = rng(*key, candidate)
+        scene = build_scene(draw_recipe(stream, "suite"))
+        try:
+            trial = rules.draw(scene, stream, key)
+            if solved_by_chance(trial):
+                raise Rejected("chance solves it")
+        except (Rejected, FloatingPointError) as reason:
+            reasons[str(reason)] += 1
+            continue
+        trial.save(job.folder / task / f"{job.number:03d}.npz")
+        return Built(task, job.number, trial.hash, dict(reasons))
+    counts = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+    raise UserError(
+        f"no {task} trial {job.number} among {MAX_CANDIDATES} candidates, rejected for: {counts}; "
+        "make the task's stage() less choosy, or build under another --name"
+    )
+
+
+def build_suite(
+    config: SuiteBuildConfig, build: Callable[[Job], Built] = build_trial
+) -> dict[str, dict[str, int]]:
     """Build a suite; the same name and number of trials give the same files.
+
+    Args:
+        config: What to build.
+        build: Builds a trial; called in processes of their own.
 
     Returns:
         By task, how many candidates were accepted and why others were rejected.
@@ -52,7 +121,11 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
     draft = root.with_name(f"{root.name}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     tasks = [find_task(task).name for task in config.tasks]
-    jobs = [(config.name, task, i, draft) for task in config.tasks for i in range(config.trials)]
+    jobs = [
+        Job(config.name, task, index, draft)
+        for task in config.tasks
+        for index in range(config.trials)
+    ]
     hashes: dict[str, list[str]] = {task: [""] * config.trials for task in tasks}
     report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
     try:
@@ -63,12 +136,12 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
     others = active_children()
     pool = ProcessPoolExecutor(config.workers, get_context("spawn"))
     try:
-        results = as_completed([pool.submit(_build_one, job) for job in jobs])
+        results = as_completed([pool.submit(build, job) for job in jobs])
         for result in tqdm(results, total=len(jobs), unit="trial", disable=None):
-            task, index, digest, reasons = result.result()
-            hashes[task][index] = digest
-            report[task].update(reasons)
-            report[task]["accepted"] += 1
+            built = result.result()
+            hashes[built.task][built.number] = built.hash
+            report[built.task].update(built.rejected)
+            report[built.task]["accepted"] += 1
         write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in tasks})
         draft.rename(root)
     except BrokenProcessPool as error:
@@ -89,36 +162,3 @@ def main(config: SuiteBuildConfig) -> None:
     for task, counts in build_suite(config).items():
         often_first = sorted(counts.items(), key=lambda count: -count[1])
         print(f"{task}: " + ", ".join(f"{number} {reason}" for reason, number in often_first))
-
-
-def _build_one(job: tuple[str, str, int, Path]) -> tuple[str, int, str, dict[str, int]]:
-    """Draw candidates of one trial until one is accepted; a pure function of name, task, index."""
-    from dexbench.envs.robocasa.build import build_scene
-    from dexbench.envs.scenes.recipe import draw_recipe
-    from dexbench.envs.tasks import Rejected, find_task
-    from dexbench.utils.seeding import rng
-
-    from .chance import solved_by_chance
-
-    name, reference, index, root = job
-    rules = find_task(reference)
-    task = rules.name
-    reasons: Counter[str] = Counter()
-    for candidate in range(MAX_CANDIDATES):
-        key = ("suite", name, task, index)
-        stream = rng(*key, candidate)
-        scene = build_scene(draw_recipe(stream, "suite"))
-        try:
-            trial = rules.draw(scene, stream, key)
-            if solved_by_chance(trial):
-                raise Rejected("chance solves it")
-        except (Rejected, FloatingPointError) as reason:
-            reasons[str(reason)] += 1
-            continue
-        trial.save(root / task / f"{index:03d}.npz")
-        return task, index, trial.hash, dict(reasons)
-    counts = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
-    raise UserError(
-        f"no {task} trial {index} among {MAX_CANDIDATES} candidates, rejected for: {counts}; "
-        "make the task's stage() less choosy, or build under another --name"
-    )

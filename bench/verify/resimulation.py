@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from dexbench.bench.ledger.ledger import Row, actions_hash, play_key, play_name, play_stem
-from dexbench.bench.run.trial import describe, held_distance, outcome, to_micrometre
+from dexbench.bench.ledger.actions import actions_hash, actions_path, read_actions
+from dexbench.bench.ledger.outcome import held_distance, outcome, to_micrometre
+from dexbench.bench.ledger.rows import Row, play_key, play_name
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST, N_JOINTS
 from dexbench.envs.suite import Suite
 from dexbench.envs.trial import HELD_STEPS, STEPS, Trial
-from dexbench.utils.errors import UserError
+from dexbench.utils.errors import UserError, describe
 
 if TYPE_CHECKING:
     from dexbench.envs.tasks import Task
@@ -51,22 +52,6 @@ class Finding:
     """Why it differs: each names a field, what was recorded and what was found."""
 
 
-def read_actions(path: Path) -> np.ndarray:
-    """Return a trial's recorded joint targets [rad], of whatever shape the file holds.
-
-    Raises:
-        UserError: The file is missing or damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return file["actions"]
-    except Exception as error:  # numpy raises what zip, zlib and its own header reader raise.
-        raise UserError(
-            f"no actions can be read from {path} ({describe(error)}); restore it, or play the "
-            "trial again with `dexbench run --fresh`"
-        ) from error
-
-
 def recorded_actions(path: Path, row: Row) -> np.ndarray:
     """Return the joint targets (steps, 23) [rad] that a row was scored with.
 
@@ -92,7 +77,7 @@ def check(job: Job) -> Finding:
 
     row = job.row
     task = find_task(job.task)
-    path = job.path.parent / "actions" / f"{play_stem(*play_key(row))}.npz"
+    path = actions_path(job.path.parent, row)
     try:
         actions = read_actions(path)
         found = actions_hash(actions)

@@ -17,7 +17,8 @@ from pathlib import Path
 from tqdm import tqdm
 from tyro.conf import Positional
 
-from dexbench.bench.ledger.ledger import ROWS_FILE, Row, play_key, read_rows
+from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
+from dexbench.bench.ledger.rows import Row, play_key
 from dexbench.bench.ledger.task_names import TASKS
 from dexbench.bench.run.worker import versions
 from dexbench.bench.scores.summary import text_table

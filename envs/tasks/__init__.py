@@ -9,9 +9,10 @@ from dexbench.envs.trial import HELD_STEPS
 from dexbench.utils.errors import UserError
 
 from .base import Rejected, Task
+from .criterion import Criterion, Goal, Outcome
 from .grasp import Grasp
 from .place import Place
-from .playback import Goal, Outcome, Playback
+from .playback import Playback
 from .reach import Reach
 
 TASKS: dict[str, Task] = {task.name: task for task in (Reach(), Grasp(), Place())}
@@ -20,6 +21,7 @@ TASKS: dict[str, Task] = {task.name: task for task in (Reach(), Grasp(), Place()
 __all__ = [
     "HELD_STEPS",
     "TASKS",
+    "Criterion",
     "Goal",
     "Grasp",
     "Outcome",
@@ -40,8 +42,13 @@ def register_task(task: Task) -> None:
 
     Raises:
         ValueError: The name is not a lower-case identifier, or another task has it; dexbench's own
-            are never replaced, since what they count as success is what their scores mean.
+            are never replaced, since what they count as success is what their scores mean. Or the
+            task has no criterion.
     """
+    if type(task).evaluate is Task.evaluate and type(task).begin is Task.begin:
+        raise ValueError(
+            f"task {task.name!r} has no criterion: define evaluate, or begin for one with memory"
+        )
     if not re.fullmatch(r"[a-z][a-z0-9_]*", task.name):
         raise ValueError(
             f"a task's name has lower case letters, digits and '_' only; got {task.name!r}"

@@ -12,7 +12,8 @@ from dexbench.envs.simulation import Simulation
 from dexbench.envs.trial import HELD_STEPS, STEPS, Trial
 from dexbench.utils.seeding import seed_for
 
-from .playback import Goal, Outcome, Playback
+from .criterion import Criterion, Goal, Memoryless, Outcome
+from .playback import Playback
 
 POINTS = (0, 4, 8, 12, 16)
 """Keypoints that the reach criterion averages over: wrist and four fingertips."""
@@ -38,15 +39,32 @@ class Task(ABC):
     threshold: float
     """Largest distance in m at which the criterion can hold."""
 
-    @abstractmethod
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
         """Return how the current state stands against a goal; a pure function of the two.
+
+        A task whose criterion depends on what happened before overrides `begin` instead.
 
         Args:
             simulation: In the state to judge. It must not be changed.
             target: Body name of the trial's object.
             goal: Where hand and object are in the goal state.
         """
+        raise NotImplementedError(f"{type(self).__name__} has neither evaluate nor begin")
+
+    def begin(self, simulation: Simulation, target: str, goal: Goal) -> Criterion:
+        """Return what judges an episode; by default `evaluate`, each state by itself.
+
+        Override it to keep something of the episode: start positions, the largest displacement
+        so far. Keep it in the returned object, never in the task: several episodes of a task
+        are judged at the same time.
+
+        Args:
+            simulation: In the start state, which the criterion is then asked about first. It
+                must not be changed.
+            target: Body name of the trial's object.
+            goal: Where hand and object are in the goal state.
+        """
+        return Memoryless(self.evaluate, target, goal)
 
     @abstractmethod
     def stage(
@@ -79,20 +97,21 @@ class Task(ABC):
         """
         simulation = Simulation(scene.xml, scene.objects)
         try:
-            return self._draw(simulation, scene, rng, key)
+            return self.draw_in(simulation, scene, rng, key)
         finally:
             simulation.close()
 
-    def _draw(
+    def draw_in(
         self,
         simulation: Simulation,
         scene: Scene,
         rng: np.random.Generator,
         key: tuple[int | str, ...],
     ) -> Trial:
+        """Draw a trial as `draw` does, in a simulation of the scene that is at hand."""
         target = scene.objects[0]
         simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))
-        _settle(simulation)
+        settle(simulation)
         solve = self.stage(simulation, target, rng)
         start = simulation.get_state()
         simulation.set_state(start)
@@ -116,7 +135,7 @@ class Task(ABC):
             goal_state=goal_state,
             expert_actions=np.array(expert.targets),
         )
-        self._check(simulation, trial, before)
+        self.check(simulation, trial, before)
         return trial
 
     views_target = True
@@ -126,8 +145,17 @@ class Task(ABC):
     def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:
         """Raise ``Rejected`` where the start is too near the goal or breaks the task's premise."""
 
-    def _check(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
-        """Reject unfair starts, and trials that holding still or no expert solves."""
+    def check(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
+        """Reject unfair starts, and trials that holding still or no expert solves.
+
+        Args:
+            simulation: Of the trial's scene, in any state.
+            trial: The candidate.
+            before: The target's position (3,) at the start, in the base frame, in m.
+
+        Raises:
+            Rejected: The trial may not enter.
+        """
         playback = Playback(self, trial, simulation)
         self.check_start(playback.outcome, simulation, trial.target)
         if playback.solves(np.tile(simulation.joint_targets, (STEPS, 1))):
@@ -149,7 +177,7 @@ class Task(ABC):
             raise Rejected("the object moves by itself")
 
 
-def _settle(simulation: Simulation) -> None:
+def settle(simulation: Simulation) -> None:
     """Let the objects come to rest; some, such as an avocado, rock for seconds.
 
     Raises:

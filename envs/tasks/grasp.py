@@ -11,7 +11,7 @@ from dexbench.envs.simulation import Simulation
 from dexbench.envs.trial import Trial
 
 from .base import DRIFT, Rejected, Task
-from .playback import Goal, Outcome
+from .criterion import Goal, Outcome
 
 NEAREST, FARTHEST = 0.21, 0.35
 """Range of the distance between wrist and object at the start, in m."""
@@ -78,11 +78,10 @@ class Grasp(Task):
         if simulation.hand_touches():
             raise Rejected("the hand touches an object at the start")
 
-    def _check(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
+    def check(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
+        """Check that the goal has the wrist near the object, and what all tasks check."""
         simulation.set_state(trial.goal_state)
-        if (
-            self.evaluate(simulation, trial.target, Goal.seen(simulation, trial.target)).distance
-            > GOAL_DISTANCE
-        ):
+        goal = Goal.seen(simulation, trial.target)
+        if self.evaluate(simulation, trial.target, goal).distance > GOAL_DISTANCE:
             raise Rejected("the wrist is far from the object in the goal")
-        super()._check(simulation, trial, before)
+        super().check(simulation, trial, before)

@@ -11,7 +11,7 @@ from dexbench.envs.simulation import Simulation
 from dexbench.envs.trial import Trial
 
 from .base import Rejected, Task
-from .playback import Goal, Outcome
+from .criterion import Goal, Outcome
 
 LEAST, MOST = 0.25, 0.40
 """Range of the distance the object is to be carried, in m."""
@@ -38,7 +38,7 @@ class Place(Task):
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[ScriptedExpert], None]:
         """Lift the object; the expert carries it over and down to a free place."""
-        spots = _free_spots(simulation, target, rng)
+        spots = free_spots(simulation, target, rng)
         plan = find_grasp(simulation, target, rng)
         if plan is None:
             raise Rejected("no grasp lifts the object")
@@ -88,7 +88,7 @@ class Place(Task):
             raise Rejected("the object slips while the hand holds still")
 
 
-def _free_spots(simulation: Simulation, target: str, rng: np.random.Generator) -> list[np.ndarray]:
+def free_spots(simulation: Simulation, target: str, rng: np.random.Generator) -> list[np.ndarray]:
     """Return places (2,) on the counter that others leave free, as far away as objects are carried.
 
     Raises:

@@ -11,7 +11,7 @@ from dexbench.envs.motion.ik import ArmIK
 from dexbench.envs.simulation import WRIST, Simulation
 
 from .base import POINTS, Rejected, Task
-from .playback import Goal, Outcome
+from .criterion import Goal, Outcome
 
 LOW, HIGH = np.array([0.48, -0.50, 0.98]), np.array([0.80, 0.02, 1.25])
 """Corners of the box in the base frame, in m, that palms are drawn in."""
@@ -40,12 +40,12 @@ class Reach(Task):
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[ScriptedExpert], None]:
         """Draw two postures above the counter, one to start in and one to reach."""
-        start = _free_posture(simulation, rng)
+        start = free_posture(simulation, rng)
         goal = self._far_posture(simulation, start, rng)
         places = np.array([simulation.object_position(name) for name in simulation.objects])
         simulation.set_joints(start)
         ScriptedExpert(simulation).hold(5)
-        if simulation.hand_touches() or _farthest_moved(simulation, places) > KNOCK / 2:
+        if simulation.hand_touches() or farthest_moved(simulation, places) > KNOCK / 2:
             raise Rejected("the hand touches an object at the start")
         state = simulation.get_state()
         for way in _ways(simulation, start, goal):
@@ -57,7 +57,7 @@ class Reach(Task):
                 expert.hold(5)
 
             solve(ScriptedExpert(simulation))
-            if _farthest_moved(simulation, places) < KNOCK:
+            if farthest_moved(simulation, places) < KNOCK:
                 simulation.set_state(state)
                 return solve
         raise Rejected("the expert knocks an object")
@@ -73,7 +73,7 @@ class Reach(Task):
         simulation.set_joints(start)
         aim = Goal.seen(simulation, simulation.objects[0])
         for _ in range(20):
-            goal = _free_posture(simulation, rng)
+            goal = free_posture(simulation, rng)
             # The hand sags by up to a centimetre once it is free to move.
             if self.evaluate(simulation, simulation.objects[0], aim).distance > LEAST + 0.01:
                 return goal
@@ -85,7 +85,7 @@ class Reach(Task):
             raise Rejected("start too near the goal")
 
 
-def _farthest_moved(simulation: Simulation, places: np.ndarray) -> float:
+def farthest_moved(simulation: Simulation, places: np.ndarray) -> float:
     """Return how far the object that moved most is from its place, one of (n, 3), in m."""
     now = [simulation.object_position(name) for name in simulation.objects]
     return float(np.linalg.norm(np.subtract(now, places), axis=1).max())
@@ -112,7 +112,7 @@ def _ways(
             yield [np.concatenate([arm, middle[7:]]), goal]
 
 
-def _free_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
+def free_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
     """Return a posture (23,) in which the hand touches no object; the robot is left in it.
 
     Raises:

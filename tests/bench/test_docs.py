@@ -29,10 +29,10 @@ def commands(page: str) -> list[str]:
 def test_commands_in_the_documents_parse(page: str) -> None:
     for command in commands(page):
         words = shlex.split(command, comments=True)[1:]
-        name = cli._command(words)
+        name = cli.find_command(words)
         module, _, function = cli.COMMANDS[name][0].partition(":")
         hints = get_type_hints(getattr(importlib.import_module(module), function))
-        (config_type,) = [hint for key, hint in hints.items() if key != "return"]
+        config_type = hints["config"]
         tyro.cli(config_type, args=words[len(name.split()) :])  # exits where it does not parse
 
 

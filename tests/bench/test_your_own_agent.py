@@ -5,12 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support import fake
+from support.run_fake import COMMANDS
 
 from dexbench.agents.registry import make_agent
 from dexbench.bench import cli
 from dexbench.bench.ledger.ledger import read_rows
-from dexbench.bench.run import runner
 
 PAGE = Path(__file__).parents[2] / "docs/your_own_agent.md"
 
@@ -27,13 +26,12 @@ def folder(tmp_path: Path, monkeypatch: Any) -> Path:
     assert len(source.splitlines()) <= 20
     (tmp_path / "my_agent.py").write_text(source)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "Backend", lambda: fake.BACKEND)
     return tmp_path
 
 
 def test_the_example_runs_as_written(folder: Path, capsys: Any) -> None:
     (command,) = [line for line in blocks("sh") if "--trials 5 " in line]
-    cli.main(shlex.split(command)[1:])
+    cli.main(shlex.split(command)[1:], COMMANDS)
     assert "my_agent:Wave" in capsys.readouterr().out
     rows = read_rows(Path("runs/v1/my_agent.Wave/reach/trials.jsonl"))
     assert len(rows) == 5 and not any(row["error"] for row in rows)
@@ -43,7 +41,7 @@ def test_the_example_runs_as_written(folder: Path, capsys: Any) -> None:
 def test_videos_are_where_the_page_says(folder: Path) -> None:
     words = "run --agent my_agent:Wave --task reach --trials 1 --video"
     assert "`dexbench run --video`" in PAGE.read_text()
-    cli.main(words.split())
+    cli.main(words.split(), COMMANDS)
     assert Path("runs/v1/my_agent.Wave/reach/videos/trial-000.mp4").stat().st_size > 0
 
 

@@ -1,4 +1,3 @@
-import importlib
 import json
 import re
 import shlex
@@ -13,15 +12,17 @@ import pytest
 import tyro
 from support import fake
 
+from dexbench import envs
 from dexbench.bench import cli
-from dexbench.bench.ledger.ledger import Row, read_rows
+from dexbench.bench.ledger.ledger import read_rows
+from dexbench.bench.ledger.rows import Row
 from dexbench.bench.run.runner import RunConfig, run
 from dexbench.bench.suites.build import SuiteBuildConfig, build_suite
 from dexbench.bench.verify.verify import VerifyConfig, plan
-from dexbench.envs import tasks
+from dexbench.envs import HandKinematics, tasks
 from dexbench.envs.gym_env import make_env
 from dexbench.envs.suite import Suite
-from dexbench.envs.tasks import TASKS, Goal, Outcome, Rejected, find_task, register_task
+from dexbench.envs.tasks import TASKS, Goal, Outcome, Rejected, Task, find_task, register_task
 from dexbench.testing import check_task
 from dexbench.utils.errors import UserError
 
@@ -84,6 +85,31 @@ def test_the_pages_criterion(folder: Path) -> None:
     scene.touched = True
     with pytest.raises(Rejected):
         lift.check_start(Outcome(False, 0.121), scene, "cup")
+
+
+def test_the_pages_criterion_with_memory(folder: Path) -> None:
+    with open("my_task.py", "a") as file:
+        file.write(blocks("your_own_task.md", "python")[1])
+    task = find_task("my_task:careful_lift")
+    places = {"cup": np.array([0.0, 0.0, 0.12]), "bowl": np.zeros(3), "milk": np.ones(3)}
+    scene: Any = SimpleNamespace(
+        objects=tuple(places),
+        object_position=lambda name: places[name],
+        hand_touches=lambda name=None: True,
+    )
+    goal = Goal(np.zeros((21, 3)), np.array([0.0, 0.0, 0.13]))
+    judge = task.begin(scene, "cup", goal)
+    assert judge.evaluate(scene) == Outcome(True, pytest.approx(0.01))
+    places["cup"] = np.array([0.5, 0.0, 0.12])  # The target itself may move.
+    places["bowl"] = np.array([0.029, 0.0, 0.0])
+    assert judge.evaluate(scene).holds
+    places["milk"] = np.array([1.0, 1.0, 1.031])
+    other = task.begin(scene, "cup", goal)
+    assert judge.evaluate(scene) == Outcome(False, pytest.approx(0.01), False)
+    places["milk"] = np.ones(3)
+    assert not judge.evaluate(scene).holds, "it has moved, though it is back"
+    places["milk"] = np.array([1.0, 1.0, 1.031])
+    assert other.evaluate(scene).holds, "an episode that begins later has seen nothing"
 
 
 def test_gymnasium_imports_the_task_with_its_environment(folder: Path) -> None:
@@ -159,6 +185,21 @@ def test_a_tasks_name_is_its_own(folder: Path) -> None:
         with pytest.raises(ValueError, match="is a task 'grasp' already"):
             register_task(type(own, (tasks.Grasp,), {"threshold": 0.5})())
     assert find_task("grasp") is TASKS["grasp"]
+    for own in ("evaluate", "begin"):
+        register_task(type("Judged", (Lawless,), {own: lambda *_: None})())
+        del tasks.TASKS["lawless"]
+    with pytest.raises(ValueError, match="'lawless' has no criterion: define evaluate, or begin"):
+        register_task(Lawless())
+
+
+class Lawless(Task):
+    name = "lawless"
+
+    def stage(self, simulation: Any, target: str, rng: Any) -> Any:
+        raise Rejected("never drawn")
+
+    def check_start(self, outcome: Outcome, simulation: Any, target: str) -> None:
+        raise Rejected("never drawn")
 
 
 @pytest.mark.slow
@@ -198,15 +239,11 @@ def test_the_hands_tables_agree() -> None:
 
 @pytest.mark.parametrize("scale", [1.01, 0.99])
 def test_the_hands_page_finds_a_wrong_length(monkeypatch: Any, scale: float) -> None:
-    kinematics = importlib.import_module("dexbench.envs.embodiment.kinematics")
-    made = kinematics.HandKinematics
+    class Wrong(HandKinematics):
+        def keypoints(self, q: Any) -> Any:
+            return scale * super().keypoints(q)
 
-    def wrong(**arguments: Any) -> Any:
-        table = made(**arguments)
-        table._pos = table._pos * scale
-        return table
-
-    monkeypatch.setattr(kinematics, "HandKinematics", wrong)
+    monkeypatch.setattr(envs, "HandKinematics", Wrong)
     (source,) = blocks("your_own_hand.md", "python")
     with pytest.raises(AssertionError, match="index"):
         exec(source, {})

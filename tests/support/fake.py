@@ -17,7 +17,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from dexbench.bench.run.worker import Backend
+from dexbench.bench.run.backend import Backend
 from dexbench.utils.seeding import rng, seed_for
 
 BACKEND = Backend(module="support.fake", env_id="fake/{}-v1", suite="support.fake:FakeSuite")

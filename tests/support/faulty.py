@@ -23,26 +23,26 @@ class QuickSimulation:
     gl_renderer = "none"
 
     def __init__(self, xml, objects):
-        self._state = np.zeros(46)
+        self.state = np.zeros(46)
 
     def step(self, target):
-        self._state[23:] = target
-        self._state[:23] += 0.5 * (target - self._state[:23])
+        self.state[23:] = target
+        self.state[:23] += 0.5 * (target - self.state[:23])
 
     def render(self):
-        return np.full((*SIZE, 3), int(1e4 * abs(self._state[:23].sum())) % 256, np.uint8)
+        return np.full((*SIZE, 3), int(1e4 * abs(self.state[:23].sum())) % 256, np.uint8)
 
     @property
     def joint_positions(self):
-        return self._state[:23].copy()
+        return self.state[:23].copy()
 
     @property
     def joint_targets(self):
-        return self._state[23:].copy()
+        return self.state[23:].copy()
 
     @property
     def keypoints(self):
-        return np.tile(self._state[:3], (21, 1))
+        return np.tile(self.state[:3], (21, 1))
 
     keypoints_camera = keypoints
 
@@ -50,10 +50,10 @@ class QuickSimulation:
         return np.zeros(3)
 
     def get_state(self):
-        return self._state.copy()
+        return self.state.copy()
 
     def set_state(self, state):
-        self._state[:] = state
+        self.state[:] = state
 
     def close(self):
         """Nothing to free."""

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dexbench.bench.ledger.ledger import Row
+from dexbench.bench.ledger.rows import Row
 from dexbench.bench.run.runner import RunConfig, run
 from support import fake
 

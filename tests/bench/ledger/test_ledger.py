@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dexbench.bench.ledger.ledger import Ledger, Row, actions_hash, check_compatible, read_rows
+from dexbench.bench.ledger.actions import actions_hash
+from dexbench.bench.ledger.ledger import Ledger, open_ledgers, read_rows
+from dexbench.bench.ledger.rows import Row, check_compatible
 from dexbench.utils.errors import UserError
 
 
@@ -111,7 +113,7 @@ def test_dropped_rows_are_gone_and_others_unharmed(folder: Path) -> None:
     (folder / "errors/trial-002.txt").touch()
     (folder / "trials.tmp").write_text("left by a crash")
     with Ledger(folder) as ledger:
-        ledger.drop(lambda row: row["error"] is not None)
+        ledger.drop_errors([(0, 0), (1, 0), (2, 0)])
         assert path.read_bytes() == lines[0] + lines[1]
         assert [file.name for file in (folder / "errors").iterdir()] == ["trial-002.txt"]
         with pytest.raises(UserError, match="another run"):  # The new file is locked too.
@@ -134,7 +136,7 @@ def test_a_crash_while_rows_are_dropped_loses_none(
         with monkeypatch.context() as patch, Ledger(folder) as ledger:
             patch.setattr(target, crash)
             with pytest.raises(KeyboardInterrupt):
-                ledger.drop(lambda row: row["error"] is not None)
+                ledger.drop_errors([(0, 0), (1, 0), (2, 0)])
         assert path.read_bytes() == data
 
 
@@ -217,6 +219,52 @@ def test_rows_that_cannot_be_compared_are_refused(change: Row) -> None:
     check_compatible([row_of(0)], {**row_of(1), **whole}, path)  # of a version without them
     with pytest.raises(UserError, match="--out.*--fresh"):
         check_compatible([old], {**row_of(1), **whole, **change}, path)
+
+
+def test_a_runs_identity_is_in_every_row_and_no_other_gets_in(tmp_path: Path) -> None:
+    identity = {"agent": "hold", "dtype": "float32", "versions": {"mujoco": "3.3.1"}}
+    own = {"task": "reach", "trial": 4, "repeat": 0, "error": None, "timing": {}}
+    with Ledger(tmp_path, identity) as ledger:
+        ledger.append(own, actions_of(4))
+        with pytest.raises(UserError, match="reach trial 5 was played with dtype float16, but"):
+            ledger.append({**own, "trial": 5, "dtype": "float16"}, actions_of(5))
+        assert not (tmp_path / "actions/005.npz").exists()
+    (line,) = (tmp_path / "trials.jsonl").read_text().splitlines()
+    assert json.loads(line) == {**identity, **own}
+    keys = ["agent", "task", "trial", "repeat", "dtype", "versions", "error", "timing"]
+    assert list(json.loads(line)) == keys
+    with pytest.raises(UserError, match="dtype float32, but this run has float16.*--fresh"):
+        Ledger(tmp_path, {**identity, "dtype": "float16"})
+    assert (tmp_path / "trials.jsonl").read_text() == f"{line}\n"
+    Ledger(tmp_path, identity).close()  # The refused one has given up the lock.
+
+
+def test_ledgers_of_a_run_are_opened_all_or_none(folder: Path) -> None:
+    folders = {"grasp": folder.parent / "grasp", "reach": folder}
+    identity = {"agent": "other", "versions": {"mujoco": "3.3.1"}}
+    rows = read_rows(folder / "trials.jsonl")
+    refused = pytest.raises(UserError, match="agent hold, but this run has other")
+    with refused, open_ledgers(folders, identity):
+        pass
+    assert read_rows(folder / "trials.jsonl") == rows and not folders["grasp"].exists()
+    with open_ledgers(folders, identity, fresh=True) as ledgers:
+        assert list(ledgers) == ["grasp", "reach"]
+        own = {"trial": 0, "error": None, "timing": {}}
+        for ledger in ledgers.values():
+            ledger.append(own, actions_of(0))
+    tasks = [read_rows(path / "trials.jsonl")[0]["task"] for path in folders.values()]
+    assert tasks == ["grasp", "reach"]
+
+
+def test_a_ledger_says_what_is_missing_and_selects_what_is_asked_for(folder: Path) -> None:
+    plays = [(trial, repeat) for repeat in range(2) for trial in range(2)]
+    with Ledger(folder) as ledger:
+        assert ledger.missing(plays) == [(0, 1), (1, 1)]
+        assert [row["trial"] for row in ledger.select(plays)] == [0, 1]
+        ledger.drop_errors([(0, 0), (1, 1)])  # The error is in (1, 0).
+        assert len(ledger.rows) == 3
+        ledger.drop_errors([(1, 0)])
+        assert ledger.missing(plays) == [(1, 0), (0, 1), (1, 1)]
 
 
 def test_a_kill_between_actions_and_row_leaves_no_row(folder: Path, monkeypatch: Any) -> None:

@@ -233,13 +233,13 @@ def test_the_packaged_suites_are_sound() -> None:
 
 def test_cores_that_cannot_be_used_are_noted(monkeypatch: Any) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)))
-    monkeypatch.setattr(doctor, "_quota", lambda: None)
+    monkeypatch.setattr(doctor, "cpu_quota", lambda: None)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert only(doctor.check_cores(CONFIG)).status == "ok"
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     finding = only(doctor.check_cores(CONFIG))
     assert finding.status == "note" and "unset OMP_NUM_THREADS" in finding.mend
-    monkeypatch.setattr(doctor, "_quota", lambda: 1.5)
+    monkeypatch.setattr(doctor, "cpu_quota", lambda: 1.5)
     finding = only(doctor.check_cores(CONFIG))
     assert finding.status == "note" and "--workers 1 " in finding.mend
 

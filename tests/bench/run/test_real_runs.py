@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from support.runs import without_timing
 
-from dexbench.bench.ledger.ledger import Row, read_rows
+from dexbench.bench.ledger.ledger import read_rows
+from dexbench.bench.ledger.rows import Row
 
 TRIALS = 15
 """Of the suite mini: five of each task."""

@@ -19,11 +19,11 @@ import pytest
 from support import fake
 from support.runs import SCRIPT, broken_trials, run_fake, wait_for, without_timing
 
-from dexbench.bench.ledger.ledger import Row, read_rows
+from dexbench.bench.ledger.ledger import read_rows
+from dexbench.bench.ledger.rows import Row
 from dexbench.bench.run import pool as pool_module
-from dexbench.bench.run import runner
 from dexbench.bench.run.pool import Pool, _Worker
-from dexbench.bench.run.runner import RunConfig, check
+from dexbench.bench.run.runner import RunConfig, check, progress
 from dexbench.bench.run.trial import play
 from dexbench.bench.run.worker import Job, Setup, seed_global_generators
 from dexbench.bench.scores.summary import score_table, summarise
@@ -199,10 +199,10 @@ def test_ledgers_depend_on_neither_order_nor_workers(
     for workers in (2, 4):
         run_fake(tmp_path / str(workers), workers=workers, **options)
         assert sorted_bytes(tmp_path / str(workers)) == expected
-    missing = runner._missing
+    play_in_order = Pool.play
     for name, order in ORDERS.items():
         monkeypatch.setattr(
-            runner, "_missing", lambda *args, order=order: iter(order(list(missing(*args))))
+            Pool, "play", lambda pool, jobs, order=order: play_in_order(pool, order(list(jobs)))
         )
         run_fake(tmp_path / name, workers=2 if name == "shuffled" else 1, **options)
         assert sorted_bytes(tmp_path / name) == expected
@@ -286,7 +286,7 @@ def test_trials_that_succeed_slowly_count_as_much_as_others(tmp_path: Path, work
 def test_the_time_left_is_that_of_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = check(RunConfig("support.fake:Wander", "reach", trials=12, repeats=10), fake.BACKEND)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    bar = runner._progress(plan, 100)  # 20 of 120 were done before.
+    bar = progress(plan, 100)  # 20 of 120 were done before.
     bar._time = lambda: now
     bar.start_t = bar.last_print_t = 0.0
     for burst in range(1, 11):  # Four workers, 10 s a trial, done half a second apart.

@@ -168,7 +168,7 @@ def test_workers_with_different_agents_are_refused(tmp_path: Path) -> None:
     """As on a cluster whose machines have other files, or multiply other formats."""
     flags = tmp_path / "flags"
     flags.mkdir()
-    with pytest.raises(UserError, match="first worker has dtype float16, another one float32"):
+    with pytest.raises(UserError, match="was played with dtype float32, but this run has float16"):
         run_fake(
             tmp_path / "out", "support.fake:OtherDtype", workers=2, agent_args=(f"folder={flags}",)
         )
@@ -186,7 +186,7 @@ def test_arguments_come_back_from_the_ledger_as_they_were(tmp_path: Path) -> Non
 
 def test_an_agent_made_again_is_described_again(tmp_path: Path) -> None:
     """After an error the worker makes a new one, whose weights may be others."""
-    with pytest.raises(UserError, match="first worker has weights_hash 1, another one 2"):
+    with pytest.raises(UserError, match="was played with weights_hash 2, but this run has 1"):
         run_fake(tmp_path / "out", "support.fake:Retrained", agent_args=(f"folder={tmp_path}",))
     rows = read_rows(next(tmp_path.rglob("trials.jsonl")))
     assert {row["weights_hash"] for row in rows} == {1} and rows[-1]["error"]

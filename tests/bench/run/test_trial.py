@@ -6,7 +6,8 @@ import pytest
 from support import fake
 
 from dexbench.agents.reference.hold import Hold
-from dexbench.bench.run.trial import Played, held_distance, outcome, play
+from dexbench.bench.ledger.outcome import held_distance, outcome
+from dexbench.bench.run.trial import Played, play
 
 
 def play_fake(agent: Any, trial: int = 1, **kwargs: Any) -> Played:

@@ -8,10 +8,11 @@ from statsmodels.stats.contingency_tables import mcnemar as other_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from dexbench.bench.run.trial import HELD_STEPS, outcome
+from dexbench.bench.ledger.outcome import outcome
 from dexbench.bench.scores.power import smallest_difference, smallest_unpaired_difference
 from dexbench.bench.scores.ranking import compare_pairs, holm, rank_groups
 from dexbench.bench.scores.statistics import mcnemar, success_curve, wilson
+from dexbench.envs.trial import HELD_STEPS
 
 
 @pytest.mark.parametrize(

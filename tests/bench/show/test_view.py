@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dexbench.bench.ledger.ledger import Ledger, actions_hash
+from dexbench.bench.ledger.actions import actions_hash
+from dexbench.bench.ledger.ledger import Ledger
 from dexbench.bench.show import view, window
 from dexbench.bench.show.film import LINE, MARGIN, REST, Film, Play, moving, sheet, shoot
 from dexbench.bench.show.view import ViewConfig, find_play, find_plays

@@ -6,15 +6,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.world_model import DexWMModel
-from dexbench.bench.speed.planner import (
-    PlannerSpeedConfig,
-    Workload,
-    configuration,
-    count_flops,
-    least_bytes,
-    measure,
-    plans,
-)
+from dexbench.bench.speed.planner import PlannerSpeedConfig, measure
+from dexbench.bench.speed.roofline import count_flops, least_bytes
+from dexbench.bench.speed.workload import Workload, configuration, plans
 from dexbench.utils.errors import UserError
 
 SMALL = ModelConfig(
@@ -136,11 +130,11 @@ def test_ours_runs_compiled_and_plain_computation_does_not(monkeypatch):
 
 
 def test_measured_plans_hold_together():
-    found, (rate, bandwidth) = measure(PlannerSpeedConfig(samples=2, iterations=3, repeats=1))
-    assert len(found) == 6 and rate > 0 and bandwidth > 0
-    for one in found:
-        assert one.plan == pytest.approx(one.prepare + 3 * one.tile)
-        assert one.ratio > 0
-        assert one.floor == max(one.flops / rate, one.moved / bandwidth) > 0
+    speeds, (rate, bandwidth) = measure(PlannerSpeedConfig(samples=2, iterations=3, repeats=1))
+    assert len(speeds) == 6 and rate > 0 and bandwidth > 0
+    for speed in speeds:
+        assert speed.plan == pytest.approx(speed.prepare + 3 * speed.tile)
+        assert speed.ratio > 0
+        assert speed.floor == max(speed.flops / rate, speed.moved / bandwidth) > 0
     with pytest.raises(UserError, match="--samples is 0, expected at least 1"):
         measure(PlannerSpeedConfig(samples=0))

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dexbench.bench.suites import build as suite_build
-from dexbench.bench.suites.build import SuiteBuildConfig, _build_one, build_suite
+from dexbench.bench.suites.build import Job, SuiteBuildConfig, build_suite, build_trial
 from dexbench.envs.suite import Suite
 from dexbench.envs.tasks import Rejected
 from dexbench.envs.trial import Trial
@@ -36,10 +35,9 @@ class Dies:
         return os._exit, (1,)
 
 
-def test_a_build_whose_process_dies_says_so_and_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(suite_build, "_build_one", Dies())
+def test_a_build_whose_process_dies_says_so_and_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match="a process that built trials died.*fewer --workers"):
-        build_suite(SuiteBuildConfig(name="new", trials=2, out=tmp_path, workers=1))
+        build_suite(SuiteBuildConfig(name="new", trials=2, out=tmp_path, workers=1), Dies())
     assert not list(tmp_path.iterdir())
 
 
@@ -54,16 +52,15 @@ class Breaks:
     """A job that fails at once for trial 0, and takes long for others."""
 
     def __call__(self, job):
-        if job[2] == 0:
+        if job.number == 0:
             raise PermissionError("set DEXBENCH_CACHE to a folder that can be written")
         time.sleep(100)
 
 
-def test_a_build_that_fails_says_why_and_ends_what_it_began(tmp_path, monkeypatch):
-    monkeypatch.setattr(suite_build, "_build_one", Breaks())
+def test_a_build_that_fails_says_why_and_ends_what_it_began(tmp_path):
     begun = time.monotonic()
     with pytest.raises(PermissionError, match="set DEXBENCH_CACHE"):
-        build_suite(SuiteBuildConfig(name="new", trials=3, out=tmp_path, workers=2))
+        build_suite(SuiteBuildConfig(name="new", trials=3, out=tmp_path, workers=2), Breaks())
     assert time.monotonic() - begun < 90 and not list(tmp_path.iterdir())
 
 
@@ -87,17 +84,16 @@ def test_what_chance_solves_does_not_enter(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "find_task", lambda _: rules)
     monkeypatch.setattr(recipe, "draw_recipe", lambda *_: None)
     monkeypatch.setattr(scene, "build_scene", lambda _: None)
-    found = _build_one(("new", "reach", 4, tmp_path))
-    assert found == ("reach", 4, trials[2].hash, {"chance solves it": 1, "no luck": 1})
+    built = build_trial(Job("new", "reach", 4, tmp_path))
+    assert built == ("reach", 4, trials[2].hash, {"chance solves it": 1, "no luck": 1})
     assert Trial.load(tmp_path / "reach/004.npz").hash == trials[2].hash
 
 
-def test_drafts_of_other_suites_are_left_alone(tmp_path, monkeypatch):
+def test_drafts_of_other_suites_are_left_alone(tmp_path):
     (tmp_path / "fresh.tmp").mkdir()
     (tmp_path / "fresh.tmp" / "suite.json").write_text("another build's")
-    monkeypatch.setattr(suite_build, "_build_one", Dies())
     with pytest.raises(UserError, match="died"):
-        build_suite(SuiteBuildConfig(name="fresh.1", trials=1, out=tmp_path, workers=1))
+        build_suite(SuiteBuildConfig(name="fresh.1", trials=1, out=tmp_path, workers=1), Dies())
     assert [path.name for path in tmp_path.iterdir()] == ["fresh.tmp"]
     assert (tmp_path / "fresh.tmp" / "suite.json").read_text() == "another build's"
 
@@ -105,10 +101,10 @@ def test_drafts_of_other_suites_are_left_alone(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["reach", "grasp", "place"])
 def test_a_trial_is_a_pure_function_of_suite_task_and_number(tmp_path, task):
-    _build_one(("again", task, 1, tmp_path / "here"))
-    other = "from dexbench.bench.suites.build import _build_one; from pathlib import Path; "
-    other += f"_build_one(('again', {task!r}, 0, Path('there'))); "  # whatever was built before
-    other += f"_build_one(('again', {task!r}, 1, Path('there')))"
+    build_trial(Job("again", task, 1, tmp_path / "here"))
+    other = "from dexbench.bench.suites.build import Job, build_trial; from pathlib import Path; "
+    other += f"build_trial(Job('again', {task!r}, 0, Path('there'))); "  # built before it
+    other += f"build_trial(Job('again', {task!r}, 1, Path('there')))"
     subprocess.run([sys.executable, "-c", other], cwd=tmp_path, check=True)
     here, there = (Trial.load(tmp_path / name / task / "001.npz") for name in ("here", "there"))
     assert here.hash == there.hash

@@ -9,7 +9,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from dexbench.bench.ledger.ledger import Ledger, Row, actions_hash
+from dexbench.bench.ledger.actions import actions_hash
+from dexbench.bench.ledger.ledger import Ledger
+from dexbench.bench.ledger.rows import Row
 from dexbench.bench.run.trial import Played, play
 from dexbench.bench.verify.resimulation import Finding, Job, check, compare, simulate
 from dexbench.bench.verify.verify import VerifyConfig, main, plan, table, verify

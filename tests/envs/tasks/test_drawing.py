@@ -18,13 +18,13 @@ READY = np.concatenate([READY_ARM, OPEN_HAND])
 def ready(sim):
     """The scene with the arm above the counter and the objects at rest."""
     sim.set_joints(READY)
-    base._settle(sim)
+    base.settle(sim)
     return sim
 
 
 def test_a_way_that_knocks_is_replaced_by_one_over_the_middle(ready, monkeypatch):
     moved = iter([0.0, 1.0, 0.0])  # at the start, by the straight way, by the first detour
-    monkeypatch.setattr(reach, "_farthest_moved", lambda *_: next(moved))
+    monkeypatch.setattr(reach, "farthest_moved", lambda *_: next(moved))
     solve = TASKS["reach"].stage(ready, ready.objects[0], rng("test", "detour"))
     start = ready.get_state()
     ends = [ready.keypoints[0]]
@@ -41,7 +41,7 @@ def test_a_way_that_knocks_is_replaced_by_one_over_the_middle(ready, monkeypatch
 
 def test_no_way_without_a_knock_rejects(ready, monkeypatch):
     moved = iter([0.0, 1.0, 1.0, 1.0])
-    monkeypatch.setattr(reach, "_farthest_moved", lambda *_: next(moved))
+    monkeypatch.setattr(reach, "farthest_moved", lambda *_: next(moved))
     with pytest.raises(Rejected, match="the expert knocks an object"):
         TASKS["reach"].stage(ready, ready.objects[0], rng("test", "detour"))
 
@@ -51,7 +51,7 @@ def test_postures_that_touch_an_object_are_drawn_again(ready, monkeypatch):
     monkeypatch.setattr(type(ready), "hand_touches", lambda *_: next(touches))
     stream = rng("test", "free")
     ready.set_joints(READY)
-    posture = reach._free_posture(ready, stream)
+    posture = reach.free_posture(ready, stream)
     again = rng("test", "free")
     ready.set_joints(READY)
     draws = []
@@ -61,7 +61,7 @@ def test_postures_that_touch_an_object_are_drawn_again(ready, monkeypatch):
     assert np.array_equal(posture, draws[2])
     monkeypatch.setattr(type(ready), "hand_touches", lambda *_: True)
     with pytest.raises(Rejected, match="no posture clear of the objects"):
-        reach._free_posture(ready, stream)
+        reach.free_posture(ready, stream)
 
 
 @pytest.mark.parametrize(("speeds", "held"), [([0.0], 15), ([1.0, 1.0, 0.0], 25)])
@@ -80,15 +80,15 @@ def test_settling_waits_for_what_rocks(monkeypatch, speeds, held):
 
     monkeypatch.setattr(base, "ScriptedExpert", Holding)
     fake = SimpleNamespace(objects=("a",), object_position=lambda _: np.array([0, 0, height[0]]))
-    base._settle(fake)
+    base.settle(fake)
     assert sum(steps) == held
     moves = iter([1.0] * 100)
     with pytest.raises(Rejected, match="does not come to rest"):
-        base._settle(fake)
+        base.settle(fake)
 
 
 def counter(*others, target=(0.6, -0.4)):
-    """A counter as `_free_spots` sees it: the target and others at (x, y)."""
+    """A counter as `free_spots` sees it: the target and others at (x, y)."""
     places = dict(zip(("target", "a", "b", "c", "d"), (target, *others), strict=False))
     return SimpleNamespace(
         objects=tuple(places), object_position=lambda name: np.array([*places[name], 0.9])
@@ -97,7 +97,7 @@ def counter(*others, target=(0.6, -0.4)):
 
 def test_free_spots_are_far_enough_near_enough_and_clear():
     others = [(0.75, -0.25), (0.56, 0.05)]
-    spots = np.array(place._free_spots(counter(*others), "target", rng("spots")))
+    spots = np.array(place.free_spots(counter(*others), "target", rng("spots")))
     assert len(spots) > 1
     assert ((spots >= place.LOW) & (spots <= place.HIGH)).all()
     away = np.linalg.norm(spots - (0.6, -0.4), axis=1)
@@ -107,7 +107,7 @@ def test_free_spots_are_far_enough_near_enough_and_clear():
         assert np.linalg.norm(spots - other, axis=1).min() > place.CLEARANCE
     crowded = counter((0.7, -0.1), (0.6, 0.03), (0.8, 0.03), (0.8, -0.2))
     with pytest.raises(Rejected, match="no free place"):
-        place._free_spots(crowded, "target", rng("spots"))
+        place.free_spots(crowded, "target", rng("spots"))
 
 
 def test_place_takes_the_first_spot_that_the_arm_can_reach(ready, monkeypatch):
@@ -196,8 +196,8 @@ def draw(ready, scene, monkeypatch):
         shown = iter(views)
         seen = {"hand": base.HAND_PIXELS, **dict.fromkeys(ready.objects, base.OBJECT_PIXELS)}
         monkeypatch.setattr(type(ready), "segment", lambda _: seen | next(shown, {}))
-        monkeypatch.setattr(base, "_settle", lambda _: None)
-        return task._draw(ready, scene, rng("test", "waiting"), ("test",))
+        monkeypatch.setattr(base, "settle", lambda _: None)
+        return task.draw_in(ready, scene, rng("test", "waiting"), ("test",))
 
     return draw
 
@@ -290,7 +290,7 @@ def test_a_grasp_goal_far_from_the_wrist_is_rejected(monkeypatch, gap, reason):
     def passed_on(*_):
         raise Rejected("passed on")
 
-    monkeypatch.setattr(base.Task, "_check", passed_on)
+    monkeypatch.setattr(base.Task, "check", passed_on)
     fake = SimpleNamespace(
         set_state=lambda _: None,
         keypoints=np.zeros((21, 3)),
@@ -299,4 +299,4 @@ def test_a_grasp_goal_far_from_the_wrist_is_rejected(monkeypatch, gap, reason):
     )
     trial = SimpleNamespace(target="target", goal_state=None)
     with pytest.raises(Rejected, match=reason):
-        TASKS["grasp"]._check(fake, trial, np.zeros(3))
+        TASKS["grasp"].check(fake, trial, np.zeros(3))

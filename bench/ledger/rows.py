@@ -1,0 +1,125 @@
+"""A row of a ledger: what names it, and with which rows it may be mixed."""
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dexbench.utils.errors import UserError
+
+Row = dict[str, Any]
+
+IDENTITY = (
+    *("agent", "task", "suite", "suite_hash", "weights_hash", "agent_args", "threads"),
+    *("dtype", "privileged", "entry_point", "settings_hash"),
+)
+"""What must agree between the rows of one ledger, beside MuJoCo, whose version changes
+trajectories. Earlier rows lack some of it, which then agrees with anything."""
+
+FIRST = ("agent", "task", "suite", "suite_hash", "trial", "repeat", "trial_hash", "seed")
+"""The keys that a line begins with."""
+
+
+class Difference(NamedTuple):
+    """In what two rows cannot be compared."""
+
+    key: str
+    value: Any
+    """The first row's."""
+    other: Any
+    """The second row's."""
+
+
+def play_key(row: Row) -> tuple[int, int]:
+    """(trial, repeat) of a row; rows from before there were repeats are repeat 0."""
+    return row["trial"], row.get("repeat", 0)
+
+
+def play_name(task: str, trial: int, repeat: int) -> str:
+    """Return what messages call a trial."""
+    return f"{task} trial {trial}" + (f", repeat {repeat}" if repeat else "")
+
+
+def play_stem(trial: int, repeat: int) -> str:
+    """Return what the files of a trial are called: ``003``, or ``003-r1`` for its repeat 1."""
+    return f"{trial:03d}" + (f"-r{repeat}" if repeat else "")
+
+
+def difference(row: Row, other: Row) -> Difference | None:
+    """Return the first of `IDENTITY` in which two rows differ; None if none."""
+    identity, others = _identity(row), _identity(other)
+    for key, value in identity.items():
+        if key in others and value != others[key]:
+            return Difference(key, value, others[key])
+    return None
+
+
+def _identity(row: Row) -> Row:
+    identity = {key: row[key] for key in IDENTITY if key in row}
+    return {**identity, "mujoco": row.get("versions", {}).get("mujoco")}
+
+
+def check_compatible(rows: Sequence[Row], row: Row, path: Path) -> None:
+    """Refuse to mix trials that cannot be compared.
+
+    Args:
+        rows: What the ledger holds.
+        row: A row of the run that wants to go on with it; only its `IDENTITY` matters.
+        path: The ledger, for the message.
+
+    Raises:
+        UserError: They differ in something that changes what is measured.
+    """
+    for old in rows:
+        if differing := difference(old, row):
+            key, value, wanted = differing
+            raise UserError(
+                f"{path} holds rows with {key} {value}, but this run has {wanted}: choose "
+                "another --out or --name, or delete those rows with --fresh"
+            )
+
+
+def check_complete(rows: Sequence[Row], keys: Collection[str], path: Path) -> None:
+    """Refuse rows that lack something.
+
+    Args:
+        rows: What the ledger holds.
+        keys: What each row must have.
+        path: The ledger, for the message.
+
+    Raises:
+        UserError: A row lacks one of the keys.
+    """
+    if missing := {key for key in keys for row in rows if key not in row}:
+        raise UserError(
+            f"{path} is no ledger of this version: a row lacks {', '.join(sorted(missing))}"
+        )
+
+
+def plain(value: Row, what: str) -> Row:
+    """Return the value as JSON gives it back, so that it equals what a ledger will hold.
+
+    Args:
+        value: To be part of a row.
+        what: Its name, for the message.
+
+    Raises:
+        UserError: JSON cannot hold it.
+    """
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"a row cannot hold {what} ({error}): strings, finite numbers, lists and dicts will do"
+        ) from error
+
+
+def ordered(row: Row) -> Row:
+    """Return the row as it is written: what names it first, the clocks last."""
+    keys = [*FIRST, *(key for key in row if key not in (*FIRST, "timing")), "timing"]
+    return {key: row[key] for key in keys if key in row}
+
+
+def line_of(row: Row) -> bytes:
+    """Return the row as a line of a ledger."""
+    return json.dumps(row, allow_nan=False, separators=(",", ":")).encode() + b"\n"
