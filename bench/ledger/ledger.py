@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 
 from dexbench.utils.errors import UserError
-from dexbench.utils.files import open_locked
+from dexbench.utils.files import atomic_file, open_locked, sync, write_atomic
 
 Row = dict[str, Any]
 
@@ -203,7 +203,7 @@ class Ledger:
         os.ftruncate(self._file, end)
         if end and os.pread(self._file, 1, end - 1) != b"\n":
             os.write(self._file, b"\n")
-        _sync_folder(folder)
+        sync(folder)
 
     def append(self, row: Row, actions: np.ndarray) -> None:
         """Write a trial's actions and then its row; both are on the disk at return.
@@ -215,17 +215,9 @@ class Ledger:
         Raises:
             UserError: The disk is full or gone. Rows that were there are unharmed.
         """
-        folder = self.folder / "actions"
-        path = folder / f"{play_stem(*play_key(row))}.npz"
-        partial = path.with_suffix(".tmp")
+        path = self.folder / "actions" / f"{play_stem(*play_key(row))}.npz"
         try:
-            folder.mkdir(exist_ok=True)
-            with partial.open("wb") as file:
-                file.write(_npz(actions))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            _sync_folder(folder)
+            write_atomic(path, _npz(actions))
             _write(self._file, _line(row))
         except OSError as error:
             raise self._unwritten(error) from error
@@ -245,19 +237,17 @@ class Ledger:
         kept = [row for row in self.rows if not unwanted(row)]
         if len(kept) == len(self.rows):
             return
-        partial = self.path.with_suffix(".tmp")
+        replacement = None
         try:
-            replacement = open_locked(partial)
-            try:
-                os.ftruncate(replacement, 0)
+            with atomic_file(self.path) as draft:
+                replacement = open_locked(draft)
                 _write(replacement, b"".join(map(_line, kept)))
-                partial.replace(self.path)
-                _sync_folder(self.folder)
-            except BaseException:
+        except BaseException as error:
+            if replacement is not None:
                 os.close(replacement)
-                raise
-        except OSError as error:
-            raise self._unwritten(error) from error
+            if isinstance(error, OSError):
+                raise self._unwritten(error) from error
+            raise
         os.close(self._file)
         self._file = replacement
         for row in filter(unwanted, self.rows):
@@ -311,12 +301,3 @@ def _write(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
     os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make new names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,9 +1,10 @@
 """Builds a suite of frozen trials: `dexbench suite build`."""
 
-import shutil
 from collections import Counter
+from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dexbench.utils.errors import UserError, at_least
+from dexbench.utils.files import atomic_folder
 
 MAX_CANDIDATES = 60
 """Draws tried before a trial index is given up."""
@@ -49,28 +51,35 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
     root = (config.out or SUITES) / config.name
     if root.exists():
         raise UserError(f"{root} exists; delete it or choose another --name")
-    draft = root.with_name(f"{root.name}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
     tasks = [find_task(task).name for task in config.tasks]
-    jobs = [(config.name, task, i, draft) for task in config.tasks for i in range(config.trials)]
     hashes: dict[str, list[str]] = {task: [""] * config.trials for task in tasks}
     report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
-    try:
-        draft.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"cannot write {root} ({error}); choose another --out") from error
+    with ExitStack() as stack:
+        try:
+            draft = stack.enter_context(atomic_folder(root))
+        except OSError as error:
+            raise UserError(f"cannot write {root} ({error}); choose another --out") from error
+        built = stack.enter_context(closing(_build_all(config, draft)))
+        for task, index, digest, reasons in built:
+            hashes[task][index] = digest
+            report[task].update(reasons)
+            report[task]["accepted"] += 1
+        write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in tasks})
+    return {task: dict(counts) for task, counts in report.items()}
+
+
+def _build_all(
+    config: SuiteBuildConfig, root: Path
+) -> Generator[tuple[str, int, str, dict[str, int]], None, None]:
+    """Write all trials into a folder; yield what `_build_one` says of each, as they are made."""
+    jobs = [(config.name, task, i, root) for task in config.tasks for i in range(config.trials)]
     # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
     others = active_children()
     pool = ProcessPoolExecutor(config.workers, get_context("spawn"))
     try:
         results = as_completed([pool.submit(_build_one, job) for job in jobs])
         for result in tqdm(results, total=len(jobs), unit="trial", disable=None):
-            task, index, digest, reasons = result.result()
-            hashes[task][index] = digest
-            report[task].update(reasons)
-            report[task]["accepted"] += 1
-        write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in tasks})
-        draft.rename(root)
+            yield result.result()
     except BrokenProcessPool as error:
         raise UserError(
             "a process that built trials died, as for want of memory; give fewer --workers"
@@ -80,8 +89,6 @@ def build_suite(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
             if child not in others:
                 child.terminate()
         pool.shutdown(cancel_futures=True)
-        shutil.rmtree(draft, ignore_errors=True)
-    return {task: dict(counts) for task, counts in report.items()}
 
 
 def main(config: SuiteBuildConfig) -> None:

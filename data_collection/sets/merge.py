@@ -14,7 +14,6 @@ from dexbench.data_collection.store.store import (
     INFO,
     SCHEMA,
     EpisodeStore,
-    file_sha256,
     info_bytes,
     new_folder,
     refuse_existing,
@@ -22,6 +21,7 @@ from dexbench.data_collection.store.store import (
 )
 from dexbench.data_collection.store.verify import require_whole
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import file_sha256
 
 SAME = ("schema", "control_hz", "image_size", "assets", "slim")
 """What sets must have in common to be merged."""

@@ -9,7 +9,6 @@ An episode whose files are there is not rendered again, so that an interrupted r
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
 from dexbench.envs.rendering import CAMERA, HeadCamera
 from dexbench.envs.simulation import STATE
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import atomic_file, write_atomic
 from dexbench.utils.video import parse_size, write_video
 
 
@@ -152,15 +152,12 @@ def _claim(out: Path, facts: dict) -> None:
             "size; choose another --out"
         )
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_atomic(path, text)
     except OSError as error:
         raise UserError(f"cannot write {out} ({error}); choose another --out") from error
 
 
 def _save(path: Path, **arrays: np.ndarray) -> None:
     """Write an npz whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with draft.open("wb") as file:
+    with atomic_file(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    draft.replace(path)

@@ -20,12 +20,12 @@ from tqdm import tqdm
 from dexbench.data_collection.store.store import (
     FOLDERS,
     EpisodeStore,
-    file_sha256,
     new_folder,
     refuse_existing,
 )
 from dexbench.data_collection.store.verify import require_whole
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import file_sha256
 from dexbench.utils.video import downsample, parse_size, read_video, write_video
 
 from .merge import link, sources

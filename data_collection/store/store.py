@@ -16,9 +16,6 @@ import gzip
 import hashlib
 import json
 import os
-import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +30,8 @@ from dexbench.envs.assets.cache import PACK_VERSION
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
 from dexbench.envs.simulation import CONTROL_HZ
 from dexbench.utils.errors import UserError
-from dexbench.utils.video import sync, write_video
+from dexbench.utils.files import DRAFT, atomic_file, atomic_folder, file_sha256, write_atomic
+from dexbench.utils.video import write_video
 
 SCHEMA = 2
 """1 had no checksums of frozen scenes, dataset.json and manifest lines; it can still be read."""
@@ -41,8 +39,6 @@ SCHEMA = 2
 INFO, MANIFEST = "dataset.json", "manifest.jsonl"
 FOLDERS = {"h5": "episodes", "mp4": "videos", "model_gz": "models"}
 """The folder of each kind of file, by the manifest's name of its checksum."""
-DRAFT = re.compile(r"\..*\.tmp(\.mp4)?")
-"""Names of files that are being written; one that nobody writes any more was left by a crash."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ class EpisodeStore:
             return
         rows = [row for row in self.lines() if row is not None]
         if rows and all(row.get("set") == sha256(content) for row in rows):
-            _write(path, content)  # damaged or lost, and these are the settings it held
+            write_atomic(path, content)  # damaged or lost, and these are the settings it held
         elif path.exists():
             found = read_info(root)
             differ = ", ".join(k for k in sorted(self.info) if found.get(k) != self.info[k])
@@ -118,7 +114,7 @@ class EpisodeStore:
         elif root.exists() and any(root.iterdir()):
             raise UserError(f"{root} is not empty and holds no episode set; choose another --out")
         else:
-            _write(path, content)
+            write_atomic(path, content)
 
     @classmethod
     def salvage(cls, root: Path) -> "EpisodeStore":
@@ -181,20 +177,16 @@ class EpisodeStore:
         model, packed = sha256(episode.xml.encode()), gzip.compress(episode.xml.encode(), mtime=0)
         model_path = self.root / "models" / f"{model}.xml.gz"
         if not model_path.exists() or model_path.read_bytes() != packed:
-            _write(model_path, packed)
+            write_atomic(model_path, packed)
         video = self.root / "videos" / f"{name}.mp4"
         write_video(video, list(episode.frames))
         path = self.root / "episodes" / f"{name}.h5"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = _draft(path)
-        with h5py.File(draft, "w") as file:
+        with atomic_file(path) as draft, h5py.File(draft, "w") as file:
             for array in ARRAYS:
                 file.create_dataset(
                     array, data=getattr(episode, array), compression="gzip", compression_opts=1
                 )
             file.attrs["meta"] = json.dumps(episode.meta | {"model": model}, sort_keys=True)
-        sync(draft)
-        draft.replace(path)
         summary = {k: v for k, v in episode.meta.items() if k in ("kind", "lifted", "touched")}
         return {
             "id": index,
@@ -210,7 +202,7 @@ class EpisodeStore:
         """Make these the only manifest lines; other episodes no longer exist."""
         path, content = self.root / MANIFEST, self._lines(rows)
         if content != (path.read_bytes() if path.exists() else b""):
-            _write(path, content)
+            write_atomic(path, content)
 
     def commit(self, rows: list[dict[str, Any]]) -> None:
         """Append manifest lines; afterwards their episodes exist."""
@@ -219,7 +211,7 @@ class EpisodeStore:
             data = path.read_bytes()
             whole = data[: data.rfind(b"\n") + 1]
             if whole != data:
-                _write(path, whole)
+                write_atomic(path, whole)
         with path.open("ab") as file:
             file.write(self._lines(rows))
             file.flush()
@@ -265,18 +257,11 @@ def new_folder(out: Path) -> Iterator[Path]:
         UserError: ``out`` exists or cannot be written.
     """
     refuse_existing(out)
-    draft = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        yield draft
-        draft.chmod(0o755)
-        draft.rename(out)
+        with atomic_folder(out) as draft:
+            yield draft
     except OSError as error:
         raise UserError(f"cannot write {out} ({error}); choose another --out") from error
-    finally:
-        if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True)
 
 
 def info_bytes(info: dict[str, Any]) -> bytes:
@@ -330,30 +315,6 @@ def _line(row: dict[str, Any]) -> bytes:
     return json.dumps(row | {"line": digest}, sort_keys=True).encode() + b"\n"
 
 
-def _draft(path: Path) -> Path:
-    """Return a file to write before it takes its place.
-
-    A worker that outlives its run has its own.
-    """
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = _draft(path)
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
 def sha256(data: bytes) -> str:
     """Return the sha256 (hex) of bytes."""
     return hashlib.sha256(data).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 (hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

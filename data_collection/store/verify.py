@@ -18,14 +18,13 @@ from tqdm import tqdm
 from dexbench import __version__
 from dexbench.envs.assets.cache import PACK_VERSION
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import DRAFT, file_sha256
 
 from .store import (
-    DRAFT,
     FOLDERS,
     INFO,
     MANIFEST,
     EpisodeStore,
-    file_sha256,
     info_bytes,
     read_info,
     sha256,
