@@ -21,6 +21,7 @@ from dexbench.agents.base import Agent
 from dexbench.agents.registry import AgentSpec, make_agent
 from dexbench.bench.ledger.ledger import Row, plain, play_name, play_stem
 from dexbench.bench.ledger.task_names import resolve
+from dexbench.envs.task_names import ENV_ID
 from dexbench.utils.errors import UserError
 from dexbench.utils.processes import die_with_parent
 from dexbench.utils.seeding import seed_for
@@ -32,7 +33,7 @@ class Backend:
 
     module: str = "dexbench"
     """Imported in every worker: it registers the environments."""
-    env_id: str = "dexbench/{}-v1"
+    env_id: str = ENV_ID
     """Gymnasium id, with the capitalised task in the braces; a task without one gets dexbench's
     own environment."""
     suite: str = "dexbench.envs.suite:Suite"

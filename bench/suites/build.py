@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from dexbench.envs.task_names import TASKS
 from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.files import atomic_folder
 
@@ -30,7 +31,7 @@ class SuiteBuildConfig:
     """Folder to write; by default the package's own suites."""
     workers: int = 2
     """Processes."""
-    tasks: tuple[str, ...] = ("reach", "grasp", "place")
+    tasks: tuple[str, ...] = TASKS
     """Tasks to build; your own as module:name."""
 
 
