@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
+from dexbench.envs.embodiment.keypoints import N_KEYPOINTS
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import write_atomic
@@ -179,7 +180,7 @@ def load_episodes(
                 pool.shutdown(cancel_futures=True)
         out.flush()
         write_atomic(mark, json.dumps(wanted))
-    keypoints = np.empty((total, 21, 3), np.float32)
+    keypoints = np.empty((total, N_KEYPOINTS, 3), np.float32)
     joints, targets = np.empty((2, total, N_JOINTS), np.float32)
     for (folder, row), start, count in zip(rows, first, length, strict=True):
         path = folder / "episodes" / f"{_name(row)}.h5"

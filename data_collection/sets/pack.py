@@ -79,19 +79,19 @@ def main(config: PackConfig) -> None:
     print(f"wrote {config.out}: {len(packed)} of {len(source.rows)} episodes, {size:.1f} MB")
 
 
-def _members(source: SetStates, rows: list[dict], there: set[str]) -> dict[str, bytes]:
+def _members(source: SetStates, rows: list[dict], packed: set[str]) -> dict[str, bytes]:
     """Return the files that a scene adds to a pack, by name."""
     members = {}
     for row in rows:
         members[f"states/{row['id']:06d}.h5"] = _h5(source.states(row))
         name = f"models/{row['model']}.xml.gz"
-        if name in there or name in members:
+        if name in packed or name in members:
             continue
         xml = source.xml(row)
         members[name] = gzip.compress(xml.encode(), mtime=0)
         # Objects name the mesh of their category as `../mesh`, which unzipping would not follow.
         for asset in sorted({posixpath.normpath(name) for name in ASSET.findall(xml)}):
-            if f"assets/{asset}" not in there:
+            if f"assets/{asset}" not in packed:
                 members[f"assets/{asset}"] = (source.assets / asset).read_bytes()
     return members
 

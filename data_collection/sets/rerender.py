@@ -19,8 +19,8 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from dexbench.data_collection.store.manifest import info_bytes, sha256
 from dexbench.data_collection.store.states import States, open_states
-from dexbench.data_collection.store.store import info_bytes, sha256
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
 from dexbench.envs.rendering import CAMERA, HeadCamera
 from dexbench.envs.simulation import STATE
@@ -78,8 +78,8 @@ def main(config: RerenderConfig) -> None:
         if rows:
             _check_camera(source.model(rows[0]), config.camera)
         # Sets of one description have the same episodes, as far as they go; so has a pack of one.
-        made = sha256(info_bytes(source.info))
-        facts = {"set": made, "camera": config.camera, "height": height, "width": width}
+        set_digest = sha256(info_bytes(source.info))
+        facts = {"set": set_digest, "camera": config.camera, "height": height, "width": width}
         _claim(config.out, facts)
         for row in tqdm(rows, "rendering", unit="episode", disable=None):
             _render(config, source, row, height, width)

@@ -6,7 +6,8 @@ import pytest
 from support.small_set import as_schema_1, collector, contents, fill, fork_and_kill
 
 from dexbench.bench import cli
-from dexbench.data_collection.store.store import EpisodeStore, info_bytes
+from dexbench.data_collection.store.manifest import info_bytes
+from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import VerifyConfig, main, verify
 from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import rng
