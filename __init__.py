@@ -9,11 +9,14 @@ import sys
 
 import gymnasium
 
+from .envs.task_names import TASKS as _TASKS
+from .envs.task_names import env_id as _env_id
+
 __version__ = "0.2.0"
 
 # MuJoCo reads the variable when it is first imported; without a display only EGL can render.
 if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
     os.environ.setdefault("MUJOCO_GL", "egl")
 
-for _task in ("Reach", "Grasp", "Place"):
-    gymnasium.register(id=f"dexbench/{_task}-v1", entry_point=f"dexbench.envs.gym_env:{_task}Env")
+for _task in _TASKS:
+    gymnasium.register(_env_id(_task), f"dexbench.envs.gym_env:{_task.capitalize()}Env")

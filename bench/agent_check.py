@@ -13,6 +13,7 @@ from dexbench.bench.run.trial import Played, play
 from dexbench.bench.run.worker import seed_global_generators
 from dexbench.envs.suite import DEFAULT
 from dexbench.envs.task_check import differences, require
+from dexbench.envs.task_names import env_id
 
 
 def check_agent(agent: str | type, task: str = "reach", trials: int = 1, **arguments: Any) -> float:
@@ -44,7 +45,7 @@ def check_agent(agent: str | type, task: str = "reach", trials: int = 1, **argum
     first, privileged = _make(name, arguments)
     second, _ = _make(name, arguments)
     _check_description(name, first, second)
-    env = gymnasium.make(f"dexbench/{task.capitalize()}-v1")
+    env = gymnasium.make(env_id(task))
 
     def played(instance: Any, trial: int) -> Played:
         return _play(env, _Watched(instance), task, trial, privileged)

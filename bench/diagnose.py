@@ -16,6 +16,7 @@ from tqdm import tqdm
 from dexbench.agents.registry import make_agent
 from dexbench.bench.run.runner import RunConfig, check
 from dexbench.bench.scores.summary import text_table
+from dexbench.envs.embodiment.keypoints import N_DISTINCT
 from dexbench.envs.suite import DEFAULT
 from dexbench.utils.errors import UserError
 
@@ -211,9 +212,9 @@ def measure(
     seen = agent.see(after["pixels"])
     was = agent.see(before["pixels"])
     wanted = agent.see(before["goal"])
-    truth = torch.from_numpy(after["keypoints"])[:17].float()
-    start = torch.from_numpy(before["keypoints"])[:17].float()
-    true_goal = camera.base_to_camera(goal)[:17]
+    truth = torch.from_numpy(after["keypoints"])[:N_DISTINCT].float()
+    start = torch.from_numpy(before["keypoints"])[:N_DISTINCT].float()
+    true_goal = camera.base_to_camera(goal)[:N_DISTINCT]
     believed = true_goal if wanted is None else wanted.keypoints
     then = expected.keypoints[0, agent.next_look]
     row: Row = dict.fromkeys(COLUMNS)

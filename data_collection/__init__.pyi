@@ -1,2 +1,2 @@
-from .store.store import Episode as Episode
+from .store.episode import Episode as Episode
 from .store.store import EpisodeStore as EpisodeStore

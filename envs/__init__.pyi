@@ -1,5 +1,5 @@
 from .embodiment.hand_mjcf import hand_mjcf as hand_mjcf
-from .embodiment.kinematics import KEYPOINTS as KEYPOINTS
+from .embodiment.keypoints import KEYPOINTS as KEYPOINTS
 from .embodiment.kinematics import HandKinematics as HandKinematics
 from .embodiment.robot import FINGERS as FINGERS
 from .embodiment.robot import HAND as HAND
@@ -9,12 +9,12 @@ from .embodiment.robot import UPPER as UPPER
 from .gym_env import DexBenchEnv as DexBenchEnv
 from .motion.expert import ScriptedExpert as ScriptedExpert
 from .motion.expert import find_grasp as find_grasp
-from .robocasa.build import Scene as Scene
 from .robocasa.build import build_scene as build_scene
 from .robocasa.recipe import RoboCasa as RoboCasa
 from .robocasa.tasks import generated_kitchen as generated_kitchen
 from .scenes.layouts import LAYOUTS as LAYOUTS
 from .scenes.recipe import draw_recipe as draw_recipe
+from .scenes.scene import Scene as Scene
 from .scenes.styles import STYLES as STYLES
 from .simulation import Simulation as Simulation
 from .suite import Suite as Suite

@@ -14,6 +14,7 @@ import numpy as np
 
 from dexbench.envs.assets.download import robocasa_root
 from dexbench.envs.embodiment.arms_mjcf import ARM_TORQUE
+from dexbench.envs.embodiment.keypoints import N_ARM_JOINTS
 from dexbench.envs.embodiment.robot import MUJOCO_JOINTS
 
 ASSETS = "@assets"
@@ -120,7 +121,7 @@ def _servos(root: ET.Element) -> None:
     limits = {j.get("name"): j.get("range", "") for j in root.iter("joint")}
     section.clear()
     for i, joint in enumerate(MUJOCO_JOINTS):
-        if i >= 7:
+        if i >= N_ARM_JOINTS:
             section.append(by_joint[joint])
             continue
         ET.SubElement(

@@ -26,7 +26,7 @@ DIVERGED = [int(w) for w in (_BAD.mjWARN_BADQPOS, _BAD.mjWARN_BADQVEL, _BAD.mjWA
 """Warnings after which MuJoCo puts the scene back to where its file has it, and goes on."""
 HAND_PREFIX = "gripper0_right_"
 ROBOT_PREFIXES = ("robot0_", "gripper0_")
-WRIST = "robot0_right_hand"
+WRIST_BODY = "robot0_right_hand"
 
 
 class Simulation:
@@ -51,7 +51,7 @@ class Simulation:
         self.dofs = np.array([joint.dofadr[0] for joint in joints])
         """Addresses of the 23 joints in ``qvel``."""
         order = ("thumb", *(f for f in FINGERS if f != "thumb"), "ring")
-        names = [WRIST, *(HAND_PREFIX + link.body for f in order for link in HAND[f])]
+        names = [WRIST_BODY, *(HAND_PREFIX + link.body for f in order for link in HAND[f])]
         self._keypoints = np.array([self.model.body(name).id for name in names])
         self._base = self.model.body("robot0_base").id
         bodies = [self.model.body(i).name for i in range(self.model.nbody)]
@@ -112,7 +112,7 @@ class Simulation:
 
     @property
     def keypoints(self) -> np.ndarray:
-        """The hand's 21 keypoints (21, 3) in the base frame (order of ``kinematics.KEYPOINTS``)."""
+        """The hand's 21 keypoints (21, 3) in the base frame (order of ``keypoints.KEYPOINTS``)."""
         return self.to_base(self.data.xpos[self._keypoints])
 
     @property

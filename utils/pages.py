@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+from .files import write_atomic
 
 HERE = Path(__file__).parent
 
@@ -33,12 +34,8 @@ def write(path: Path, page: str) -> None:
     Raises:
         UserError: It cannot be written there.
     """
-    partial = path.with_name(f"{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
+        write_atomic(path, page)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise UserError(f"cannot write {path} ({error}); choose another --out") from error
     print(f"wrote {path}: {len(page.encode()) / 1e6:.1f} MB")

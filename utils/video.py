@@ -1,6 +1,5 @@
 """Writes, reads and shrinks H.264 videos."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import av
 import numpy as np
 
 from .errors import UserError
+from .files import atomic_file
 
 
 def write_video(
@@ -30,20 +30,14 @@ def write_video(
         gop: Most frames from one that stands by itself to the next.
         pixels: How pixels are stored; yuv420p halves the colours' resolution and plays everywhere.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp.mp4")
-    try:
-        _encode(partial, frames, fps, pixels, {"crf": str(crf), "g": str(gop), "preset": preset})
-        sync(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_file(path) as draft:
+        _encode(draft, frames, fps, pixels, {"crf": str(crf), "g": str(gop), "preset": preset})
 
 
 def _encode(
     path: Path, frames: Sequence[np.ndarray], fps: int, pixels: str, options: dict[str, str]
 ) -> None:
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixels
@@ -56,12 +50,6 @@ def _encode(
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-
-
-def sync(path: Path) -> None:
-    """Put a file's content on the disk, so that it is whole even if the machine stops."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def read_video(path: Path) -> np.ndarray:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
-from dexbench.agents.dexwm.model.config import HEAD_KEYPOINTS, WRIST_AND_TIPS
 from dexbench.agents.dexwm.model.decoder import load_decoder, pictures
 from dexbench.agents.dexwm.model.keypoint_head import Keypoints
 from dexbench.agents.dexwm.model.predictor import KeysValues
@@ -20,7 +19,8 @@ from dexbench.agents.planning.cem import in_tiles
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
 from dexbench.envs.embodiment import camera
-from dexbench.envs.embodiment.kinematics import DISTINCT, HandKinematics
+from dexbench.envs.embodiment.keypoints import DISTINCT, N_DISTINCT, PAPER_KEYPOINTS
+from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample
 
@@ -281,6 +281,6 @@ class DexWM(WaypointAgent):
     def keypoint_distance(self, seen: Keypoints, goal: Keypoints) -> Tensor:
         """Mean distance ``(B,)``: metres over 17 keypoints, or pixels over wrist and tips."""
         if self.costs.depth:
-            return (seen.points() - goal.points()).norm(dim=-1).sum(-1) / HEAD_KEYPOINTS
-        pick = list(WRIST_AND_TIPS)
+            return (seen.points() - goal.points()).norm(dim=-1).sum(-1) / N_DISTINCT
+        pick = list(PAPER_KEYPOINTS)
         return (seen.pixels[:, pick] - goal.pixels[:, pick]).norm(dim=-1).mean(-1)

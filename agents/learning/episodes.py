@@ -12,8 +12,10 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
+from dexbench.envs.embodiment.keypoints import N_KEYPOINTS
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import write_atomic
 from dexbench.utils.video import downsample, read_video
 
 GAPS = (3, 20)
@@ -177,8 +179,8 @@ def load_episodes(
             finally:
                 pool.shutdown(cancel_futures=True)
         out.flush()
-        _write(mark, json.dumps(wanted))
-    keypoints = np.empty((total, 21, 3), np.float32)
+        write_atomic(mark, json.dumps(wanted))
+    keypoints = np.empty((total, N_KEYPOINTS, 3), np.float32)
     joints, targets = np.empty((2, total, N_JOINTS), np.float32)
     for (folder, row), start, count in zip(rows, first, length, strict=True):
         path = folder / "episodes" / f"{_name(row)}.h5"
@@ -254,10 +256,3 @@ def _scene(row: dict) -> str:
 def _share(name: str) -> float:
     """Return a number in 0..1 that depends on the name alone."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_text(text)
-    os.replace(partial, path)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import atomic_file
 
 from .episodes import Episodes
 
@@ -63,13 +63,8 @@ def cached_features(
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     path = folder / f"features-{name}.npy"
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            _encode(frames, encode, partial, device, progress)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with atomic_file(path) as draft:
+            _encode(frames, encode, draft, device, progress)
     try:
         features: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:

@@ -1,9 +1,7 @@
 """Tensors and weights on disk: safetensors with notes in the header. Never pickle."""
 
 import dataclasses
-import hashlib
 import json
-import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import atomic_file, file_sha256
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -67,27 +66,17 @@ class WeightsConfig:
         return cls(**values)
 
 
-def weights_hash(path: str | Path) -> str:
-    """sha256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file so that a crash leaves the old file or the new one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".tmp")
     # One header entry: safetensors writes several in random order, and equal weights must give
     # equal files.
     header = {"dexbench": json.dumps(metadata, sort_keys=True)}
-    partial.touch()
-    mode = partial.stat().st_mode
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, header)
-    partial.chmod(mode)  # safetensors makes files that only their owner may read
-    with open(partial, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    contiguous = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    with atomic_file(Path(path)) as draft:
+        draft.touch()
+        mode = draft.stat().st_mode
+        save_file(contiguous, draft, header)
+        draft.chmod(mode)  # safetensors makes files that only their owner may read
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -133,7 +122,7 @@ def save_weights(
     # Of a path the name says what data it was; where it lay is nobody's business.
     text = json.dumps(notes, sort_keys=True, default=lambda path: Path(path).name)
     save_tensors(path, tensors, {**metadata, "notes": text})
-    return weights_hash(path)
+    return file_sha256(path)
 
 
 def load_weights(
@@ -162,4 +151,4 @@ def load_weights(
         raise UserError(f"{path} does not fit its own configuration: {error}") from error
     if bad := [key for key, value in tensors.items() if not value.isfinite().all()]:
         raise UserError(f"{path} holds numbers that are not finite in {bad[:3]}; train it again")
-    return model.eval().requires_grad_(False), weights_hash(path)
+    return model.eval().requires_grad_(False), file_sha256(path)

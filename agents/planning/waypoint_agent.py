@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from dexbench.envs.embodiment import camera
-from dexbench.envs.embodiment.kinematics import DISTINCT, HandKinematics
+from dexbench.envs.embodiment.keypoints import DISTINCT, HAND_JOINTS
+from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
 
 from .cem import CEMConfig, cem, in_tiles
 from .dummy_grasp import DUMMY_GRASP
 from .optimiser import Plan, Problem
 from .planner_config import OPTIMISERS, PLANNERS, PlannerConfig
-from .waypoints import ARM_JOINTS, ramp
+from .waypoints import ramp
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class WaypointAgent:
             return mean.clamp(self.lower, self.upper), self._std
         std = torch.full((horizon, N_JOINTS), self.config.arm_std)
         place = self.task == "place"
-        std[:, ARM_JOINTS:] = self.config.place_hand_std if place else self.config.hand_std
+        std[:, HAND_JOINTS] = self.config.place_hand_std if place else self.config.hand_std
         return mean.clamp(self.lower, self.upper), std
 
     def plan(self, obs: dict[str, np.ndarray], mean: Tensor, std: Tensor) -> Tensor:

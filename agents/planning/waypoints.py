@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ARM_JOINTS = 7
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def ramp(start: np.ndarray, waypoint: np.ndarray, config: RampConfig | None = No
     steps = np.arange(1, config.steps + 1)[:, None]
     rows = np.empty((config.steps, len(delta)))
     for part, first, last, speed in (
-        (slice(None, ARM_JOINTS), config.arm_start, config.arm_end, config.arm_speed),
-        (slice(ARM_JOINTS, None), config.hand_start, config.hand_end, config.hand_speed),
+        (ARM_JOINTS, config.arm_start, config.arm_end, config.arm_speed),
+        (HAND_JOINTS, config.hand_start, config.hand_end, config.hand_speed),
     ):
         needed = np.abs(delta[part]).max() * config.control_hz / speed
         progress = np.clip((steps - first) / max(last - first, needed, 1), 0, 1)

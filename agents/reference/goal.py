@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dexbench.envs.embodiment import camera
-from dexbench.envs.embodiment.kinematics import DISTINCT
+from dexbench.envs.embodiment.keypoints import DISTINCT
 from dexbench.envs.tasks.playback import Goal
 
 

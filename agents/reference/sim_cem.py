@@ -18,7 +18,7 @@ from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
 from dexbench.agents.planning.waypoints import ramp
 from dexbench.envs.embodiment import camera
-from dexbench.envs.embodiment.kinematics import DISTINCT
+from dexbench.envs.embodiment.keypoints import DISTINCT
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
 from dexbench.envs.simulation import Simulation
 from dexbench.utils.errors import UserError

@@ -20,7 +20,7 @@ from typing import Self
 import numpy as np
 
 from dexbench.utils.errors import UserError
-from dexbench.utils.files import open_locked
+from dexbench.utils.files import atomic_file, open_locked, sync, write_atomic
 
 from .actions import actions_path, encode_actions
 from .rows import (
@@ -126,7 +126,7 @@ class Ledger:
         os.ftruncate(self._file, end)
         if end and os.pread(self._file, 1, end - 1) != b"\n":
             os.write(self._file, b"\n")
-        _sync_folder(folder)
+        sync(folder)
 
     def missing(self, plays: Plays) -> list[tuple[int, int]]:
         """Return which of some plays have no row, in their order."""
@@ -157,15 +157,8 @@ class Ledger:
                 f"run has {wanted}: every worker must give the agent the same files and dtype"
             )
         path = actions_path(self.folder, row)
-        partial = path.with_suffix(".tmp")
         try:
-            path.parent.mkdir(exist_ok=True)
-            with partial.open("wb") as file:
-                file.write(encode_actions(actions))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            _sync_folder(path.parent)
+            write_atomic(path, encode_actions(actions))
             _write(self._file, line_of(row))
         except OSError as error:
             raise self._unwritten(error) from error
@@ -187,19 +180,17 @@ class Ledger:
         if not dropped:
             return
         kept = [row for row in self.rows if row not in dropped]
-        partial = self.path.with_suffix(".tmp")
+        replacement = None
         try:
-            replacement = open_locked(partial)
-            try:
-                os.ftruncate(replacement, 0)
+            with atomic_file(self.path) as draft:
+                replacement = open_locked(draft)
                 _write(replacement, b"".join(map(line_of, kept)))
-                partial.replace(self.path)
-                _sync_folder(self.folder)
-            except BaseException:
+        except BaseException as error:
+            if replacement is not None:
                 os.close(replacement)
-                raise
-        except OSError as error:
-            raise self._unwritten(error) from error
+            if isinstance(error, OSError):
+                raise self._unwritten(error) from error
+            raise
         os.close(self._file)
         self._file = replacement
         for row in dropped:
@@ -262,12 +253,3 @@ def _write(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
     os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make new names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

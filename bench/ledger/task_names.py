@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-TASKS = ("reach", "grasp", "place")
+from dexbench.envs.task_names import TASKS
 
 
 def resolve(task: str) -> tuple[str, ...]:

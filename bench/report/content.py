@@ -9,12 +9,13 @@ from typing import Any
 from dexbench.agents.registry import AGENTS
 from dexbench.bench.ledger.entries import Entry, check_agree, check_pairable
 from dexbench.bench.ledger.rows import Row
-from dexbench.bench.ledger.task_names import TASKS, in_order
+from dexbench.bench.ledger.task_names import in_order
 from dexbench.bench.scores.compare import resolution, show_p
 from dexbench.bench.scores.novelty import Count, find_new, tally
 from dexbench.bench.scores.ranking import compare_pairs, rank_groups, ranks
 from dexbench.bench.scores.summary import summarise
 from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.task_names import TASKS
 from dexbench.utils.errors import UserError
 
 COLOURS = 6

@@ -1,6 +1,5 @@
 """``dexbench leaderboard``: derives the leaderboard from ledgers; nobody edits it by hand."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
 from dexbench.bench.ledger.rows import Row, check_compatible, play_key
 from dexbench.bench.ledger.task_names import in_order, rank
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import write_atomic
 
 from .summary import score_table, summarise
 
@@ -84,15 +84,10 @@ def main(config: LeaderboardConfig) -> None:
 
     lines = derive(config.ledgers)
     path = config.csv or config.ledgers / "leaderboard.csv"
-    partial = path.with_name(f"{path.name}.tmp")
     table = pandas.DataFrame(lines, columns=list(COLUMNS), dtype=object)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(partial, index=False, lineterminator="\n")
-        partial.replace(path)
+        write_atomic(path, table.to_csv(index=False, lineterminator="\n"))
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise UserError(f"cannot write {path} ({error}); choose another --csv") from error
     print(markdown_table(lines) if config.markdown else score_table(lines))
 

@@ -3,7 +3,6 @@
 ``--scenes`` shows kitchens or objects instead (:mod:`dexbench.bench.show.gallery`).
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from dexbench.envs.simulation import CONTROL_HZ
 from dexbench.envs.suite import DEFAULT, Suite
 from dexbench.envs.trial import Trial
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import atomic_file
 from dexbench.utils.video import write_video
 
 from .film import Film, Play, moving, sheet, shoot
@@ -178,8 +178,7 @@ def _save(films: Sequence[Film], path: Path) -> None:
     if path.suffix == ".mp4":
         write_video(path, moving(films), CONTROL_HZ)
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with atomic_file(path) as draft:
         if path.suffix == ".png":
             Image.fromarray(sheet(films)).save(draft, format="PNG", optimize=True)
         else:
@@ -188,9 +187,6 @@ def _save(films: Sequence[Film], path: Path) -> None:
             first.save(
                 draft, format="WEBP", save_all=True, append_images=others, quality=60, **timing
             )
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _draw_scenes(config: ViewConfig) -> None:

@@ -1,10 +1,10 @@
 """Builds a suite of frozen trials: `dexbench suite build`."""
 
-import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from dexbench.envs.task_names import TASKS
 from dexbench.utils.errors import UserError, at_least
+from dexbench.utils.files import atomic_folder
 
 MAX_CANDIDATES = 60
 """Draws tried before a trial index is given up."""
@@ -30,7 +32,7 @@ class SuiteBuildConfig:
     """Folder to write; by default the package's own suites."""
     workers: int = 2
     """Processes."""
-    tasks: tuple[str, ...] = ("reach", "grasp", "place")
+    tasks: tuple[str, ...] = TASKS
     """Tasks to build; your own as module:name."""
 
 
@@ -118,32 +120,39 @@ def build_suite(
     root = (config.out or SUITES) / config.name
     if root.exists():
         raise UserError(f"{root} exists; delete it or choose another --name")
-    draft = root.with_name(f"{root.name}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
     tasks = [find_task(task).name for task in config.tasks]
-    jobs = [
-        Job(config.name, task, index, draft)
-        for task in config.tasks
-        for index in range(config.trials)
-    ]
     hashes: dict[str, list[str]] = {task: [""] * config.trials for task in tasks}
     report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
-    try:
-        draft.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"cannot write {root} ({error}); choose another --out") from error
+    with ExitStack() as stack:
+        try:
+            draft = stack.enter_context(atomic_folder(root))
+        except OSError as error:
+            raise UserError(f"cannot write {root} ({error}); choose another --out") from error
+        built = stack.enter_context(closing(_build_all(config, draft, build)))
+        for trial in built:
+            hashes[trial.task][trial.number] = trial.hash
+            report[trial.task].update(trial.rejected)
+            report[trial.task]["accepted"] += 1
+        write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in tasks})
+    return {task: dict(counts) for task, counts in report.items()}
+
+
+def _build_all(
+    config: SuiteBuildConfig, folder: Path, build: Callable[[Job], Built]
+) -> Generator[Built, None, None]:
+    """Write all trials into a folder; yield each as it is made."""
+    jobs = [
+        Job(config.name, task, number, folder)
+        for task in config.tasks
+        for number in range(config.trials)
+    ]
     # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
     others = active_children()
     pool = ProcessPoolExecutor(config.workers, get_context("spawn"))
     try:
         results = as_completed([pool.submit(build, job) for job in jobs])
         for result in tqdm(results, total=len(jobs), unit="trial", disable=None):
-            built = result.result()
-            hashes[built.task][built.number] = built.hash
-            report[built.task].update(built.rejected)
-            report[built.task]["accepted"] += 1
-        write_index(draft, hashes, {task: dict(sorted(report[task].items())) for task in tasks})
-        draft.rename(root)
+            yield result.result()
     except BrokenProcessPool as error:
         raise UserError(
             "a process that built trials died, as for want of memory; give fewer --workers"
@@ -153,8 +162,6 @@ def build_suite(
             if child not in others:
                 child.terminate()
         pool.shutdown(cancel_futures=True)
-        shutil.rmtree(draft, ignore_errors=True)
-    return {task: dict(counts) for task, counts in report.items()}
 
 
 def main(config: SuiteBuildConfig) -> None:

@@ -19,11 +19,11 @@ from tyro.conf import Positional
 
 from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
 from dexbench.bench.ledger.rows import Row, play_key
-from dexbench.bench.ledger.task_names import TASKS
 from dexbench.bench.run.worker import versions
 from dexbench.bench.scores.summary import text_table
 from dexbench.envs.assets import asset_root
 from dexbench.envs.suite import Suite
+from dexbench.envs.task_names import TASKS
 from dexbench.utils.errors import UserError
 from dexbench.utils.processes import die_with_parent
 

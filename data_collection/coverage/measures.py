@@ -16,7 +16,7 @@ from tqdm import tqdm
 from dexbench.data_collection.sets.info import facts
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, project
-from dexbench.envs.embodiment.kinematics import TIPS
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, WRIST_AND_TIPS
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 from dexbench.envs.scenes.recipe import BASE_HEIGHT, COUNTER_FRONT
 from dexbench.envs.simulation import CONTROL_HZ
@@ -24,8 +24,6 @@ from dexbench.envs.tasks.grasp import Grasp
 from dexbench.envs.trial import HELD_STEPS
 from dexbench.utils.errors import UserError
 
-POINTS = TIPS[:5]
-"""Keypoints that are followed: the wrist, then the four fingertips."""
 COUNTER_TOP = COUNTER_HEIGHT - BASE_HEIGHT
 """Height of the counter's top above the base frame, in m."""
 CELL = 0.05
@@ -124,11 +122,11 @@ def spread(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
 
 def rates(coverage: Coverage) -> list[Rates]:
     """Return contacts by kind of clip, in the order of the kinds' names."""
-    found = []
+    by_kind = []
     for kind in sorted({clip.kind for clip in coverage.clips}):
         clips = [clip for clip in coverage.clips if clip.kind == kind]
         grasps = [clip.contact & clip.near for clip in clips]
-        found.append(
+        by_kind.append(
             Rates(
                 kind,
                 len(clips),
@@ -139,7 +137,7 @@ def rates(coverage: Coverage) -> list[Rates]:
                 float(np.mean([clip.lifted for clip in clips])),
             )
         )
-    return found
+    return by_kind
 
 
 def longest(mask: np.ndarray) -> int:
@@ -154,8 +152,8 @@ def speeds(coverage: Coverage) -> dict[str, np.ndarray]:
     turn = coverage.stack(lambda clip: np.abs(np.diff(clip.joints, axis=0)))
     return {
         "wrist [m/s]": wrist * CONTROL_HZ,
-        "fastest arm joint [rad/s]": turn[:, :7].max(axis=1) * CONTROL_HZ,
-        "fastest finger joint [rad/s]": turn[:, 7:].max(axis=1) * CONTROL_HZ,
+        "fastest arm joint [rad/s]": turn[:, ARM_JOINTS].max(axis=1) * CONTROL_HZ,
+        "fastest finger joint [rad/s]": turn[:, HAND_JOINTS].max(axis=1) * CONTROL_HZ,
     }
 
 
@@ -188,7 +186,7 @@ def _clip(store: EpisodeStore, row: dict[str, Any]) -> Clip:
         with h5py.File(path) as file:
             meta = json.loads(file.attrs["meta"])
             joints, action = file["agent_pos"][()], file["action"][()]
-            keypoints, objects = file["keypoints"][()][:, POINTS], file["object_pos"][()]
+            keypoints, objects = file["keypoints"][()][:, WRIST_AND_TIPS], file["object_pos"][()]
             contact = file["contact"][()]
     except (OSError, KeyError, ValueError) as error:
         raise store.damaged(path, error) from error

@@ -111,8 +111,8 @@ def label(roots: Sequence[Path]) -> list[str]:
 
 def columns(facts: Sequence[dict[str, str]]) -> dict[str, list[str]]:
     """Return what each set has of every fact, a dash if nothing, in the order of the facts."""
-    names = dict.fromkeys(name for one in facts for name in one)
-    return {name: [one.get(name, "–") for one in facts] for name in names}
+    names = dict.fromkeys(name for of_set in facts for name in of_set)
+    return {name: [of_set.get(name, "–") for of_set in facts] for name in names}
 
 
 def look(store: EpisodeStore) -> Look:

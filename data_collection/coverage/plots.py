@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, N_ARM_JOINTS, N_HAND_JOINTS
 from dexbench.envs.embodiment.robot import FINGERS, LOWER, UPPER
 from dexbench.envs.scenes.layouts import COUNTER_DEPTH, LAYOUTS
 from dexbench.envs.scenes.objects import categories
@@ -64,21 +65,24 @@ def joints(sets: Sequence[Coverage]) -> str:
 
 def errors(sets: Sequence[Coverage]) -> str:
     """Return histograms of commanded minus achieved, one axis for arm and one for hand."""
-    found = np.concatenate([np.abs(s.stack(lambda clip: clip.error)) for s in sets])
-    far = [max(0.05, np.quantile(part, 0.995)) for part in (found[:, :7], found[:, 7:])]
-    edges = [np.linspace(-far[i > 6], far[i > 6], 42) for i in range(len(JOINT_NAMES))]
+    distances = np.concatenate([np.abs(s.stack(lambda clip: clip.error)) for s in sets])
+    arm, hand = (
+        max(0.05, np.quantile(distances[:, joints], 0.995)) for joints in (ARM_JOINTS, HAND_JOINTS)
+    )
+    farthest = [arm] * N_ARM_JOINTS + [hand] * N_HAND_JOINTS
+    edges = [np.linspace(-far, far, 42) for far in farthest]
     label = "commanded minus achieved angle [rad]"
     return _joint_grid(sets, lambda clip: clip.error, edges, label, log=True)
 
 
 def speed_histograms(sets: Sequence[Coverage]) -> str:
     """Return histograms of the speeds of wrist, arm and fingers."""
-    found = [speeds(coverage) for coverage in sets]
+    by_set = [speeds(coverage) for coverage in sets]
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
-        for place, name in enumerate(found[0]):
-            axes = figure.add_subplot(1, len(found[0]), place + 1)
-            values = [one[name] for one in found]
+        for place, name in enumerate(by_set[0]):
+            axes = figure.add_subplot(1, len(by_set[0]), place + 1)
+            values = [of_set[name] for of_set in by_set]
             top = max(0.01, float(np.quantile(np.concatenate(values), 0.995)))
             _histograms(axes, values, np.linspace(0, top, 41), log=True)
             axes.set_xlabel(name)
@@ -106,8 +110,8 @@ def kitchens(sets: Sequence[Coverage]) -> str:
             height_ratios=[len(tables[name][0]) for name in ("layout", "style")],
         )
         for name, (known, counts) in tables.items():
-            found = sorted({name for count in counts for name in count})
-            _bars(places[name], list(dict.fromkeys([*known, *found])), counts)
+            seen = sorted({name for count in counts for name in count})
+            _bars(places[name], list(dict.fromkeys([*known, *seen])), counts)
             places[name].set(title=name, xlabel="scenes")
         return svg(figure)
 
@@ -120,9 +124,9 @@ def _workspace(points: np.ndarray, low: np.ndarray, high: np.ndarray, colour: st
         scale = (WIDTH - 2.6) / sum(ratios)
         figure = Figure(figsize=(WIDTH, scale * max(span[0], span[2]) + 0.75), layout="constrained")
         panels = figure.subplots(1, 4, width_ratios=ratios)
-        parts = {"wrist": points[:, :1], "fingertips": points[:, 1:]}
-        for (name, part), pair in zip(parts.items(), panels.reshape(2, 2), strict=True):
-            flat = part.reshape(-1, 3)
+        tracks = {"wrist": points[:, :1], "fingertips": points[:, 1:]}
+        for (name, track), pair in zip(tracks.items(), panels.reshape(2, 2), strict=True):
+            flat = track.reshape(-1, 3)
             top, side = pair
             _density(top, flat[:, 1], flat[:, 0], low[[1, 0]], high[[1, 0]], colour)
             _density(side, flat[:, 0], flat[:, 2], low[[0, 2]], high[[0, 2]], colour)

@@ -158,8 +158,10 @@ def _features(columns: dict[str, np.ndarray], size: list[int], fps: int) -> dict
 def _statistics(values: np.ndarray) -> dict[str, list]:
     """Smallest, largest, mean and standard deviation of each number of a column (n, ...)."""
     flat = values.reshape(len(values), -1).astype(np.float64)
-    found: dict[str, list] = {name: getattr(flat, name)(axis=0).tolist() for name in STATISTICS}
-    return found | {"count": [len(values)]}
+    statistics: dict[str, list] = {
+        name: getattr(flat, name)(axis=0).tolist() for name in STATISTICS
+    }
+    return statistics | {"count": [len(values)]}
 
 
 def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict[str, list]:
@@ -170,6 +172,6 @@ def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict
     for i in chosen:
         video = read_video(store.file(rows[i], "mp4"))
         frames += [video[t] for t in np.linspace(0, len(video) - 1, per).round().astype(int)]
-    found = _statistics(np.concatenate([f.reshape(-1, 3) for f in frames]) / 255)
-    shaped = {name: np.reshape(found[name], (3, 1, 1)).tolist() for name in STATISTICS}
+    statistics = _statistics(np.concatenate([f.reshape(-1, 3) for f in frames]) / 255)
+    shaped = {name: np.reshape(statistics[name], (3, 1, 1)).tolist() for name in STATISTICS}
     return shaped | {"count": [len(frames)]}

@@ -1,7 +1,5 @@
 """`dexbench data export`: a set in another project's format."""
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +9,7 @@ import tyro
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import atomic_file, atomic_folder
 
 
 @dataclass(frozen=True)
@@ -57,18 +56,17 @@ def main(config: ExportConfig) -> None:
     for _, wrong in damaged(store, rows):
         for name, what in wrong.items():
             raise store.damaged(config.set / name, what)
-    draft = config.out.with_name(f".{config.out.name}.{os.getpid()}.tmp")
     try:
-        config.out.parent.mkdir(parents=True, exist_ok=True)
         if config.format == "robomimic":
             from . import robomimic
 
-            robomimic.write(config.set, draft, config.image == "released")
+            with atomic_file(config.out) as draft:
+                robomimic.write(config.set, draft, config.image == "released")
         else:
             from . import lerobot
 
-            lerobot.write(store, draft)
-        draft.replace(config.out)
+            with atomic_folder(config.out) as draft:
+                lerobot.write(store, draft)
     except (OSError, KeyError, ValueError) as error:
         if isinstance(error, UserError):
             raise
@@ -76,6 +74,4 @@ def main(config: ExportConfig) -> None:
             f"{config.set} cannot be exported to {config.out} ({error}); "
             f"`dexbench data verify {config.set}` tells if the set is whole"
         ) from error
-    finally:
-        shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)
     print(f"wrote {config.out}: {len(rows)} episodes for {config.format}")

@@ -12,9 +12,10 @@ from tqdm import tqdm
 from dexbench.data_collection.sets.rerender import Camera, play_states
 from dexbench.data_collection.store.states import SetStates
 from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS
 from dexbench.envs.embodiment.robot import FINGERS, HAND, INIT_LEFT_ARM
 from dexbench.envs.rendering import CAMERA
-from dexbench.envs.simulation import HAND_PREFIX, WRIST
+from dexbench.envs.simulation import HAND_PREFIX, WRIST_BODY
 from dexbench.utils.seeding import rng
 from dexbench.utils.video import read_video
 
@@ -61,9 +62,9 @@ def write(root: Path, out: Path, released_image: bool) -> None:
             assert len(frames) == len(states) == count
             obs = {
                 "robot0_joint_pos": np.concatenate(
-                    [arrays["agent_pos"][:, :7], np.tile(INIT_LEFT_ARM, (count, 1))], axis=1
+                    [arrays["agent_pos"][:, ARM_JOINTS], np.tile(INIT_LEFT_ARM, (count, 1))], axis=1
                 ),
-                "robot0_right_gripper_qpos": arrays["agent_pos"][:, 7:],
+                "robot0_right_gripper_qpos": arrays["agent_pos"][:, HAND_JOINTS],
                 "keypoints_camera": arrays["keypoints"].reshape(count, 63),
                 "hand_contact": arrays["contact"].reshape(count, 1),
             }
@@ -106,10 +107,13 @@ def _split(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
     The first is always for training, and the last is held out where no other is.
     """
     others = sorted({row["scene"] for row in rows})[1:]
-    held = {s for s in others if rng("export", "valid", s).random() < VALID_SHARE}
-    held = held or set(others[-1:])
-    names = [(f"demo_{i}", row["scene"] in held) for i, row in enumerate(rows)]
-    return {"train": [n for n, out in names if not out], "valid": [n for n, out in names if out]}
+    held_out = {s for s in others if rng("export", "valid", s).random() < VALID_SHARE}
+    held_out = held_out or set(others[-1:])
+    names = [(f"demo_{i}", row["scene"] in held_out) for i, row in enumerate(rows)]
+    return {
+        "train": [n for n, is_held_out in names if not is_held_out],
+        "valid": [n for n, is_held_out in names if is_held_out],
+    }
 
 
 def _render(model: mujoco.MjModel, states: np.ndarray) -> np.ndarray:
@@ -130,7 +134,7 @@ def _kinematics(
     links = [HAND_PREFIX + link.body for finger in FINGERS for link in HAND[finger]]
     sites = [model.site(name).id for name in SITES]
     bodies = [model.body(name).id for name in links]
-    found: dict[str, list[np.ndarray]] = {
+    observations: dict[str, list[np.ndarray]] = {
         name: []
         for name in (
             "robot0_base_pos",
@@ -144,14 +148,16 @@ def _kinematics(
         base, quat = data.site(BASE), np.zeros(4)
         mujoco.mju_mat2Quat(quat, base.xmat)
         points = np.concatenate([data.site_xpos[sites], data.xpos[bodies]])
-        found["robot0_base_pos"].append(base.xpos.copy())
-        found["robot0_base_quat"].append(np.roll(quat, -1))  # x, y, z, w
-        found["robot0_right_gripper_keypoint_pose"].append(points.reshape(-1))
-        found["robot0_right_hand_T_world_pose_mat"].append(_pose(data, WRIST).reshape(-1))
+        observations["robot0_base_pos"].append(base.xpos.copy())
+        observations["robot0_base_quat"].append(np.roll(quat, -1))  # x, y, z, w
+        observations["robot0_right_gripper_keypoint_pose"].append(points.reshape(-1))
+        observations["robot0_right_hand_T_world_pose_mat"].append(
+            _pose(data, WRIST_BODY).reshape(-1)
+        )
         for name in objects:
             poses[name].append(_pose(data, name))
     return (
-        {name: np.array(value) for name, value in found.items()},
+        {name: np.array(value) for name, value in observations.items()},
         {name: np.array(value) for name, value in poses.items()},
     )
 

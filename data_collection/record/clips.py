@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from dexbench.data_collection.store.store import Episode
+from dexbench.data_collection.store.episode import Episode
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, N_ARM_JOINTS, N_HAND_JOINTS
 from dexbench.envs.embodiment.robot import LOWER, N_JOINTS, OPEN_HAND, READY_ARM, UPPER
 from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.motion.grasp import GraspPlan, grasps, object_points
 from dexbench.envs.motion.hand import REST
-from dexbench.envs.robocasa.build import Scene
+from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks.base import Rejected
 from dexbench.envs.tasks.reach import draw_posture
@@ -18,7 +19,6 @@ from dexbench.envs.tasks.reach import draw_posture
 from .noise import ornstein_uhlenbeck
 from .recorder import Recorder
 
-HAND_JOINTS = len(OPEN_HAND)
 ARM_NOISE, HAND_NOISE = 0.15, 0.25
 """Standard deviation in rad of the noise on replayed arm and hand targets."""
 NOISE_SECONDS = 1.5
@@ -109,7 +109,7 @@ def replay(
     Raises:
         Rejected: The noise would start the robot inside itself, the counter or an object.
     """
-    scale = np.concatenate([np.full(7, ARM_NOISE), np.full(HAND_JOINTS, HAND_NOISE)])
+    scale = np.concatenate([np.full(N_ARM_JOINTS, ARM_NOISE), np.full(N_HAND_JOINTS, HAND_NOISE)])
     spare = max(0, REPLAY_STEPS - len(targets))
     targets = np.concatenate([targets, np.tile(targets[-1:], (spare, 1))])[:REPLAY_STEPS]
     for _ in range(NOISE_DRAWS):
@@ -136,16 +136,16 @@ def clear_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarra
     return _clear(simulation, lambda: draw_posture(simulation, rng))
 
 
-def stray(simulation: Simulation, here: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def stray(simulation: Simulation, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return a posture (23,) in rad around another, joint by joint, and nothing inside anything.
 
     Raises:
         Rejected: None was found.
     """
-    scale = np.concatenate([np.full(7, ARM_STRAY), np.full(HAND_JOINTS, HAND_STRAY)])
+    scale = np.concatenate([np.full(N_ARM_JOINTS, ARM_STRAY), np.full(N_HAND_JOINTS, HAND_STRAY)])
 
     def draw() -> np.ndarray:
-        return np.clip(here + scale * rng.standard_normal(N_JOINTS), LOWER, UPPER)
+        return np.clip(start + scale * rng.standard_normal(N_JOINTS), LOWER, UPPER)
 
     return _clear(simulation, draw)
 
@@ -171,17 +171,17 @@ def open_close(
     """Hold the arm somewhere and open and close the hand at a random pace."""
     start = clear_posture(simulation, rng)
     simulation.set_joints(start)
-    corners = [start[7:]]
+    corners = [start[HAND_JOINTS]]
     while len(corners) < 6:
         extent = rng.uniform(0.0, 0.5) if len(corners) % 2 else rng.uniform(0.9, 1.8)
-        corner = extent * REST + rng.normal(0, 0.15, HAND_JOINTS)
+        corner = extent * REST + rng.normal(0, 0.15, N_HAND_JOINTS)
         corner[12] = REST[12] + rng.normal(0, 0.15)
-        corners.append(np.clip(corner, LOWER[7:], UPPER[7:]))
+        corners.append(np.clip(corner, LOWER[HAND_JOINTS], UPPER[HAND_JOINTS]))
     times = np.concatenate([[0], np.cumsum(rng.uniform(5, 14, 5))])
     hand = np.stack(
         [np.interp(np.arange(HAND_STEPS), times, joint) for joint in np.transpose(corners)], axis=1
     )
-    rows = np.concatenate([np.tile(start[:7], (HAND_STEPS, 1)), hand], axis=1)
+    rows = np.concatenate([np.tile(start[ARM_JOINTS], (HAND_STEPS, 1)), hand], axis=1)
     return _play(simulation, scene, rows, meta)
 
 
@@ -194,20 +194,20 @@ def wander(
     last one joint by joint, as a planner's candidates do: the hand turns away or leaves the
     picture, and a world model must have seen that.
     """
-    here = clear_posture(simulation, rng)
-    simulation.set_joints(here)
-    rows = [here]
+    posture = clear_posture(simulation, rng)
+    simulation.set_joints(posture)
+    rows = [posture]
     while len(rows) < WANDER_STEPS:
         way = rng.integers(3)
-        there = stray(simulation, here, rng) if way == 0 else clear_posture(simulation, rng)
+        goal = stray(simulation, posture, rng) if way == 0 else clear_posture(simulation, rng)
         if way == 1:
             name = simulation.objects[int(rng.integers(len(simulation.objects)))]
             plan = next(grasps(simulation, name, rng), None)
             if plan is not None:
-                there[:7] = plan.approach[int(rng.integers(3, len(plan.approach)))]
-        steps = max(8, int(np.ceil(np.abs(there - here)[:7].max() / 0.1)))
-        rows += [here + (there - here) * i / steps for i in range(1, steps + 1)]
-        here = there
+                goal[ARM_JOINTS] = plan.approach[int(rng.integers(3, len(plan.approach)))]
+        steps = max(8, int(np.ceil(np.abs(goal - posture)[ARM_JOINTS].max() / 0.1)))
+        rows += [posture + (goal - posture) * i / steps for i in range(1, steps + 1)]
+        posture = goal
     return _play(simulation, scene, np.array(rows[:WANDER_STEPS]), meta)
 
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from dexbench.data_collection.store.store import INFO, EpisodeStore
+from dexbench.data_collection.store.manifest import INFO
+from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
 from dexbench.envs.simulation import CONTROL_HZ
 from dexbench.utils.errors import UserError
@@ -133,10 +134,10 @@ def _complete_scenes(store: EpisodeStore) -> dict[int, list[dict[str, Any]]]:
     listed = {row["id"]: row for row in store.lines() if row is not None}
     scenes: dict[int, list[dict[str, Any]]] = {}
     checks = damaged(store, [listed[index] for index in sorted(listed)])
-    for row, wrong in tqdm(checks, "checking", len(listed), unit="episode", disable=None):
-        if not wrong:
+    for row, faults in tqdm(checks, "checking", len(listed), unit="episode", disable=None):
+        if not faults:
             scenes.setdefault(row["scene"], []).append(row)
-    whole = {scene: found for scene, found in scenes.items() if len(found) == CLIPS}
+    whole = {scene: rows for scene, rows in scenes.items() if len(rows) == CLIPS}
     store.keep([row for scene in sorted(whole) for row in whole[scene]])
     return whole
 
@@ -182,11 +183,11 @@ def _made(
             while len(pending) < workers + 2:
                 pending.append(done.get(scene) or pool.submit(_record, config, scene))
                 scene += 1
-            made = pending.pop(0)
-            if isinstance(made, list):
-                yield made
+            scene_rows = pending.pop(0)
+            if isinstance(scene_rows, list):
+                yield scene_rows
                 continue
-            rows = made.result()
+            rows = scene_rows.result()
             store.commit(rows)
             yield rows
     finally:

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from dexbench.data_collection.store.store import Episode
-from dexbench.envs.robocasa.build import Scene
+from dexbench.data_collection.store.episode import Episode
+from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
 
 LIFT = 0.05

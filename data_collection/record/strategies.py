@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dexbench.data_collection.store.store import Episode
+from dexbench.data_collection.store.episode import Episode
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS
 from dexbench.envs.embodiment.robot import OPEN_HAND
 from dexbench.envs.motion.expert import ScriptedExpert
-from dexbench.envs.robocasa.build import Scene
+from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks.base import Rejected
 from dexbench.envs.tasks.grasp import RISE, stand_near
@@ -83,7 +84,7 @@ def lift_noise(simulation: Simulation, scene: Scene, rng: np.random.Generator) -
             clips.append(open_close(simulation, scene, rng, meta))
             continue
         start = clear_posture(simulation, rng)
-        simulation.set_joints(np.concatenate([start[:7], OPEN_HAND]))
+        simulation.set_joints(np.concatenate([start[ARM_JOINTS], OPEN_HAND]))
         targets, grasp_point = lift_targets(simulation, lift_plan(simulation, rng))
         simulation.set_state(rest)
         permute_objects(simulation, rng, grasp_point)

@@ -44,7 +44,7 @@ def facts(store: EpisodeStore) -> dict[str, str]:
     """
     rows = list(store.rows())
     frames = sum(row["frames"] for row in rows)
-    found = {
+    table = {
         "strategy": store.info.get("strategy") or _made_of(store),
         "seed": str(store.info.get("seed", "-")),
         "dexbench": f"{store.info['dexbench']}, schema {store.info['schema']}",
@@ -58,20 +58,20 @@ def facts(store: EpisodeStore) -> dict[str, str]:
             path.stat().st_size for path in {store.file(row, kind) for row in rows} if path.exists()
         )
         total += size
-        found[f"GB {folder}"] = f"{size / 1e9:.4f}"
-    found["GB"] = f"{total / 1e9:.4f}"
+        table[f"GB {folder}"] = f"{size / 1e9:.4f}"
+    table["GB"] = f"{total / 1e9:.4f}"
     for kind, count in sorted(Counter(row["kind"] for row in rows).items()):
-        found[f"clips {kind}"] = f"{count}"
+        table[f"clips {kind}"] = f"{count}"
     share = 100 / max(len(rows), 1)
     for fact in ("touched", "lifted"):
         count = sum(row[fact] for row in rows)
-        found[f"clips {fact}"] = f"{count} ({count * share:.0f} %)"
-    found["scenes"] = str(len({row["scene"] for row in rows}))
+        table[f"clips {fact}"] = f"{count} ({count * share:.0f} %)"
+    table["scenes"] = str(len({row["scene"] for row in rows}))
     instances = _instances(store, rows)
-    found["object instances"] = str(len(set(instances)))
+    table["object instances"] = str(len(set(instances)))
     for category, count in sorted(Counter(name.rpartition("_")[0] for name in instances).items()):
-        found[f"scenes with {category}"] = str(count)
-    return found
+        table[f"scenes with {category}"] = str(count)
+    return table
 
 
 def table(columns: dict[str, dict[str, str]]) -> str:

@@ -9,19 +9,11 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from dexbench.data_collection.store.store import (
-    FOLDERS,
-    INFO,
-    SCHEMA,
-    EpisodeStore,
-    file_sha256,
-    info_bytes,
-    new_folder,
-    refuse_existing,
-    sha256,
-)
+from dexbench.data_collection.store.manifest import INFO, SCHEMA, info_bytes, sha256
+from dexbench.data_collection.store.store import FOLDERS, EpisodeStore, new_folder, refuse_existing
 from dexbench.data_collection.store.verify import require_whole
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import file_sha256
 
 SAME = ("schema", "control_hz", "image_size", "assets", "slim")
 """What sets must have in common to be merged."""

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from dexbench.data_collection.store.states import PACK_SCHEMA, SetStates
 from dexbench.envs.freeze import ASSETS
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import atomic_file
 
 ASSET = re.compile(f'"{ASSETS}/([^"]+)"')
 PACKED = (".h5", ".gz", ".png")
@@ -51,15 +52,16 @@ def main(config: PackConfig) -> None:
         UserError: There is no such set, it is damaged or empty, or not one scene fits.
     """
     source = SetStates(config.set)
-    draft = config.out.with_name(f".{config.out.name}.tmp")
     limit = float("inf") if config.max_mb is None else config.max_mb * 1e6
     scenes: dict[int, list[dict]] = {}
     for row in source.rows:
         scenes.setdefault(row["scene"], []).append(row)
     packed: list[dict] = []
     try:
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        with (
+            atomic_file(config.out) as draft,
+            zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file,
+        ):
             for rows in tqdm(scenes.values(), "packing", unit="scene", disable=None):
                 members = _members(source, rows, set(file.namelist()))
                 if _size(file) + sum(map(_cost, members.items())) > limit:
@@ -67,32 +69,29 @@ def main(config: PackConfig) -> None:
                 for name, data in members.items():
                     _add(file, name, data)
                 packed += rows
+            if not packed:
+                raise UserError(f"not one scene of {config.set} fits into --max-mb {config.max_mb}")
             head = {"pack": PACK_SCHEMA, "info": source.info, "rows": packed}
             _add(file, "pack.json", json.dumps(head, sort_keys=True).encode())
-        if not packed:
-            raise UserError(f"not one scene of {config.set} fits into --max-mb {config.max_mb}")
-        draft.replace(config.out)
     except OSError as error:
         raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
-    finally:
-        draft.unlink(missing_ok=True)
     size = config.out.stat().st_size / 1e6
     print(f"wrote {config.out}: {len(packed)} of {len(source.rows)} episodes, {size:.1f} MB")
 
 
-def _members(source: SetStates, rows: list[dict], there: set[str]) -> dict[str, bytes]:
+def _members(source: SetStates, rows: list[dict], packed: set[str]) -> dict[str, bytes]:
     """Return the files that a scene adds to a pack, by name."""
     members = {}
     for row in rows:
         members[f"states/{row['id']:06d}.h5"] = _h5(source.states(row))
         name = f"models/{row['model']}.xml.gz"
-        if name in there or name in members:
+        if name in packed or name in members:
             continue
         xml = source.xml(row)
         members[name] = gzip.compress(xml.encode(), mtime=0)
         # Objects name the mesh of their category as `../mesh`, which unzipping would not follow.
         for asset in sorted({posixpath.normpath(name) for name in ASSET.findall(xml)}):
-            if f"assets/{asset}" not in there:
+            if f"assets/{asset}" not in packed:
                 members[f"assets/{asset}"] = (source.assets / asset).read_bytes()
     return members
 

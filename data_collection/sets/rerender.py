@@ -9,7 +9,6 @@ An episode whose files are there is not rendered again, so that an interrupted r
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,13 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from dexbench.data_collection.store.manifest import info_bytes, sha256
 from dexbench.data_collection.store.states import States, open_states
-from dexbench.data_collection.store.store import info_bytes, sha256
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
 from dexbench.envs.rendering import CAMERA, HeadCamera
 from dexbench.envs.simulation import STATE
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import atomic_file, write_atomic
 from dexbench.utils.video import parse_size, write_video
 
 
@@ -78,8 +78,8 @@ def main(config: RerenderConfig) -> None:
         if rows:
             _check_camera(source.model(rows[0]), config.camera)
         # Sets of one description have the same episodes, as far as they go; so has a pack of one.
-        made = sha256(info_bytes(source.info))
-        facts = {"set": made, "camera": config.camera, "height": height, "width": width}
+        set_digest = sha256(info_bytes(source.info))
+        facts = {"set": set_digest, "camera": config.camera, "height": height, "width": width}
         _claim(config.out, facts)
         for row in tqdm(rows, "rendering", unit="episode", disable=None):
             _render(config, source, row, height, width)
@@ -152,15 +152,12 @@ def _claim(out: Path, facts: dict) -> None:
             "size; choose another --out"
         )
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_atomic(path, text)
     except OSError as error:
         raise UserError(f"cannot write {out} ({error}); choose another --out") from error
 
 
 def _save(path: Path, **arrays: np.ndarray) -> None:
     """Write an npz whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with draft.open("wb") as file:
+    with atomic_file(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    draft.replace(path)

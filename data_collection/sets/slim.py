@@ -17,15 +17,10 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from dexbench.data_collection.store.store import (
-    FOLDERS,
-    EpisodeStore,
-    file_sha256,
-    new_folder,
-    refuse_existing,
-)
+from dexbench.data_collection.store.store import FOLDERS, EpisodeStore, new_folder, refuse_existing
 from dexbench.data_collection.store.verify import require_whole
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import file_sha256
 from dexbench.utils.video import downsample, parse_size, read_video, write_video
 
 from .merge import link, sources
@@ -87,8 +82,8 @@ def main(config: SlimConfig) -> None:
         # Encoding leaves Python's lock, so that threads are enough.
         with ThreadPoolExecutor(config.workers or os.cpu_count() or 1) as pool:
             try:
-                made = pool.map(slim, rows)
-                new = list(tqdm(made, "slimming", len(rows), unit="episode", disable=None))
+                slimmed = pool.map(slim, rows)
+                new = list(tqdm(slimmed, "slimming", len(rows), unit="episode", disable=None))
             finally:
                 pool.shutdown(cancel_futures=True)
         for row in new:

@@ -13,63 +13,34 @@ last of itself (`line`), so that every byte of a set is covered.
 """
 
 import gzip
-import hashlib
-import json
 import os
-import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import h5py
-import numpy as np
 
 from dexbench import __version__
 from dexbench.envs.assets.cache import PACK_VERSION
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
 from dexbench.envs.simulation import CONTROL_HZ
 from dexbench.utils.errors import UserError
-from dexbench.utils.video import sync, write_video
+from dexbench.utils.files import DRAFT, atomic_folder, file_sha256, write_atomic
+from dexbench.utils.video import write_video
 
-SCHEMA = 2
-"""1 had no checksums of frozen scenes, dataset.json and manifest lines; it can still be read."""
+from .episode import Episode
+from .manifest import (
+    INFO,
+    MANIFEST,
+    SCHEMA,
+    info_bytes,
+    line_bytes,
+    parse_line,
+    read_info,
+    sha256,
+)
 
-INFO, MANIFEST = "dataset.json", "manifest.jsonl"
 FOLDERS = {"h5": "episodes", "mp4": "videos", "model_gz": "models"}
 """The folder of each kind of file, by the manifest's name of its checksum."""
-DRAFT = re.compile(r"\..*\.tmp(\.mp4)?")
-"""Names of files that are being written; one that nobody writes any more was left by a crash."""
-
-
-@dataclass(frozen=True)
-class Episode:
-    """A recorded clip of T frames; row t of every array belongs to frame t."""
-
-    frames: np.ndarray
-    """Images (T, H, W, 3) uint8; 224x392 unless the set was made with another --size."""
-    agent_pos: np.ndarray
-    """Achieved joint angles (T, 23) float32 in rad."""
-    action: np.ndarray
-    """Targets (T, 23) float32 in rad commanded from frame t to t + 1; the last row repeats."""
-    keypoints: np.ndarray
-    """Hand keypoints (T, 21, 3) float32 in the camera frame, in m."""
-    state: np.ndarray
-    """Full integration states (T, n) float64."""
-    object_pos: np.ndarray
-    """Object centres (T, k, 3) float64 in the base frame, in m."""
-    contact: np.ndarray
-    """Whether the hand touches any object, (T,) bool."""
-    xml: str
-    """Frozen MJCF of the scene."""
-    meta: dict[str, Any]
-    """JSON-able facts: kind of clip, seed, objects, recipe, whether something was lifted."""
-
-
-ARRAYS = ("agent_pos", "action", "keypoints", "state", "object_pos", "contact")
 
 
 class EpisodeStore:
@@ -108,17 +79,17 @@ class EpisodeStore:
             return
         rows = [row for row in self.lines() if row is not None]
         if rows and all(row.get("set") == sha256(content) for row in rows):
-            _write(path, content)  # damaged or lost, and these are the settings it held
+            write_atomic(path, content)  # damaged or lost, and these are the settings it held
         elif path.exists():
-            found = read_info(root)
-            differ = ", ".join(k for k in sorted(self.info) if found.get(k) != self.info[k])
+            recorded = read_info(root)
+            differ = ", ".join(k for k in sorted(self.info) if recorded.get(k) != self.info[k])
             raise UserError(
                 f"{root} holds a set made with other {differ or 'settings'}; choose another --out"
             )
         elif root.exists() and any(root.iterdir()):
             raise UserError(f"{root} is not empty and holds no episode set; choose another --out")
         else:
-            _write(path, content)
+            write_atomic(path, content)
 
     @classmethod
     def salvage(cls, root: Path) -> "EpisodeStore":
@@ -181,20 +152,11 @@ class EpisodeStore:
         model, packed = sha256(episode.xml.encode()), gzip.compress(episode.xml.encode(), mtime=0)
         model_path = self.root / "models" / f"{model}.xml.gz"
         if not model_path.exists() or model_path.read_bytes() != packed:
-            _write(model_path, packed)
+            write_atomic(model_path, packed)
         video = self.root / "videos" / f"{name}.mp4"
         write_video(video, list(episode.frames))
         path = self.root / "episodes" / f"{name}.h5"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = _draft(path)
-        with h5py.File(draft, "w") as file:
-            for array in ARRAYS:
-                file.create_dataset(
-                    array, data=getattr(episode, array), compression="gzip", compression_opts=1
-                )
-            file.attrs["meta"] = json.dumps(episode.meta | {"model": model}, sort_keys=True)
-        sync(draft)
-        draft.replace(path)
+        episode.write_arrays(path, model)
         summary = {k: v for k, v in episode.meta.items() if k in ("kind", "lifted", "touched")}
         return {
             "id": index,
@@ -210,7 +172,7 @@ class EpisodeStore:
         """Make these the only manifest lines; other episodes no longer exist."""
         path, content = self.root / MANIFEST, self._lines(rows)
         if content != (path.read_bytes() if path.exists() else b""):
-            _write(path, content)
+            write_atomic(path, content)
 
     def commit(self, rows: list[dict[str, Any]]) -> None:
         """Append manifest lines; afterwards their episodes exist."""
@@ -219,7 +181,7 @@ class EpisodeStore:
             data = path.read_bytes()
             whole = data[: data.rfind(b"\n") + 1]
             if whole != data:
-                _write(path, whole)
+                write_atomic(path, whole)
         with path.open("ab") as file:
             file.write(self._lines(rows))
             file.flush()
@@ -240,15 +202,15 @@ class EpisodeStore:
     def unlisted(self) -> list[Path]:
         """Return files that belong to no complete episode: drafts, and what was never committed."""
         rows = [row for row in self.lines() if row is not None]
-        named = self.files(rows)
+        listed = self.files(rows)
         folders = [self.root / folder for folder in FOLDERS.values()]
-        found = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
-        found += [path for path in self.root.iterdir() if DRAFT.fullmatch(path.name)]
-        return sorted(path for path in set(found) - named if path.is_file())
+        paths = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+        paths += [path for path in self.root.iterdir() if DRAFT.fullmatch(path.name)]
+        return sorted(path for path in set(paths) - listed if path.is_file())
 
     def _lines(self, rows: list[dict[str, Any]]) -> bytes:
         info = file_sha256(self.root / INFO)
-        return b"".join(_line(row | {"set": info}) for row in rows)
+        return b"".join(line_bytes(row | {"set": info}) for row in rows)
 
 
 def refuse_existing(out: Path) -> None:
@@ -265,95 +227,8 @@ def new_folder(out: Path) -> Iterator[Path]:
         UserError: ``out`` exists or cannot be written.
     """
     refuse_existing(out)
-    draft = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        yield draft
-        draft.chmod(0o755)
-        draft.rename(out)
+        with atomic_folder(out) as draft:
+            yield draft
     except OSError as error:
         raise UserError(f"cannot write {out} ({error}); choose another --out") from error
-    finally:
-        if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True)
-
-
-def info_bytes(info: dict[str, Any]) -> bytes:
-    """Return a set's description as dataset.json holds it."""
-    return json.dumps(info, indent=1, sort_keys=True).encode()
-
-
-def read_info(root: Path) -> dict[str, Any]:
-    """Return what dataset.json says of a set.
-
-    Raises:
-        UserError: There is none, or it is damaged, or a later dexbench wrote it.
-    """
-    path = root / INFO
-    if not path.exists():
-        raise UserError(f"{root} holds no episode set; `dexbench collect --out {root}` makes one")
-    try:
-        info = json.loads(path.read_bytes())
-        schema = int(info["schema"])
-    except (ValueError, TypeError, LookupError) as error:
-        raise UserError(
-            f"{path} is damaged ({error}); `dexbench data verify {root}` says how to mend the set"
-        ) from error
-    if not 1 <= schema <= SCHEMA:
-        raise UserError(
-            f"{path} has schema {schema}, this dexbench reads 1 to {SCHEMA}; install a newer one"
-        )
-    return info
-
-
-def parse_line(line: bytes, checked: bool) -> dict[str, Any] | None:
-    """Return a manifest line without its own checksum, or None if it is not as it was written.
-
-    Args:
-        line: With its newline.
-        checked: Whether it must hold its checksum, as from schema 2 on.
-    """
-    try:
-        row = json.loads(line)
-        row["id"] + row["frames"]
-    except (ValueError, TypeError, LookupError):
-        return None
-    if not checked:
-        return row
-    found = row.pop("line", None)
-    return row if found is not None and line == _line(row) else None
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    digest = sha256(json.dumps(row, sort_keys=True).encode())
-    return json.dumps(row | {"line": digest}, sort_keys=True).encode() + b"\n"
-
-
-def _draft(path: Path) -> Path:
-    """Return a file to write before it takes its place.
-
-    A worker that outlives its run has its own.
-    """
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = _draft(path)
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def sha256(data: bytes) -> str:
-    """Return the sha256 (hex) of bytes."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 (hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

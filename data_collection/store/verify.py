@@ -18,18 +18,10 @@ from tqdm import tqdm
 from dexbench import __version__
 from dexbench.envs.assets.cache import PACK_VERSION
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import DRAFT, file_sha256
 
-from .store import (
-    DRAFT,
-    FOLDERS,
-    INFO,
-    MANIFEST,
-    EpisodeStore,
-    file_sha256,
-    info_bytes,
-    read_info,
-    sha256,
-)
+from .manifest import INFO, MANIFEST, info_bytes, read_info, sha256
+from .store import FOLDERS, EpisodeStore
 
 
 @dataclass(frozen=True)
@@ -61,12 +53,12 @@ def main(config: VerifyConfig) -> None:
     """
     if not config.sets:
         raise UserError("name at least one episode set")
-    found = {root: verify(root, progress=True) for root in config.sets}
-    for root, problems in found.items():
+    by_set = {root: verify(root, progress=True) for root in config.sets}
+    for root, problems in by_set.items():
         for problem in problems:
             print(f"{root / problem.where}: {problem.what}; mend: {problem.mend}")
         print(f"{root}: {summary(root, problems)}")
-    if any(found.values()):
+    if any(by_set.values()):
         raise SystemExit(1)
 
 
@@ -107,18 +99,18 @@ def verify(root: Path, progress: bool = False) -> list[Problem]:
         if merged
         else _collect_again(store.root, {} if fault else store.info, rows)
     )
-    found = [(INFO, fault)] if fault else []
-    found += [(MANIFEST, what) for what in _manifest_faults(root, lines)]
+    faults = [(INFO, fault)] if fault else []
+    faults += [(MANIFEST, what) for what in _manifest_faults(root, lines)]
     silent = None if progress else True
     for row, wrong in tqdm(damaged(store, rows), "verify", len(rows), disable=silent, unit="ep"):
-        found += [(name, f"{what} (episode {row['id']})") for name, what in wrong.items()]
-    problems = [Problem(name, what, again) for name, what in found]
+        faults += [(name, f"{what} (episode {row['id']})") for name, what in wrong.items()]
+    problems = [Problem(name, what, again) for name, what in faults]
     # A merged set is whole from the start: nothing that is left over could be needed by it.
-    over = "nothing needs it: delete it" if merged else again
+    mend_leftover = "nothing needs it: delete it" if merged else again
     for path in store.unlisted():
         draft = "is a draft: a run was killed while writing it, or is writing it now"
         what = draft if DRAFT.fullmatch(path.name) else "belongs to no episode of the manifest"
-        problems.append(Problem(str(path.relative_to(root)), what, over))
+        problems.append(Problem(str(path.relative_to(root)), what, mend_leftover))
     return problems
 
 
@@ -212,13 +204,15 @@ def _collect_again(root: Path, info: dict[str, Any], rows: list[dict[str, Any]])
         return f"give the `dexbench collect --out {root} ...` command that made the set again"
     if info["schema"] == 1:
         return "collect the set anew, into another folder"
-    made = info["dexbench"], info["assets"]
-    then = ", with the dexbench that recorded the set (version {}, asset pack {})".format(*made)
-    with_what = "" if made == (__version__, PACK_VERSION) else then
+    versions = info["dexbench"], info["assets"]
+    named = ", with the dexbench that recorded the set (version {}, asset pack {})".format(
+        *versions
+    )
+    with_dexbench = "" if versions == (__version__, PACK_VERSION) else named
     size = "x".join(map(str, info["image_size"]))
     names = (path.stem for path in (root / "episodes").glob("[0-9]*.h5"))
     last = max([row["id"] for row in rows] + [int(name) for name in names if name.isdigit()] + [0])
     return (
         f"`dexbench collect --out {root} --strategy {info['strategy']} --seed {info['seed']} "
-        f"--episodes {last + 1} --size {size}` makes again what is not whole{with_what}"
+        f"--episodes {last + 1} --size {size}` makes again what is not whole{with_dexbench}"
     )

@@ -3,10 +3,10 @@
 import fcntl
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import atomic_folder
 
 PACK_VERSION = "3"
 """Raised whenever a pixel, vertex or physical property of the pack changes; part of its path."""
@@ -48,14 +48,9 @@ def asset_root() -> Path:
     with lock:
         if (root / DONE).exists():
             return root
-        for left in root.parent.glob(f".{root.name}-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-        try:
+        for draft in root.parent.glob(f".{root.name}.*.tmp"):
+            shutil.rmtree(draft, ignore_errors=True)
+        with atomic_folder(root) as draft:
             build(draft)
             (draft / DONE).touch()
-            draft.chmod(0o755)
-            draft.rename(root)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     return root

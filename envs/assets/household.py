@@ -83,10 +83,10 @@ def _vessel(
         pieces += _ring([(ra - wall, low), (rb - wall, zb)], [(ra, low), (rb, zb)],
                         share=0.65 / len(bands))  # fmt: skip
     if handle is not None:
-        grip, parts = _handle(handle, 0.0052, 0.0075)
+        grip, boxes = _handle(handle, 0.0052, 0.0075)
         shape = shape + Shape(grip.points, grip.faces, ((0.02, 0.18),),
                               tuple((0, 0, 0) for _ in grip.faces))  # fmt: skip
-        pieces += [(tuple(part), 0.10 / 3) for part in parts]
+        pieces += [(tuple(box), 0.10 / 3) for box in boxes]
     total = sum(share for _, share in pieces)
     return Model(shape, tuple((corners, share / total) for corners, share in pieces))
 

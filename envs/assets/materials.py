@@ -207,11 +207,11 @@ def named_textures(package: Path, assets: Path) -> list[str]:
         package: RoboCasa's package, for its code.
         assets: Its own small assets, without what the user may have downloaded beside them.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     files = [*(package / "models").rglob("*.py"), *(package / "utils").rglob("*.py")]
     for path in [*files, *assets.rglob("*.yaml"), *assets.rglob("*.xml")]:
-        found.update(_REFERENCE.findall(path.read_text(errors="ignore")))
-    return sorted(found)
+        names.update(_REFERENCE.findall(path.read_text(errors="ignore")))
+    return sorted(names)
 
 
 def stand_in(path: str) -> str:

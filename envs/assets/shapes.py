@@ -189,8 +189,8 @@ def tube(path: Sequence[Flat], radii: Sequence[Flat], sides: int = 12) -> Shape:
     for start, forward in ((0, False), (last * sides, True)):
         corner = (start // sides) * (sides + 1)
         for k in range(1, sides - 1):
-            one, other = start + k, start + k + 1
-            faces.append((start, other, one) if forward else (start, one, other))
+            second, third = start + k, start + k + 1
+            faces.append((start, third, second) if forward else (start, second, third))
             mark_faces.append((corner, corner, corner))
     return Shape(tuple(points), tuple(faces), tuple(marks), tuple(mark_faces))
 

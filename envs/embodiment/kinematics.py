@@ -8,24 +8,8 @@ the chain is evaluated for all of them, and for the four fingers, at once: 11 sm
 import torch
 from torch import Tensor
 
+from .keypoints import ARM_JOINTS, HAND_JOINTS, N_ARM_JOINTS
 from .robot import ARM, FINGERS, HAND, PALM_POS, PALM_QUAT, WRIST_POS, Link, Vec
-
-KEYPOINTS = (
-    "wrist",
-    *(
-        f"{finger}_{i}"
-        for finger in ("thumb", "index", "middle", "ring", "little")
-        for i in range(4)
-    ),
-)
-"""The 21 keypoints in MANO order. They are link origins: `*_3` is the origin of the finger's last
-link, 7-8 cm short of its tip; `little` is a copy of `ring`, as the Allegro has four fingers."""
-
-TIPS = (0, 4, 8, 12, 16, 20)
-"""Indices of the wrist and the five fingertip keypoints (thumb, index, middle, ring, little)."""
-
-DISTINCT = tuple(range(17))
-"""Indices of the keypoints that are not copies."""
 
 
 def rotation(quat: Vec) -> Tensor:
@@ -75,17 +59,18 @@ class HandKinematics:
 
     def wrist(self, q: Tensor) -> tuple[Tensor, Tensor]:
         """Position (..., 3) in m and rotation (..., 3, 3) of the wrist body in the base frame."""
-        sin, cos = q[..., :7, None, None].sin(), q[..., :7, None, None].cos()
+        angles = q[..., ARM_JOINTS, None, None]
+        sin, cos = angles.sin(), angles.cos()
         turns = self._arm_turn[:, 0] + sin * self._arm_turn[:, 1] + cos * self._arm_turn[:, 2]
         frame = turns[..., 0, :, :]
         pos = self._arm_pos[0].expand(frame.shape[:-1])
-        for i in range(1, 7):
+        for i in range(1, N_ARM_JOINTS):
             pos = pos + frame @ self._arm_pos[i]
             frame = frame @ turns[..., i, :, :]
         return pos + frame @ self._wrist_pos, frame
 
     def keypoints(self, q: Tensor) -> Tensor:
-        """Return the 21 hand keypoints, ``KEYPOINTS`` order.
+        """Return the 21 hand keypoints, in the order of ``keypoints.KEYPOINTS``.
 
         Args:
             q: Joint angles (..., 23) in rad, in action order.
@@ -96,7 +81,7 @@ class HandKinematics:
         wrist, frame = self.wrist(q)
         palm = (wrist + frame @ self._palm_pos)[..., None, :]
         frame = (frame @ self._palm_turn)[..., None, :, :]
-        angles = q[..., 7:].unflatten(-1, (4, 4))[..., None, None]
+        angles = q[..., HAND_JOINTS].unflatten(-1, (4, 4))[..., None, None]
         turns = (
             self._turn[:, :, 0]
             + angles.sin() * self._turn[:, :, 1]

@@ -115,7 +115,7 @@ N_JOINTS = len(LINKS)
 JOINTS: tuple[str, ...] = tuple(link.joint for link in LINKS)
 MUJOCO_JOINTS: tuple[str, ...] = (
     *(f"robot0_{link.joint}" for link in ARM),
-    *(f"gripper0_right_{link.joint}" for link in LINKS[7:]),
+    *(f"gripper0_right_{link.joint}" for link in LINKS[len(ARM) :]),
 )
 """Joint names as robosuite prefixes them, in action order."""
 
@@ -137,7 +137,7 @@ INIT_ARM = np.array(
     [0.14936262, -0.65780519, -0.26952777, -2.65130757, 0.6578265, 2.40055512, 0.56525831]
 )
 INIT_LEFT_ARM = np.array([-0.22888, -1.25427, -0.70838, -2.17000, 2.79721, 2.56099, -2.77356])
-OPEN_HAND = np.zeros(16)
+OPEN_HAND = np.zeros(N_JOINTS - len(ARM))
 OPEN_HAND[12] = 0.8
 """An open hand in rad, the thumb turned to oppose the fingers."""
 READY_ARM = np.array([-0.145, -1.243, 0.276, -2.311, 0.415, 1.743, 1.384])

@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, WRIST
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
 from dexbench.envs.simulation import Simulation
 
@@ -52,8 +53,8 @@ class ScriptedExpert:
         delta = np.abs(goal - start)
         steps = max(
             least,
-            int(np.ceil((delta[:7] / ARM_STEP).max())),
-            int(np.ceil((delta[7:] / HAND_STEP).max())),
+            int(np.ceil((delta[ARM_JOINTS] / ARM_STEP).max())),
+            int(np.ceil((delta[HAND_JOINTS] / HAND_STEP).max())),
         )
         for i in range(1, steps + 1):
             self.command(start + (goal - start) * i / steps)
@@ -77,7 +78,7 @@ class ScriptedExpert:
 
     def close(self, grasp: GraspPlan) -> None:
         """Close the fingers on the object and let the contact settle."""
-        self.move(self.simulation.joint_targets[:7], grasp.closed_hand, least=6)
+        self.move(self.simulation.joint_targets[ARM_JOINTS], grasp.closed_hand, least=6)
         self.hold(3)
 
     def carry(self, wrist: np.ndarray, grasp: GraspPlan) -> bool:
@@ -86,13 +87,13 @@ class ScriptedExpert:
         Returns:
             Whether the arm can go there; if not, nothing is commanded.
         """
-        arm = self.simulation.joint_targets[:7]
+        arm = self.simulation.joint_targets[ARM_JOINTS]
         rows = straight(
-            ArmIK(self.simulation), self.simulation.keypoints[0], wrist, grasp.turn, arm
+            ArmIK(self.simulation), self.simulation.keypoints[WRIST], wrist, grasp.turn, arm
         )
         if rows is None:
             return False
-        self.follow(rows, self.simulation.joint_targets[7:])
+        self.follow(rows, self.simulation.joint_targets[HAND_JOINTS])
         return True
 
 

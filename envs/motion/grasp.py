@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS
 from dexbench.envs.embodiment.kinematics import rotation
 from dexbench.envs.embodiment.robot import PALM_POS, PALM_QUAT
 from dexbench.envs.simulation import Simulation
@@ -133,7 +134,7 @@ def grasps(
     points = np.concatenate(pieces)
     table = points[:, 2].min()
     ik = ArmIK(simulation)
-    start = simulation.joint_positions[:7]
+    start = simulation.joint_positions[ARM_JOINTS]
     favour = rng.uniform(-SIDE_FAVOUR, SIDE_FAVOUR)  # so that both kinds get their turn
     # For each roll what comes between fingers and thumb, and the height that the hand stays below.
     room: dict[int, tuple[np.ndarray, float]] = {0: (points, np.inf)} if "top" in sides else {}

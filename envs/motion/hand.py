@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 
 from dexbench.envs.embodiment.hand_mjcf import hand_mjcf
+from dexbench.envs.embodiment.keypoints import HAND_JOINTS, N_HAND_JOINTS
 from dexbench.envs.embodiment.robot import FINGERS, HAND, LOWER, UPPER
 
 from .linear import solve
@@ -53,7 +54,7 @@ def posture(targets: np.ndarray, start: np.ndarray = REST) -> np.ndarray:
     """
     model = _model()
     data = mujoco.MjData(model)
-    low, high = LOWER[7:] + 0.01, UPPER[7:] - 0.01
+    low, high = LOWER[HAND_JOINTS] + 0.01, UPPER[HAND_JOINTS] - 0.01
     q = np.clip(start, low, high)
     jac = np.zeros((3, model.nv))
     for _ in range(ITERATIONS):
@@ -69,7 +70,7 @@ def posture(targets: np.ndarray, start: np.ndarray = REST) -> np.ndarray:
         matrix = np.concatenate(rows)
         residual = (targets - points).ravel()
         pull = 1e-3
-        left = matrix.T @ matrix + 2e-4 * np.eye(16) + pull * 0.1 * np.eye(16)
+        left = matrix.T @ matrix + 2e-4 * np.eye(N_HAND_JOINTS) + pull * 0.1 * np.eye(N_HAND_JOINTS)
         step = solve(left, matrix.T @ residual + pull * 0.1 * (start - q))
         q = np.clip(q + np.clip(step, -0.2, 0.2), low, high)
     return q

@@ -3,8 +3,9 @@
 import mujoco
 import numpy as np
 
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS
 from dexbench.envs.embodiment.robot import INIT_ARM, LOWER, UPPER
-from dexbench.envs.simulation import WRIST, Simulation
+from dexbench.envs.simulation import WRIST_BODY, Simulation
 
 from .linear import solve
 
@@ -29,8 +30,8 @@ class ArmIK:
         self._sim = simulation
         self._data = mujoco.MjData(simulation.model)
         self._data.qpos[:] = simulation.data.qpos
-        self._body = simulation.model.body(WRIST).id
-        self._dofs = simulation.dofs[:7]
+        self._body = simulation.model.body(WRIST_BODY).id
+        self._dofs = simulation.dofs[ARM_JOINTS]
         self._jacobian = np.zeros((6, simulation.model.nv))
         mujoco.mj_kinematics(simulation.model, self._data)
         self._turn = simulation.base_turn()
@@ -43,7 +44,7 @@ class ArmIK:
             turn: Wrist rotation (3, 3) in the base frame.
             start: Arm joints (7,) to start from; the solution found is one near them.
         """
-        low, high = LOWER[:7] + MARGIN, UPPER[:7] - MARGIN
+        low, high = LOWER[ARM_JOINTS] + MARGIN, UPPER[ARM_JOINTS] - MARGIN
         goal_pos = self._sim.to_world(pos)
         goal_quat = np.zeros(4)
         mujoco.mju_mat2Quat(goal_quat, (self._turn @ turn).ravel())
@@ -87,7 +88,7 @@ class ArmIK:
 
     def _error(self, q: np.ndarray, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
         """Position (m) and rotation (rad) still to go, (6,), in the world frame."""
-        self._data.qpos[self._sim.qpos_addresses[:7]] = q
+        self._data.qpos[self._sim.qpos_addresses[ARM_JOINTS]] = q
         mujoco.mj_kinematics(self._sim.model, self._data)
         mujoco.mj_comPos(self._sim.model, self._data)
         error = np.zeros(6)

@@ -5,17 +5,12 @@ does in generated kitchens, so that protocol, camera and scripted expert are the
 """
 
 import math
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import mujoco
-from robocasa.environments.kitchen.kitchen import Kitchen
-from robocasa.models.fixtures import Counter, FixtureType, fixture_is_type
-from robocasa.models.objects.objects import MJCFObject
-from robocasa.utils.object_utils import get_pos_after_rel_offset
 
 from dexbench.envs.assets.download import missing, robocasa_root
 from dexbench.envs.scenes import objects
@@ -25,9 +20,16 @@ from dexbench.utils.seeding import rng
 
 from . import robosuite_patches as compat
 from .finish import finish
-from .kitchen import BuiltScene, DexKitchen, SceneObject
-from .patches import assets_from
+from .kitchen import DexKitchen
+from .patches import assets_from, import_robocasa
 from .recipe import NoRoom, check_robocasa_recipe, object_arguments, object_file
+
+import_robocasa()
+
+from robocasa.environments.kitchen.kitchen import Kitchen  # noqa: E402
+from robocasa.models.fixtures import Counter, FixtureType, fixture_is_type  # noqa: E402
+from robocasa.models.objects.objects import MJCFObject  # noqa: E402
+from robocasa.utils.object_utils import get_pos_after_rel_offset  # noqa: E402
 
 ROOM = (0.7, 0.4)
 """Least width and depth, in m, of the free counter that robot and objects need."""
@@ -140,25 +142,24 @@ class RoboCasaKitchen(DexKitchen):
             return super().scene_xml()
 
 
-def build(recipe: Recipe) -> BuiltScene:
-    """Build the scene of a recipe; see :func:`dexbench.envs.robocasa.kitchen.build_kitchen`."""
+def kitchen_xml(recipe: Recipe) -> str:
+    """Return the MJCF of a kitchen of RoboCasa's assets; the same recipe gives the same text.
+
+    Asset files are absolute paths. The robot stands in its place with its base joints at zero, and
+    the objects lie where RoboCasa put them.
+
+    Raises:
+        UserError: The recipe names what is not in the user's RoboCasa assets.
+        NoRoom: No counter has room for robot and objects.
+    """
     with compat.quiet():
-        kitchen = RoboCasaKitchen(recipe)
-        root = ElementTree.fromstring(kitchen.scene_xml())
+        root = ElementTree.fromstring(RoboCasaKitchen(recipe).scene_xml())
     finish(root, recipe)
     _drop_dangling(root)
     _require_files(root)
     xml = ElementTree.tostring(root, encoding="unicode")
-    model = mujoco.MjModel.from_xml_string(xml)
-    _require_floor(model)
-    half = kitchen.base_yaw / 2
-    return BuiltScene(
-        xml=xml,
-        base_pos=kitchen.base_pos,
-        base_quat=(math.cos(half), 0.0, 0.0, math.sin(half)),
-        objects=tuple(_scene_object(model, entry) for entry in recipe["objects"]),
-        recipe=deepcopy(recipe),
-    )
+    _require_floor(mujoco.MjModel.from_xml_string(xml))
+    return xml
 
 
 def _suits(fixture: Any) -> bool:
@@ -212,15 +213,3 @@ def _require_floor(model: mujoco.MjModel) -> None:
         base = [name.startswith("mobilebase0_") for name in names]
         if contact.dist < 0 and any(base) and not all(base):
             raise NoRoom(f"the robot's base would stand in {names[base.index(False)]}")
-
-
-def _scene_object(model: mujoco.MjModel, entry: dict[str, Any]) -> SceneObject:
-    body = model.body(f"{entry['name']}_main")
-    return SceneObject(
-        name=entry["name"],
-        body=body.name,
-        joint=model.joint(int(body.jntadr[0])).name,
-        category=entry["instance"].split("/")[1],
-        instance=entry["instance"],
-        mass=float(model.body_subtreemass[body.id]),
-    )

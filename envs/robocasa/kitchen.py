@@ -1,11 +1,10 @@
-"""RoboCasa kitchens, built from a recipe into one MJCF text that MuJoCo runs by itself.
+"""RoboCasa kitchens of generated assets, built from a recipe into one MJCF text.
 
 Importing this module imports robosuite and RoboCasa, with the asset root set, the missing robosuite
 features added and the robot registered. Running a built scene needs none of them.
 """
 
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
@@ -27,46 +26,8 @@ import_robocasa()
 from robocasa.environments.kitchen.kitchen import Kitchen  # noqa: E402
 from robocasa.models.objects.objects import MJCFObject  # noqa: E402
 
-
-@dataclass(frozen=True)
-class SceneObject:
-    """An object of a built scene."""
-
-    name: str
-    """Its name in the recipe; "object_0" is the target."""
-    body: str
-    """Its body in the MJCF."""
-    joint: str
-    """Its free joint in the MJCF."""
-    category: str
-    """RoboCasa's category."""
-    instance: str
-    """Key of :data:`dexbench.envs.scenes.objects.INSTANCES`, or of RoboCasa's assets
-    ``<registry>/<category>/<name>``."""
-    mass: float
-    """In kg."""
-
-
-@dataclass(frozen=True)
-class BuiltScene:
-    """A scene as MuJoCo takes it."""
-
-    xml: str
-    """The MJCF; asset files are absolute paths below an asset root. The robot stands in its
-    place with its base joints at zero, and the objects lie at their recipe's poses."""
-    base_pos: tuple[float, float, float]
-    """World position (3,) of the robot's base frame, in m."""
-    base_quat: tuple[float, float, float, float]
-    """World orientation (4,) of the base frame, (w, x, y, z)."""
-    objects: tuple[SceneObject, ...]
-    """The objects, the target first."""
-    recipe: Recipe
-    """What it was built from."""
-
-
-BASE_QUAT = (0.5**0.5, 0.0, 0.0, 0.5**0.5)
-"""World orientation of the base frame: x towards the counter, which lies along RoboCasa's x."""
 _BASE_YAW = np.pi / 2
+"""World direction of the base frame's x, in rad: towards the counter, along RoboCasa's y."""
 
 
 class DexKitchen(Kitchen):
@@ -202,46 +163,17 @@ class DexKitchen(Kitchen):
         return xml
 
 
-def build_kitchen(recipe: Recipe) -> BuiltScene:
-    """Build the scene of a recipe; the same recipe gives the same text.
+def kitchen_xml(recipe: Recipe) -> str:
+    """Return the MJCF of a generated kitchen; the same recipe gives the same text.
 
-    Args:
-        recipe: From :func:`dexbench.envs.scenes.recipe.draw_recipe`, by hand, or from
-            :class:`dexbench.envs.robocasa.recipe.RoboCasa`.
+    Asset files are absolute paths. The robot stands in its place with its base joints at zero, and
+    the objects lie at their recipe's poses.
 
     Raises:
-        ValueError: If the recipe names something that does not exist.
-        UserError: If the recipe needs RoboCasa's own assets, and they are not all there.
-        NoRoom: If no counter of one of RoboCasa's own kitchens has room for robot and objects.
+        ValueError: The recipe names something that does not exist.
     """
-    if recipe.get("assets") == "robocasa":
-        from .downloaded import build
-
-        return build(recipe)
     with compat.quiet():
         kitchen = DexKitchen(recipe)
         root = ElementTree.fromstring(kitchen.scene_xml())
     finish(root, recipe)
-    return BuiltScene(
-        xml=ElementTree.tostring(root, encoding="unicode"),
-        base_pos=base_position(),
-        base_quat=BASE_QUAT,
-        objects=tuple(_scene_object(root, entry) for entry in recipe["objects"]),
-        recipe=deepcopy(recipe),
-    )
-
-
-def _scene_object(root: ElementTree.Element, entry: dict[str, Any]) -> SceneObject:
-    instance = objects.INSTANCES[entry["instance"]]
-    body = root.find(f".//body[@name='{entry['name']}_main']")
-    assert body is not None
-    joint = body.find("joint") if body.find("joint") is not None else body.find("freejoint")
-    assert joint is not None
-    return SceneObject(
-        name=entry["name"],
-        body=body.get("name", ""),
-        joint=joint.get("name", ""),
-        category=instance.category,
-        instance=instance.name,
-        mass=instance.mass,
-    )
+    return ElementTree.tostring(root, encoding="unicode")

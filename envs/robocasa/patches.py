@@ -29,6 +29,7 @@ _OVERHANG = 0.05
 """How far, in m, the tops of RoboCasa's counters hang over their bodies."""
 
 
+@functools.cache  # what is mended is mended once
 def import_robocasa() -> ModuleType:
     """Import RoboCasa with its assets and the robosuite features it needs; return the package.
 

@@ -63,7 +63,7 @@ class RoboCasa:
                 on, "suite" from those that it keeps for tests.
 
         Returns:
-            A JSON-able recipe for :func:`dexbench.envs.robocasa.kitchen.build_kitchen`.
+            A JSON-able recipe for :func:`dexbench.envs.build_scene`.
 
         Raises:
             UserError: The assets are not there, or hold nothing of the categories.
@@ -144,9 +144,9 @@ def _check_id(kind: str, number: object) -> None:
 
 def _categories() -> dict[str, dict[str, Any]]:
     """RoboCasa's categories: by name and registry, also those without a file."""
-    from . import kitchen  # noqa: F401 - imports RoboCasa with what it needs
-    from .patches import CATEGORIES
+    from .patches import CATEGORIES, import_robocasa
 
+    import_robocasa()
     return CATEGORIES
 
 

@@ -16,7 +16,9 @@ from dexbench.envs.scenes.layouts import LAYOUTS, layout_config
 from dexbench.envs.scenes.styles import STYLES, SURFACES
 from dexbench.utils.errors import UserError
 
-from . import kitchen as _kitchen  # noqa: F401 - imports RoboCasa with what it needs
+from .patches import import_robocasa
+
+import_robocasa()
 
 _LOWER = 0.12
 """By how much, in m, wall units hang lower: RoboCasa's tasks want to reach their lowest shelf."""

@@ -220,16 +220,16 @@ def _room(plan: Layout, surfaces: Surfaces) -> Config:
 
 def stretches(run: Run, without: tuple[str, ...]) -> list[tuple[float, float]]:
     """From where to where a run's base units go on without a unit of some kinds, in m."""
-    found: list[tuple[float, float]] = []
+    spans: list[tuple[float, float]] = []
     for kind, centre, width in units(run, run.lower):
         left, right = centre - width / 2, centre + width / 2
         if kind in without:
             continue
-        if found and abs(found[-1][1] - left) < 1e-6:
-            found[-1] = (found[-1][0], right)
+        if spans and abs(spans[-1][1] - left) < 1e-6:
+            spans[-1] = (spans[-1][0], right)
         else:
-            found.append((left, right))
-    return found
+            spans.append((left, right))
+    return spans
 
 
 def _counters(run: Run, surfaces: Surfaces, front: str) -> list[Config]:

@@ -108,11 +108,11 @@ def instances(split: Split, category: str | None = None) -> list[Instance]:
         raise ValueError(f"unknown split {split!r}; expected 'train' or 'suite'")
     if category is not None and category not in CATEGORIES:
         raise ValueError(f"unknown category {category!r}; expected one of {sorted(CATEGORIES)}")
-    found = [
+    chosen = [
         item
         for item in INSTANCES.values()
         if item.split == split and category in (None, item.category)
     ]
-    if not found:
+    if not chosen:
         raise ValueError(f"category {category!r} is kept for suites; split 'train' has none of it")
-    return found
+    return chosen

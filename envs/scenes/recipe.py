@@ -88,7 +88,7 @@ def draw_recipe(
         target: Category of the first object, the target; any if None.
 
     Returns:
-        A JSON-able recipe for :func:`dexbench.envs.robocasa.kitchen.build_kitchen`.
+        A JSON-able recipe for :func:`dexbench.envs.build_scene`.
 
     Raises:
         ValueError: If the split or the category does not exist.

@@ -7,7 +7,7 @@ import numpy as np
 
 from dexbench.envs.embodiment.robot import OPEN_HAND, READY_ARM
 from dexbench.envs.motion.expert import ScriptedExpert
-from dexbench.envs.robocasa.build import Scene
+from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.trial import HELD_STEPS, STEPS, Trial
 from dexbench.utils.seeding import seed_for
@@ -15,8 +15,6 @@ from dexbench.utils.seeding import seed_for
 from .criterion import Criterion, Goal, Memoryless, Outcome
 from .playback import Playback
 
-POINTS = (0, 4, 8, 12, 16)
-"""Keypoints that the reach criterion averages over: wrist and four fingertips."""
 HAND_PIXELS, OBJECT_PIXELS = 200, 60
 """Fewest visible pixels of hand and object in start and goal (224x392 image)."""
 DRIFT = 0.005

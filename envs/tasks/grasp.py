@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dexbench.envs.embodiment.keypoints import WRIST
 from dexbench.envs.motion.expert import ScriptedExpert, find_grasp
 from dexbench.envs.motion.grasp import GraspPlan
 from dexbench.envs.motion.ik import ArmIK
@@ -33,7 +34,7 @@ def stand_near(simulation: Simulation, plan: GraspPlan, rng: np.random.Generator
     """
     ik = ArmIK(simulation)  # first: its last digits hang on where the robot is when it is made
     simulation.set_joints(np.concatenate([plan.standoff, plan.open_hand]))
-    wrist = simulation.keypoints[0] + rng.uniform([-0.04, -0.04, -0.01], [0.04, 0.04, 0.04])
+    wrist = simulation.keypoints[WRIST] + rng.uniform([-0.04, -0.04, -0.01], [0.04, 0.04, 0.04])
     arm = ik.solve(wrist, plan.turn, plan.standoff)
     if arm is None:
         raise Rejected("no reachable start")
@@ -48,7 +49,7 @@ class Grasp(Task):
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
         """Return the distance from wrist to object, and contact, decide."""
-        gap = simulation.keypoints[0] - simulation.object_position(target)
+        gap = simulation.keypoints[WRIST] - simulation.object_position(target)
         distance = float(np.linalg.norm(gap))
         contact = simulation.hand_touches(target)
         return Outcome(contact and distance < self.threshold, distance, contact)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS, WRIST
 from dexbench.envs.motion.expert import ScriptedExpert, find_grasp, straight
 from dexbench.envs.motion.grasp import object_points
 from dexbench.envs.motion.ik import ArmIK
@@ -54,14 +55,14 @@ class Place(Task):
             raise Rejected("the object was not lifted")
         here = simulation.object_position(target)
         drop = bottom - rng.uniform(0.008, 0.03)
-        wrist, ik = simulation.keypoints[0], ArmIK(simulation)
+        wrist, ik = simulation.keypoints[WRIST], ArmIK(simulation)
         for spot in spots:
             move = np.array([*(spot - here[:2]), -drop])
             if not LEAST + 0.01 < np.linalg.norm(move) < MOST:
                 continue
             # First over, then down, so that the object does not sweep others off the counter.
             over, down = wrist + [move[0], move[1], 0.0], wrist + move
-            way = straight(ik, wrist, over, plan.turn, simulation.joint_targets[:7])
+            way = straight(ik, wrist, over, plan.turn, simulation.joint_targets[ARM_JOINTS])
             if way is not None and straight(ik, over, down, plan.turn, way[-1]) is not None:
                 break
         else:

@@ -4,13 +4,20 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from dexbench.envs.embodiment.keypoints import (
+    ARM_JOINTS,
+    HAND_JOINTS,
+    N_HAND_JOINTS,
+    WRIST,
+    WRIST_AND_TIPS,
+)
 from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.motion.grasp import palm_turn, wrist_pose
 from dexbench.envs.motion.hand import REST
 from dexbench.envs.motion.ik import ArmIK
-from dexbench.envs.simulation import WRIST, Simulation
+from dexbench.envs.simulation import WRIST_BODY, Simulation
 
-from .base import POINTS, Rejected, Task
+from .base import Rejected, Task
 from .criterion import Goal, Outcome
 
 LOW, HIGH = np.array([0.48, -0.50, 0.98]), np.array([0.80, 0.02, 1.25])
@@ -33,7 +40,7 @@ class Reach(Task):
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
         """Return the mean distance over wrist and fingertips decides."""
         gaps = np.linalg.norm(simulation.keypoints - goal.keypoints, axis=1)
-        distance = float(gaps[list(POINTS)].mean())
+        distance = float(gaps[list(WRIST_AND_TIPS)].mean())
         return Outcome(distance < self.threshold, distance)
 
     def stage(
@@ -53,7 +60,7 @@ class Reach(Task):
 
             def solve(expert: ScriptedExpert, way: list[np.ndarray] = way) -> None:
                 for posture in way:
-                    expert.move(posture[:7], posture[7:], least=20 // len(way))
+                    expert.move(posture[ARM_JOINTS], posture[HAND_JOINTS], least=20 // len(way))
                 expert.hold(5)
 
             solve(ScriptedExpert(simulation))
@@ -102,14 +109,14 @@ def _ways(
     ends = []
     for posture in (start, goal):
         simulation.set_joints(posture)
-        ends.append(simulation.keypoints[0])
+        ends.append(simulation.keypoints[WRIST])
     middle, ik = (start + goal) / 2, ArmIK(simulation)
     simulation.set_joints(middle)
-    turn = simulation.base_turn().T @ simulation.data.body(WRIST).xmat.reshape(3, 3)
+    turn = simulation.base_turn().T @ simulation.data.body(WRIST_BODY).xmat.reshape(3, 3)
     for rise in DETOURS:
-        arm = ik.solve((ends[0] + ends[1]) / 2 + [0, 0, rise], turn, middle[:7])
+        arm = ik.solve((ends[0] + ends[1]) / 2 + [0, 0, rise], turn, middle[ARM_JOINTS])
         if arm is not None:
-            yield [np.concatenate([arm, middle[7:]]), goal]
+            yield [np.concatenate([arm, middle[HAND_JOINTS]]), goal]
 
 
 def free_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
@@ -135,9 +142,10 @@ def draw_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray
     ik = ArmIK(simulation)
     for _ in range(20):
         turn = palm_turn(np.radians(rng.uniform(25, 120)), np.radians(rng.uniform(-10, 45)))
-        arm = ik.solve(*wrist_pose(rng.uniform(LOW, HIGH), turn), simulation.joint_positions[:7])
+        start = simulation.joint_positions[ARM_JOINTS]
+        arm = ik.solve(*wrist_pose(rng.uniform(LOW, HIGH), turn), start)
         if arm is not None:
-            hand = rng.uniform(0.1, 1.1) * REST + rng.normal(0, 0.08, 16)
+            hand = rng.uniform(0.1, 1.1) * REST + rng.normal(0, 0.08, N_HAND_JOINTS)
             hand[12] = REST[12] + rng.normal(0, 0.1)
             return np.concatenate([arm, hand])
     raise Rejected("no reachable posture")

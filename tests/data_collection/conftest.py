@@ -5,7 +5,7 @@ import pytest
 
 from dexbench.data_collection.record.recorder import Recorder
 from dexbench.data_collection.store.store import EpisodeStore
-from dexbench.envs.robocasa.build import Scene
+from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite
 

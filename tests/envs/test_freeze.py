@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dexbench.envs.assets import asset_root
-from dexbench.envs.embodiment.mjcf import ARM_TORQUE
+from dexbench.envs.embodiment.arms_mjcf import ARM_TORQUE
 from dexbench.envs.embodiment.robot import INIT_LEFT_ARM, LOWER, MUJOCO_JOINTS, OPEN_HAND, UPPER
 from dexbench.envs.freeze import ASSETS, freeze, load
 from dexbench.envs.robocasa.build import build_scene
@@ -14,9 +14,9 @@ from dexbench.envs.robocasa.build import build_scene
 @pytest.fixture(scope="module")
 def built(scene):
     """What robosuite made of the scene's recipe, before freezing."""
-    from dexbench.envs.robocasa.kitchen import build_kitchen
+    from dexbench.envs.robocasa.kitchen import kitchen_xml
 
-    return build_kitchen(scene.recipe)
+    return kitchen_xml(scene.recipe)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_actuators_are_joint_servos_in_action_order(model):
 
 
 def test_bodies_stand_where_robosuite_had_them(model, built):
-    before = mujoco.MjModel.from_xml_string(built.xml)
+    before = mujoco.MjModel.from_xml_string(built)
     old, new = mujoco.MjData(before), mujoco.MjData(model)
     for i, angle in enumerate(INIT_LEFT_ARM, start=1):
         old.joint(f"robot0_left_fr3_joint{i}").qpos = angle
@@ -97,4 +97,4 @@ def test_text_is_the_same_on_every_machine(scene, built):
     assert all(name.startswith(f"{ASSETS}/") for name in files)
     assert all((asset_root() / name.removeprefix(f"{ASSETS}/")).exists() for name in files)
     with pytest.raises(ValueError, match="outside the asset cache"):
-        freeze(built.xml, {}, asset_root() / "robots")
+        freeze(built, {}, asset_root() / "robots")

@@ -11,7 +11,8 @@ import numpy as np
 
 from dexbench.data_collection.record import collect, strategies
 from dexbench.data_collection.record.collect import CollectConfig
-from dexbench.data_collection.store.store import Episode, EpisodeStore
+from dexbench.data_collection.store.episode import Episode
+from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.utils.seeding import rng
 
 CLIPS = 6

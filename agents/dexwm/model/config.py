@@ -8,12 +8,6 @@ from typing import Any, ClassVar, Literal
 from dexbench.agents.learning.weights import WeightsConfig
 from dexbench.utils.errors import UserError
 
-HEAD_KEYPOINTS = 17
-"""Distinct right-hand keypoints: MANO order 0..16; the little finger repeats the ring finger."""
-WRIST_AND_TIPS = (0, 4, 8, 12, 16, 16)
-"""The six right-hand keypoints of the paper (wrist, five tips) among the 17 distinct ones."""
-PAPER_KEYPOINTS = 12
-"""Heat-maps of the paper's head: wrist and five tips of the left hand, then of the right."""
 ACTION_DIM = 132
 """Left hand 21x3, right hand 21x3, camera translation 3, camera rotation 3 (paper Eq. 2)."""
 

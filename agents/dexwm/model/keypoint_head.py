@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.keypoints import N_DISTINCT, PAPER_KEYPOINTS, WRIST_AND_TIPS
 from dexbench.utils.errors import UserError
 
-from .config import HEAD_KEYPOINTS, PAPER_KEYPOINTS, WRIST_AND_TIPS, ModelConfig
+from .config import ModelConfig
 from .layers import Block
 
 DEPTH_CENTRE = 0.85
@@ -27,10 +28,10 @@ SIGMA = 1.2
 """Standard deviation of the target heat-maps in heat-map cells."""
 PAPER_SIGMA = 2.0
 """The same in the paper's, in pixels of the 224x392 image."""
-RIGHT = slice(PAPER_KEYPOINTS // 2, PAPER_KEYPOINTS)
-"""The right hand among the paper's heat-maps, in the order of ``WRIST_AND_TIPS``."""
-SEEN = WRIST_AND_TIPS[:-1]
-"""The keypoints of the 17 that the paper's head has."""
+PAPER_MAPS = 2 * len(PAPER_KEYPOINTS)
+"""Heat-maps of the paper's head: wrist and five tips of the left hand, then of the right."""
+RIGHT = slice(len(PAPER_KEYPOINTS), PAPER_MAPS)
+"""The right hand among them, in the order of ``PAPER_KEYPOINTS``."""
 
 
 class Keypoints(NamedTuple):
@@ -136,15 +137,15 @@ class KeypointHead(Trunk):
     def __init__(self, config: ModelConfig):
         super().__init__(config)
         dim = self.norm.normalized_shape[0]
-        self.heat = nn.Linear(dim, HEAD_KEYPOINTS * config.heat_scale**2)
-        self.depth = nn.Linear(dim, HEAD_KEYPOINTS)
+        self.heat = nn.Linear(dim, N_DISTINCT * config.heat_scale**2)
+        self.depth = nn.Linear(dim, N_DISTINCT)
 
     def forward(self, latent: Tensor) -> Keypoints:
         """Read the keypoints off latent states ``(B, P, C)``."""
         grid, side = self.config.grid, self.config.heat_scale
         x = self.tokens(latent)
-        logits = self.heat(x).float().reshape(-1, *grid, HEAD_KEYPOINTS, side, side)
-        depths = self.depth(x).float().reshape(-1, *grid, HEAD_KEYPOINTS)
+        logits = self.heat(x).float().reshape(-1, *grid, N_DISTINCT, side, side)
+        depths = self.depth(x).float().reshape(-1, *grid, N_DISTINCT)
         return soft_argmax(logits, DEPTH_CENTRE + DEPTH_SPREAD * depths)
 
 
@@ -154,21 +155,21 @@ class PaperKeypointHead(Trunk):
     def __init__(self, config: ModelConfig):
         super().__init__(config)
         dim = self.norm.normalized_shape[0]
-        self.heat = nn.Linear(dim, PAPER_KEYPOINTS * config.heat_scale**2)
+        self.heat = nn.Linear(dim, PAPER_MAPS * config.heat_scale**2)
 
     def forward(self, latent: Tensor) -> Keypoints:
         """Read the keypoints off latent states ``(B, P, C)``."""
         grid, side = self.config.grid, self.config.heat_scale
         maps = self.heat(self.tokens(latent)).float()
-        maps = maps.reshape(-1, *grid, PAPER_KEYPOINTS, side, side)
+        maps = maps.reshape(-1, *grid, PAPER_MAPS, side, side)
         whole = _whole(maps[..., RIGHT, :, :])
         height, width = whole.shape[2:]
         peak = whole.flatten(2).argmax(-1)
         u = (peak % width + 0.5) * (camera.WIDTH / width)
         v = (peak // width + 0.5) * (camera.HEIGHT / height)
-        pixels = maps.new_full((len(maps), HEAD_KEYPOINTS, 2), torch.nan)
+        pixels = maps.new_full((len(maps), N_DISTINCT, 2), torch.nan)
         # The little finger repeats the ring finger, so its map, the last, is not read.
-        pixels[:, list(SEEN)] = torch.stack([u, v], -1)[:, : len(SEEN)]
+        pixels[:, list(WRIST_AND_TIPS)] = torch.stack([u, v], -1)[:, : len(WRIST_AND_TIPS)]
         return Keypoints(maps, None, pixels, None)
 
 
@@ -217,7 +218,7 @@ def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.
 
 def _paper_loss(predicted: Keypoints, target: Tensor) -> Tensor:
     """Mean over 12 maps and all cells of the squared distance from unnormalised Gaussians."""
-    pixels, visible = project(target[:, list(WRIST_AND_TIPS)])
+    pixels, visible = project(target[:, list(PAPER_KEYPOINTS)])
     maps = predicted.heatmaps()
     height, width = maps.shape[2:]
     along = []
@@ -226,7 +227,7 @@ def _paper_loss(predicted: Keypoints, target: Tensor) -> Tensor:
         along.append((-0.5 * (away / PAPER_SIGMA) ** 2).exp())
     expected = torch.einsum("bkv,bku->bkvu", along[1], along[0])
     squared = (maps[:, RIGHT] - expected).square().mean((2, 3)) * visible
-    return squared.sum() / (len(maps) * PAPER_KEYPOINTS)
+    return squared.sum() / (len(maps) * PAPER_MAPS)
 
 
 def project(points: Tensor) -> tuple[Tensor, Tensor]:

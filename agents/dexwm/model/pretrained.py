@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dexbench.agents.learning.weights import weights_hash
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import file_sha256
 
 from .config import ModelConfig
 
@@ -261,7 +261,7 @@ def load_backbone(config: ModelConfig, folder: Path) -> Backbone:
             f"expected {spec.patch} with {config.latent_dim}; tensors missing: {lacking}; "
             f"{_fetch(spec)} --local-dir FOLDER"
         )
-    hashes = [weights_hash(path) for path in weights]
+    hashes = [file_sha256(path) for path in weights]
     digest = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
     return Backbone(model.eval().requires_grad_(False), digest)
 

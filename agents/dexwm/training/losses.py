@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from dexbench.agents.dexwm.model.config import HEAD_KEYPOINTS, WRIST_AND_TIPS
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
-from dexbench.agents.dexwm.model.keypoint_head import SEEN, keypoint_loss, project, to_edge
+from dexbench.agents.dexwm.model.keypoint_head import keypoint_loss, project, to_edge
 from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
 from dexbench.agents.learning.episodes import WINDOW, Episodes
+from dexbench.envs.embodiment.keypoints import N_DISTINCT, PAPER_KEYPOINTS, WRIST_AND_TIPS
 from dexbench.utils.seeding import rng
 
 PCK_PIXELS = 20.0
@@ -31,7 +31,7 @@ def autoencoder_loss(
     """
     latent = model.encoder(images)
     pixels = _pixel_error(decoder, latent, images)
-    hands = keypoint_loss(model.head(latent), keypoints[:, :HEAD_KEYPOINTS])
+    hands = keypoint_loss(model.head(latent), keypoints[:, :N_DISTINCT])
     return pixels + weight * hands, {"pixels": pixels, "keypoints": hands}
 
 
@@ -58,7 +58,7 @@ def prediction_loss(
     else:
         past = model.predictor.encode_history(states[:, :first])
         predicted = model.predictor.rollout(past, states[:, first - 1], actions[:, first - 1 :])
-    target, points = states[:, first:], keypoints[:, first:, :HEAD_KEYPOINTS]
+    target, points = states[:, first:], keypoints[:, first:, :N_DISTINCT]
     state = (predicted - target).float().square().mean()
     hands = keypoint_loss(model.head(predicted.flatten(0, 1)), points.flatten(0, 1))
     # The goal is read off a true state, so the head must stay right on those too.
@@ -110,20 +110,21 @@ def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> di
     ``pck20_outside``, the share of the others that are read off where they left the picture, such.
     """
     answer = model.head(states)
-    pixels, visible = project(keypoints[:, :HEAD_KEYPOINTS])
+    pixels, visible = project(keypoints[:, :N_DISTINCT])
     pixel_error = (answer.pixels - pixels).norm(dim=-1)
-    pick = list(WRIST_AND_TIPS)
+    pick = list(PAPER_KEYPOINTS)
     close = (pixel_error[:, pick] < PCK_PIXELS) & visible[:, pick]
     result = {"pck20": float(close.sum() / visible[:, pick].sum().clamp(min=1))}
     if answer.depth is None:
-        pixel_error, visible = pixel_error[:, list(SEEN)], visible[:, list(SEEN)]
+        seen_by_head = list(WRIST_AND_TIPS)
+        pixel_error, visible = pixel_error[:, seen_by_head], visible[:, seen_by_head]
     seen = visible.sum().clamp(min=1)
     result["pixel_error"] = float((pixel_error * visible).sum() / seen)
     if answer.depth is not None:
         if not visible.all():
             edge = (answer.pixels - to_edge(pixels)).norm(dim=-1) < PCK_PIXELS
             result["pck20_outside"] = float(edge[~visible].float().mean())
-        point_error = (answer.points() - keypoints[:, :HEAD_KEYPOINTS]).norm(dim=-1)
+        point_error = (answer.points() - keypoints[:, :N_DISTINCT]).norm(dim=-1)
         result["point_error_m"] = float((point_error * visible).sum() / seen)
     return result
 

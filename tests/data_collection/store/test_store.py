@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from support.small_set import episode
 
-from dexbench.data_collection.store.store import ARRAYS, EpisodeStore
+from dexbench.data_collection.store.episode import ARRAYS
+from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import read_video
 

@@ -6,7 +6,8 @@ import pytest
 from support.small_set import as_schema_1, collector, contents, fill, fork_and_kill
 
 from dexbench.bench import cli
-from dexbench.data_collection.store.store import EpisodeStore, info_bytes
+from dexbench.data_collection.store.manifest import info_bytes
+from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import VerifyConfig, main, verify
 from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import rng
@@ -98,14 +99,14 @@ def test_gaps_repeats_and_orphans_are_named(copy):
     rows = list(store.rows())
     store.keep([*rows[:3], rows[4], rows[5], rows[5], *rows[6:]])
     (copy / "videos" / "000099.mp4").write_bytes(b"x")
-    (copy / "videos" / ".000098.mp4.77.tmp.mp4").write_bytes(b"x")
+    (copy / "videos" / ".000098.mp4.77.tmp").write_bytes(b"x")
     (copy / "notes.txt").write_text("mine")
     found = problems_of(copy)
     assert ("manifest.jsonl", "episode 3 is missing") in found
     assert ("manifest.jsonl", "episode 5 is listed 2 times") in found
     for name in ("episodes/000003.h5", "videos/000003.mp4", "videos/000099.mp4"):
         assert (name, "belongs to no episode of the manifest") in found
-    assert any(name.endswith(".77.tmp.mp4") and "draft" in what for name, what in found)
+    assert any(name.endswith(".77.tmp") and "draft" in what for name, what in found)
     assert len(found) == 6
     before = contents(copy)
     verify(copy)

@@ -301,8 +301,8 @@ def test_cache_is_left_clean_when_building_fails(tmp_path, monkeypatch):
 def test_one_builds_the_pack_and_others_wait(tmp_path, monkeypatch):
     monkeypatch.setenv("DEXBENCH_CACHE", str(tmp_path))
     root, built = tmp_path / f"assets-{cache.PACK_VERSION}", []
-    left = tmp_path / f".{root.name}-killed"
-    left.mkdir()
+    killed = tmp_path / f".{root.name}.77.tmp"
+    killed.mkdir()
 
     def build(draft):
         built.append(draft)
@@ -315,7 +315,7 @@ def test_one_builds_the_pack_and_others_wait(tmp_path, monkeypatch):
     assert found == [root] * 4
     assert len(built) == 1
     assert (root / "file").read_text() == "whole"
-    assert not left.exists(), "what a killed build left is removed"
+    assert not killed.exists(), "what a killed build left is removed"
     assert sorted(path.name for path in tmp_path.iterdir()) == [root.name, f"{root.name}.lock"]
     monkeypatch.setattr(tree, "build", None)
     assert cache.asset_root() == root, "a complete pack is not built again"

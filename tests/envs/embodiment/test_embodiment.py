@@ -21,7 +21,8 @@ from dexbench.envs.embodiment.camera import (
     unproject,
 )
 from dexbench.envs.embodiment.hand_mjcf import hand_mjcf
-from dexbench.envs.embodiment.kinematics import KEYPOINTS, HandKinematics
+from dexbench.envs.embodiment.keypoints import KEYPOINTS
+from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import (
     FINGERS,
     HAND,

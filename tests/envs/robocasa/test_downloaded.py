@@ -110,6 +110,19 @@ def test_scene_is_a_function_of_its_recipe(scene, recipe):
     assert build_scene({**recipe, "seed": recipe["seed"] + 1}).xml != scene.xml
 
 
+@pytest.mark.parametrize("module", ["downloaded", "kitchen", "recipe", "tasks", "robot"])
+def test_any_module_can_be_imported_first(module):
+    code = f"""
+import importlib, sys
+importlib.import_module("dexbench.envs.robocasa.{module}")
+import dexbench.envs.robocasa.downloaded
+from robocasa.environments.kitchen.kitchen import Kitchen
+assert hasattr(Kitchen._setup_model, "__wrapped__"), "not mended"
+assert not hasattr(Kitchen._setup_model.__wrapped__, "__wrapped__"), "mended twice"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_scene_names_its_files_by_their_root(scene, root):
     files = [item.get("file") for item in ElementTree.fromstring(scene.xml).iter("texture")]
     files += [item.get("file") for item in ElementTree.fromstring(scene.xml).iter("mesh")]

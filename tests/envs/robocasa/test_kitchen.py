@@ -24,6 +24,7 @@ from dexbench.envs.scenes.recipe import (
     OBJECT_Y,
     OTHER_X,
     OTHER_Y,
+    base_position,
     check_recipe,
     draw_recipe,
 )
@@ -46,21 +47,25 @@ def recipe():
 
 
 @pytest.fixture(scope="module")
-def scene(kitchen, recipe):
-    return kitchen.build_kitchen(recipe)
+def xml(kitchen, recipe):
+    return kitchen.kitchen_xml(recipe)
 
 
 @pytest.fixture(scope="module")
-def model(scene):
-    return mujoco.MjModel.from_xml_string(scene.xml)
+def model(xml):
+    return mujoco.MjModel.from_xml_string(xml)
 
 
-def in_base(scene, point):
+@pytest.fixture(scope="module")
+def names(recipe):
+    """Of the objects."""
+    return [entry["name"] for entry in recipe["objects"]]
+
+
+def in_base(data, point):
     """A world point in the base frame."""
-    inverse, result = np.zeros(4), np.zeros(3)
-    mujoco.mju_negQuat(inverse, np.array(scene.base_quat))
-    mujoco.mju_rotVecQuat(result, np.asarray(point) - scene.base_pos, inverse)
-    return result
+    base = data.body("mobilebase0_base")
+    return base.xmat.reshape(3, 3).T @ (np.asarray(point) - base.xpos)
 
 
 def test_recipe_is_json_and_a_function_of_its_stream():
@@ -175,23 +180,23 @@ def test_target_category_can_be_chosen():
 @pytest.mark.parametrize("key", ["layout", "style"])
 def test_unknown_names_are_refused(kitchen, recipe, key):
     with pytest.raises(ValueError, match=f"recipe {key} 'space'"):
-        kitchen.build_kitchen({**recipe, key: "space"})
+        kitchen.kitchen_xml({**recipe, key: "space"})
     with pytest.raises(ValueError, match="recipe surface floor 'lava' is not one of"):
-        kitchen.build_kitchen({**recipe, "surfaces": {**recipe["surfaces"], "floor": "lava"}})
+        kitchen.kitchen_xml({**recipe, "surfaces": {**recipe["surfaces"], "floor": "lava"}})
     broken = [{**recipe["objects"][0], "instance": "can_9"}]
     with pytest.raises(ValueError, match="'can_9' is unknown"):
-        kitchen.build_kitchen({**recipe, "objects": broken})
+        kitchen.kitchen_xml({**recipe, "objects": broken})
 
 
-def test_building_is_a_function_of_the_recipe(kitchen, recipe, scene):
+def test_building_is_a_function_of_the_recipe(kitchen, recipe, xml):
     np.random.seed(3)  # noqa: NPY002 - RoboCasa draws colours from the global generator
     before = json.dumps(recipe)
-    assert kitchen.build_kitchen(recipe).xml == scene.xml
+    assert kitchen.kitchen_xml(recipe) == xml
     assert json.dumps(recipe) == before
     script = (
         "import hashlib, json, sys\n"
-        "from dexbench.envs.robocasa.kitchen import build_kitchen\n"
-        "xml = build_kitchen(json.load(sys.stdin)).xml\n"
+        "from dexbench.envs.robocasa.kitchen import kitchen_xml\n"
+        "xml = kitchen_xml(json.load(sys.stdin))\n"
         "print(hashlib.sha256(xml.encode()).hexdigest())\n"
     )
     other = subprocess.run(
@@ -202,47 +207,50 @@ def test_building_is_a_function_of_the_recipe(kitchen, recipe, scene):
         check=True,
         env={**os.environ, "PYTHONHASHSEED": "7"},
     )
-    assert other.stdout.split()[-1] == hashlib.sha256(scene.xml.encode()).hexdigest()
+    assert other.stdout.split()[-1] == hashlib.sha256(xml.encode()).hexdigest()
 
 
-def test_only_robot_and_objects_move(model, scene):
-    free = {item.joint for item in scene.objects}
-    names = {model.joint(i).name for i in range(model.njnt)}
-    assert free <= names
-    assert all(name.startswith(ROBOT) for name in names - free)
-    assert [item.name for item in scene.objects] == [
-        f"object_{i}" for i in range(len(scene.objects))
-    ]
-    for item in scene.objects:
-        assert model.body(item.body).mass[0] == pytest.approx(item.mass, rel=1e-4)
-        assert item.mass == objects.INSTANCES[item.instance].mass
+def test_only_robot_and_objects_move(model, recipe, names):
+    assert names == [f"object_{i}" for i in range(len(names))]
+    movers = {model.body(model.jnt_bodyid[i]).name for i in range(model.njnt)}
+    assert {name for name in movers if not name.startswith(ROBOT)} == {
+        f"{name}_main" for name in names
+    }
+    for entry in recipe["objects"]:
+        mass = objects.INSTANCES[entry["instance"]].mass
+        body = model.body(f"{entry['name']}_main")
+        assert body.mass[0] == pytest.approx(mass, rel=1e-4)
+        assert model.jnt_type[body.jntadr[0]] == mujoco.mjtJoint.mjJNT_FREE
 
 
-def test_robot_and_objects_stand_where_the_recipe_says(model, scene, recipe):
+def test_robot_and_objects_stand_where_the_recipe_says(model, recipe):
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
-    assert np.allclose(data.body("mobilebase0_base").xpos, scene.base_pos, atol=1e-6)
-    assert np.allclose(data.body("mobilebase0_base").xquat, scene.base_quat, atol=1e-6)
-    for item, entry in zip(scene.objects, recipe["objects"], strict=True):
-        x, y, z = in_base(scene, data.body(item.body).xpos)
+    base = data.body("mobilebase0_base")
+    assert np.allclose(base.xpos, base_position(), atol=1e-6)
+    # Its x looks along RoboCasa's y, to the counter.
+    assert np.allclose(base.xquat, (0.5**0.5, 0, 0, 0.5**0.5), atol=1e-6)
+    for entry in recipe["objects"]:
+        body = data.body(f"{entry['name']}_main")
+        x, y, z = in_base(data, body.xpos)
         assert (x, y) == pytest.approx(entry["pos"], abs=1e-6)
-        box = model.geom(f"{item.name}_reg_bbox")
+        box = model.geom(f"{entry['name']}_reg_bbox")
         low = z + box.pos[2] - box.size[2]
         assert low == pytest.approx(0.82 + 0.001, abs=2e-4)
         # The object's own x axis lies at the recipe's yaw in the base frame.
-        axis = data.body(item.body).xmat.reshape(3, 3)[:, 0]
-        turned = in_base(scene, axis + scene.base_pos)
+        axis = body.xmat.reshape(3, 3)[:, 0]
+        turned = in_base(data, axis + base.xpos)
         assert math.remainder(math.atan2(turned[1], turned[0]) - entry["yaw"], 2 * math.pi) == (
             pytest.approx(0, abs=1e-6)
         )
 
 
-def test_counter_stands_before_the_base(model, scene):
+def test_counter_stands_before_the_base(model):
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     top = model.geom("counter_main_group_top_visual").id
     corner = data.geom_xpos[top] - model.geom_size[top] * [0, 1, -1]
-    x, _, z = in_base(scene, corner)
+    x, _, z = in_base(data, corner)
     assert x == pytest.approx(COUNTER_FRONT, abs=1e-6)
     assert x > 0.40, "the base reaches 0.40 m forward"
     assert z == pytest.approx(0.82, abs=1e-6)
@@ -252,23 +260,23 @@ def test_counter_stands_before_the_base(model, scene):
     assert not [pair for pair in touched if any(name.startswith("mobilebase0_") for name in pair)]
 
 
-def test_scene_is_cheap_to_draw_and_firm_to_touch(model, scene):
+def test_scene_is_cheap_to_draw_and_firm_to_touch(model, xml, names):
     assert model.opt.enableflags & mujoco.mjtEnableBit.mjENBL_MULTICCD
     assert model.vis.quality.offsamples == 0
     assert not model.light_castshadow.any()
     assert not model.mat_reflectance.any()
-    for item in scene.objects:
+    for name in names:
         felt = [
             geom
             for geom in map(model.geom, range(model.ngeom))
-            if geom.name.startswith(f"{item.name}_collision")
+            if geom.name.startswith(f"{name}_collision")
         ]
         assert felt
         for geom in felt:
             assert geom.condim[0] >= 4
             assert geom.friction[0] == 1.0
             assert np.allclose(geom.solref, objects.SOLREF)
-    root = ElementTree.fromstring(scene.xml)
+    root = ElementTree.fromstring(xml)
     used = {element.get("material") for element in root.iter("geom")}
     assert {element.get("name") for element in root.iter("material")} <= used
 
@@ -287,27 +295,27 @@ def test_objects_rest_where_they_are_put(kitchen):
             }
             for i, name in enumerate(names[first : first + 5])
         ]
-        scene = kitchen.build_kitchen(drawn)
-        model = mujoco.MjModel.from_xml_string(scene.xml)
+        model = mujoco.MjModel.from_xml_string(kitchen.kitchen_xml(drawn))
         for geom in range(model.ngeom):  # the arms fall, since nothing holds them here
             owner = model.body(model.geom_bodyid[geom]).name
             if owner.startswith(ROBOT):
                 model.geom_contype[geom] = model.geom_conaffinity[geom] = 0
         data = mujoco.MjData(model)
         mujoco.mj_forward(model, data)
-        start = {item.body: data.body(item.body).xpos.copy() for item in scene.objects}
+        bodies = {e["instance"]: data.body(f"{e['name']}_main") for e in drawn["objects"]}
+        start = {instance: body.xpos.copy() for instance, body in bodies.items()}
         mujoco.mj_step(model, data, 750)
-        for item in scene.objects:
-            moved = data.body(item.body).xpos - start[item.body]
-            assert np.abs(moved[:2]).max() < 0.006, item.instance
-            assert -0.003 < moved[2] < 0.001, item.instance
-            speed = np.linalg.norm(data.joint(item.joint).qvel[:3])
-            assert speed < 0.01, item.instance
+        for instance, body in bodies.items():
+            moved = body.xpos - start[instance]
+            assert np.abs(moved[:2]).max() < 0.006, instance
+            assert -0.003 < moved[2] < 0.001, instance
+            dof = model.body_dofadr[body.id]
+            assert np.linalg.norm(data.qvel[dof : dof + 3]) < 0.01, instance
 
 
-def render(scene):
+def render(xml):
     """What the head camera sees without the robot: the picture, owners of its pixels, the model."""
-    root = ElementTree.fromstring(scene.xml)
+    root = ElementTree.fromstring(xml)
     base = root.find(".//body[@name='mobilebase0_base']")
     ElementTree.SubElement(
         base,
@@ -343,8 +351,7 @@ LOOKS_OF += [(list(LAYOUTS)[i % len(LAYOUTS)], name) for i, name in enumerate(ST
 def test_every_layout_and_style_shows_a_lit_kitchen_and_its_objects(kitchen, recipe, layout, style):
     stream = rng("test", "look", layout, style)
     look = {"style": style, "layout": layout, "surfaces": draw_surfaces(stream, style)}
-    scene = kitchen.build_kitchen({**recipe, **look})
-    image, seen, model = render(scene)
+    image, seen, model = render(kitchen.kitchen_xml({**recipe, **look}))
     assert 60 < image.mean() < 200
     assert (image.min(-1) > 250).mean() < 0.15, "overexposed"
     assert (image.max(-1) < 12).mean() < 0.15, "black"
@@ -356,8 +363,8 @@ def test_every_layout_and_style_shows_a_lit_kitchen_and_its_objects(kitchen, rec
     assert share("splash", "wall_", "steel", "view", "board") > 0.15
     assert share("counter", "top_", "dark_glass") > 0.2
     assert (seen < 0).mean() == 0, "the room is closed where the camera looks"
-    for item in scene.objects[:1]:
-        assert share(f"{item.name}_") * seen.size >= 60, item.instance
+    target = recipe["objects"][0]
+    assert share(f"{target['name']}_") * seen.size >= 60, target["instance"]
 
 
 @pytest.mark.parametrize("robots", ["FrankaTMRAllegro", "PandaOmron"])

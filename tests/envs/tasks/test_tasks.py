@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dexbench.envs.embodiment.robot import N_JOINTS, OPEN_HAND, READY_ARM
-from dexbench.envs.robocasa.build import Scene
 from dexbench.envs.scenes.objects import INSTANCES
+from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks import HELD_STEPS, TASKS, Goal, Rejected, reach
 from dexbench.envs.tasks.base import HAND_PIXELS, OBJECT_PIXELS

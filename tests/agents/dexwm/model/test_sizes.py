@@ -7,7 +7,7 @@ from support.stand_ins import busy_predictor
 from support.synthetic_store import keypoints_of
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
-from dexbench.agents.dexwm.model.config import LATER, WRIST_AND_TIPS, ModelConfig
+from dexbench.agents.dexwm.model.config import LATER, ModelConfig
 from dexbench.agents.dexwm.model.keypoint_head import (
     PaperKeypointHead,
     build_head,
@@ -20,6 +20,7 @@ from dexbench.agents.dexwm.model.sizes import SIZES, sized
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.training.losses import keypoint_metrics
 from dexbench.agents.learning.weights import read_tensors, save_tensors
+from dexbench.envs.embodiment.keypoints import PAPER_KEYPOINTS
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.utils.errors import UserError
 
@@ -161,7 +162,7 @@ def test_the_paper_form_shares_its_history_and_sees_past_actions_but_no_future(l
 
 def paper_answer(points, head):
     """What the paper's head would say if its maps were right: (maps, answer)."""
-    pixels, _ = project(points[:, list(WRIST_AND_TIPS)])
+    pixels, _ = project(points[:, list(PAPER_KEYPOINTS)])
     v, u = torch.meshgrid(torch.arange(224) + 0.5, torch.arange(392) + 0.5, indexing="ij")
     squared = (u - pixels[..., 0, None, None]) ** 2 + (v - pixels[..., 1, None, None]) ** 2
     maps = torch.zeros(len(points), 12, 224, 392)
@@ -179,7 +180,7 @@ def test_the_papers_heat_maps_are_decoded_and_scored_as_in_the_paper():
     maps, answer = paper_answer(points, head)
     assert torch.equal(answer.heatmaps(), maps)
     pixels, visible = project(points[:, :17])
-    tips = sorted(set(WRIST_AND_TIPS))
+    tips = sorted(set(PAPER_KEYPOINTS))
     assert visible.all() and (answer.pixels - pixels)[:, tips].norm(dim=-1).max() < 0.75
     assert answer.pixels.isnan().any(-1).sum() == 12
     assert keypoint_loss(answer, points[:, :17]) < 1e-8

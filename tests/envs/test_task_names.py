@@ -1,0 +1,17 @@
+import gymnasium
+
+from dexbench.envs import gym_env
+from dexbench.envs.suite import Suite
+from dexbench.envs.task_names import TASKS, env_id
+from dexbench.envs.tasks import TASKS as RULES
+
+
+def test_every_task_has_its_rules_its_environment_and_its_trials():
+    own = [name for name, rules in RULES.items() if rules.__module__.startswith("dexbench.")]
+    assert own == list(TASKS)
+    ids = [name for name in gymnasium.registry if name.startswith("dexbench/")]
+    assert ids == [env_id(task) for task in TASKS]
+    for task in TASKS:
+        module, _, name = gymnasium.spec(env_id(task)).entry_point.partition(":")
+        assert module == gym_env.__name__ and getattr(gym_env, name).task_name == task
+    assert set(Suite.load("v1").tasks) == set(TASKS)
