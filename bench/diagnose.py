@@ -170,9 +170,9 @@ def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
                 raise UserError(f"agent {config.agent!r} does not optimise: it has no plan to show")
             looks = [*recorder.looks, env.last]
             for index, (plan, context) in enumerate(recorder.plans):
-                found = measure(agent, plan, context, looks[index], looks[index + 1], goal)
+                measured = measure(agent, plan, context, looks[index], looks[index + 1], goal)
                 head = {"agent": config.agent, "task": task, "trial": trial, "decision": index}
-                yield {**head, "success": played.row["success"], **found}
+                yield {**head, "success": played.row["success"], **measured}
         finally:
             env.close()
 
@@ -277,9 +277,9 @@ def summary(table: Any) -> str:
     return text_table(["task", "decision", *shown], lines)
 
 
-def _cm(one: "Tensor", other: "Tensor") -> float:
+def _cm(points: "Tensor", others: "Tensor") -> float:
     """Mean distance of keypoints (17, 3) in m, in cm."""
-    return 100 * float((one - other).norm(dim=-1).mean())
+    return 100 * float((points - others).norm(dim=-1).mean())
 
 
 def _square(latent: "Tensor | None", seen: "Belief | None") -> float | None:

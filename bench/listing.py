@@ -36,5 +36,5 @@ def main(config: ListConfig) -> None:
     print(listing())
 
 
-def _first_line(thing: object) -> str:
-    return (type(thing).__doc__ or "").strip().splitlines()[0]
+def _first_line(documented: object) -> str:
+    return (type(documented).__doc__ or "").strip().splitlines()[0]

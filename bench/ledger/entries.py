@@ -63,16 +63,18 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
             continue
         check_complete(rows, KEYS, path)
         check_compatible(rows, rows[0], path)
-        first = rows[0]
-        key = (first["suite_hash"], first["task"], first["agent"])
+        first_row = rows[0]
+        key = (first_row["suite_hash"], first_row["task"], first_row["agent"])
         if key in paths:
             raise UserError(
-                f"{paths[key]} and {path} both hold {first['agent']} on {first['suite']} "
-                f"{first['task']}; leave one out or give it another --name"
+                f"{paths[key]} and {path} both hold {first_row['agent']} on {first_row['suite']} "
+                f"{first_row['task']}; leave one out or give it another --name"
             )
         paths[key] = path
         rows.sort(key=lambda row: int(row["trial"]))
-        entries.append(Entry(first["agent"], first["task"], bool(first["privileged"]), rows))
+        entries.append(
+            Entry(first_row["agent"], first_row["task"], bool(first_row["privileged"]), rows)
+        )
     if not entries:
         raise UserError(
             f"no trials in {' '.join(map(str, folders))}; `dexbench run --out FOLDER` makes some"
@@ -91,14 +93,15 @@ def check_agree(entries: Sequence[Entry], names: Sequence[str]) -> None:
         UserError: Two rows differ in one of them.
     """
     for name in names:
-        found: dict[str, str] = {}
+        agent_of: dict[str, str] = {}
         for entry in entries:
             for row in entry.rows:
-                found.setdefault(MUST_AGREE[name](row), entry.agent)
-        if len(found) > 1:
-            (one, agent), (other, second), *_ = found.items()
+                agent_of.setdefault(MUST_AGREE[name](row), entry.agent)
+        if len(agent_of) > 1:
+            (value, agent), (other_value, other_agent), *_ = agent_of.items()
             raise UserError(
-                f"the {name} differs: {agent} was played with {one}, {second} with {other}. "
+                f"the {name} differs: {agent} was played with {value}, "
+                f"{other_agent} with {other_value}. "
                 "Trials pair only where suite, MuJoCo and OpenGL renderer are the same: leave "
                 "one out, or play it again like the other"
             )
@@ -114,9 +117,9 @@ def check_pairable(entries: Sequence[Entry]) -> None:
         UserError: Two rows differ in one of `MUST_AGREE`, or two agents share no trial.
     """
     check_agree(entries, tuple(MUST_AGREE))
-    for one, other in combinations(entries, 2):
-        if not one.solved.keys() & other.solved.keys():
+    for entry, other in combinations(entries, 2):
+        if not entry.solved.keys() & other.solved.keys():
             raise UserError(
-                f"{one.agent} and {other.agent} share no trial of {one.task}: play both on the "
+                f"{entry.agent} and {other.agent} share no trial of {entry.task}: play both on the "
                 "same trials"
             )

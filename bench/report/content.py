@@ -129,7 +129,7 @@ def describe_task(task: str, agents: Sequence[AgentContent]) -> TaskContent:
     try:
         check_pairable(rivals)
         groups = rank_groups(solved)
-        found = compare_pairs(solved)
+        comparisons = compare_pairs(solved)
         pairs = [
             {
                 "better": pair.better,
@@ -139,9 +139,9 @@ def describe_task(task: str, agents: Sequence[AgentContent]) -> TaskContent:
                 "holm": show_p(pair.holm),
                 "separated": pair.separated(),
             }
-            for pair in found
+            for pair in comparisons
         ]
-        note = resolution(found) if found else "There are not two agents to compare."
+        note = resolution(comparisons) if comparisons else "There are not two agents to compare."
     except UserError as error:
         note = f"Not ranked: {error}."
     wins: dict[int, int] = {}
@@ -185,15 +185,15 @@ def facts(agents: Sequence[AgentContent]) -> tuple[dict[str, str], dict[str, dic
     Returns:
         What all rows share, by its name; and what differs, by its name and agent.
     """
-    found: dict[str, dict[str, set[str]]] = {}
+    values_of: dict[str, dict[str, set[str]]] = {}
     for agent in agents:
         for entry in agent.entries.values():
             for row in entry.rows:
                 for name, value in _facts(row).items():
-                    found.setdefault(name, {}).setdefault(agent.name, set()).add(value)
+                    values_of.setdefault(name, {}).setdefault(agent.name, set()).add(value)
     shared: dict[str, str] = {}
     differing: dict[str, dict[str, str]] = {}
-    for name, values in found.items():
+    for name, values in values_of.items():
         everything = set().union(*values.values())
         if len(everything) == 1 and len(values) == len(agents):
             shared[name] = everything.pop()

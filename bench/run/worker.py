@@ -161,13 +161,13 @@ def describe_agent(agent: Agent, spec: AgentSpec) -> Row:
 
 def versions() -> dict[str, str]:
     """Return versions of what can change a score; packages that are not installed are left out."""
-    found = {"dexbench": importlib.import_module("dexbench").__version__}
+    installed = {"dexbench": importlib.import_module("dexbench").__version__}
     for package in ("mujoco", "numpy", "torch", "robosuite"):
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def seed_global_generators(trial: int, repeat: int = 0) -> None:

@@ -125,13 +125,13 @@ def markdown_table(lines: list[dict[str, Any]]) -> str:
         f"|---|{'---:|' * len(tasks)}---:|---|",
     ]
     for name, scores in sorted(agents.items(), key=order):
-        some = next(iter(scores.values()))
+        line = next(iter(scores.values()))
         cells = [_cell(scores.get(task)) for task in tasks]
         times = [line["decision_seconds"] for line in scores.values()]
         slowest = max((seconds for seconds in times if seconds is not None), default=None)
-        shown = f"*{name}*" if some["privileged"] else name
+        shown = f"*{name}*" if line["privileged"] else name
         time = "-" if slowest is None else f"{slowest:.2f}"
-        table.append(f"| {shown} | {' | '.join(cells)} | {time} | {some['pretraining']} |")
+        table.append(f"| {shown} | {' | '.join(cells)} | {time} | {line['pretraining']} |")
     return "\n".join(table)
 
 

@@ -30,14 +30,14 @@ def smallest_difference(
 
     counts = range(trials + 1)
 
-    def found(gap: float) -> float:
+    def shown_rate(gap: float) -> float:
         # Of m discordant trials the better agent must win more than the critical number.
         discordant = min(gap + 2 * only_worse, 1.0)
         share = min((gap + only_worse) / discordant, 1.0)
         wins = binom.sf(binom.isf(alpha / 2, counts, 0.5), counts, share)
         return float((binom.pmf(counts, trials, discordant) * wins).sum())
 
-    return _least_gap(found, power, 1 - 2 * only_worse)
+    return _least_gap(shown_rate, power, 1 - 2 * only_worse)
 
 
 def smallest_unpaired_difference(
@@ -66,18 +66,21 @@ def smallest_unpaired_difference(
     tail = share[::-1].cumsum(axis=0)[::-1]
     shown = (2 * tail[better, better + worse] <= alpha) & (better > worse)
 
-    def found(gap: float) -> float:
+    def shown_rate(gap: float) -> float:
         ahead = binom.pmf(better, trials, (1 + gap) / 2) * binom.pmf(worse, trials, (1 - gap) / 2)
         return float(ahead[shown].sum())
 
-    return _least_gap(found, power, 1.0)
+    return _least_gap(shown_rate, power, 1.0)
 
 
-def _least_gap(found: Callable[[float], float], power: float, largest: float) -> float | None:
-    """Return where the increasing ``found`` reaches ``power``; None if nowhere."""
+def _least_gap(shown_rate: Callable[[float], float], power: float, largest: float) -> float | None:
+    """Return where the ``shown_rate``, which grows with the gap, reaches ``power``.
+
+    None if it reaches it nowhere.
+    """
     from scipy.optimize import brentq
 
-    if found(largest) < power:
+    if shown_rate(largest) < power:
         return None
     # A gap of 0 is shown so rarely, at most at the level, that the root lies in between.
-    return float(brentq(lambda gap: found(gap) - power, 1e-9, largest, xtol=1e-6))
+    return float(brentq(lambda gap: shown_rate(gap) - power, 1e-9, largest, xtol=1e-6))

@@ -104,7 +104,7 @@ def rank_groups(agents: Mapping[str, Successes], alpha: float = 0.05) -> list[li
 
 def ranks(groups: Sequence[Sequence[str]]) -> dict[str, int]:
     """Return each agent's rank: one more than there are agents in the groups before its own."""
-    found: dict[str, int] = {}
+    rank_of: dict[str, int] = {}
     for group in groups:
-        found |= dict.fromkeys(group, len(found) + 1)
-    return found
+        rank_of |= dict.fromkeys(group, len(rank_of) + 1)
+    return rank_of

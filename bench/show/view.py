@@ -90,10 +90,12 @@ def find_plays(config: ViewConfig) -> Iterator[Play]:
 def _examples(config: ViewConfig, task: str) -> list[int]:
     """Return the first trial of a task that the agent solved, and the first that it did not."""
     rows = _rows(config, task)
-    found = [[i for i in sorted(rows) if rows[i]["success"] is wanted] for wanted in (True, False)]
+    indices = [
+        [i for i in sorted(rows) if rows[i]["success"] is wanted] for wanted in (True, False)
+    ]
     if not rows:
         raise UserError(f"{_folder(config, task)} holds no trials to show examples of")
-    return [indices[0] for indices in found if indices]
+    return [numbers[0] for numbers in indices if numbers]
 
 
 def _folder(config: ViewConfig, task: str) -> Path:

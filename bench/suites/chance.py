@@ -29,11 +29,13 @@ def solved_by_chance(trial: Trial, plays: int = PLAYS) -> bool:
     for play in range(plays):
         agent.reset(trial.task, seed_for("chance", trial.seed, play))
         playback.restart()
-        left = STEPS
-        while left:
+        steps_left = STEPS
+        while steps_left:
             target = np.clip(simulation.joint_targets.astype(np.float32), LOWEST, HIGHEST)
-            rows = agent.act({"agent_target": target, "steps_left": np.array([left])})[:left]
+            rows = agent.act({"agent_target": target, "steps_left": np.array([steps_left])})[
+                :steps_left
+            ]
             if playback.solves(rows):
                 return True
-            left -= len(rows)
+            steps_left -= len(rows)
     return False

@@ -80,11 +80,11 @@ def check(job: Job) -> Finding:
     path = actions_path(job.path.parent, row)
     try:
         actions = read_actions(path)
-        found = actions_hash(actions)
+        digest = actions_hash(actions)
     except UserError as error:
-        found = f"none: {error}"
-    if found != row["actions_hash"]:
-        return Finding("differs", 0, (_reason("actions_hash", row["actions_hash"], found),))
+        digest = f"none: {error}"
+    if digest != row["actions_hash"]:
+        return Finding("differs", 0, (_reason("actions_hash", row["actions_hash"], digest),))
     if complaint := _unplayable(actions, row["error"]):
         return Finding("differs", 0, (f"actions: {complaint}",))
     trial = Suite.load(job.suite).trial(task.name, row["trial"])

@@ -64,19 +64,19 @@ def plan(config: VerifyConfig) -> list[Job]:
     source = config.ledgers
     paths = [source] if source.is_file() else sorted(source.rglob(ROWS_FILE))
     asked = None if config.task == "all" else config.task.rpartition(":")[2]
-    found = [
+    chosen = [
         (path, row)
         for path in paths
         for row in sorted(read_rows(path), key=play_key)
         if config.trial in (None, row["trial"]) and asked in (None, row.get("task"))
     ]
-    if not found:
+    if not chosen:
         which = "trials" if config.trial is None else f"trial {config.trial}"
         of = "" if asked is None else f" of {asked}"
         raise UserError(f"no {which}{of} in {source}; expected a {ROWS_FILE} or a folder with some")
     suites: dict[str, Suite] = {}
     jobs = []
-    for path, row in found:
+    for path, row in chosen:
         try:
             jobs.append(_job(path, row, config, suites))
         except (LookupError, TypeError, AttributeError) as error:
@@ -175,12 +175,12 @@ def main(config: VerifyConfig) -> None:
     for job, finding in results:
         for reason in finding.reasons:
             print(f"{job}: {reason}")
-    here = versions().get("mujoco")
-    others = {job.row.get("versions", {}).get("mujoco") for job, _ in results} - {here}
+    installed = versions().get("mujoco")
+    others = {job.row.get("versions", {}).get("mujoco") for job, _ in results} - {installed}
     if others:
         played = ", ".join(sorted(map(str, others)))
         print(
-            f"Played with MuJoCo {played}, verified with {here}: expect differences.",
+            f"Played with MuJoCo {played}, verified with {installed}: expect differences.",
             file=sys.stderr,
         )
     if any(finding.verdict == "differs" for _, finding in results):

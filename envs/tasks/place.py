@@ -53,11 +53,11 @@ class Place(Task):
         bottom = object_points(simulation, target)[:, 2].min() - table
         if not simulation.hand_touches(target) or bottom < 0.04:
             raise Rejected("the object was not lifted")
-        here = simulation.object_position(target)
+        position = simulation.object_position(target)
         drop = bottom - rng.uniform(0.008, 0.03)
         wrist, ik = simulation.keypoints[WRIST], ArmIK(simulation)
         for spot in spots:
-            move = np.array([*(spot - here[:2]), -drop])
+            move = np.array([*(spot - position[:2]), -drop])
             if not LEAST + 0.01 < np.linalg.norm(move) < MOST:
                 continue
             # First over, then down, so that the object does not sweep others off the counter.
@@ -95,12 +95,12 @@ def free_spots(simulation: Simulation, target: str, rng: np.random.Generator) ->
     Raises:
         Rejected: There is none.
     """
-    here = simulation.object_position(target)[:2]
+    position = simulation.object_position(target)[:2]
     others = [simulation.object_position(name)[:2] for name in simulation.objects if name != target]
     spots = [
         spot
         for spot in rng.uniform(LOW, HIGH, (DRAWS, 2))
-        if LEAST < np.linalg.norm(spot - here) < MOST
+        if LEAST < np.linalg.norm(spot - position) < MOST
         and all(np.linalg.norm(spot - other) > CLEARANCE for other in others)
     ]
     if not spots:

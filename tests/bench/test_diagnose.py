@@ -91,9 +91,9 @@ def test_a_trial_end_to_end(tmp_path: Path, capsys: Any) -> None:
         rows = list(csv.DictReader(file))
     assert [row["decision"] for row in rows] == ["0", "1", "2"]
     assert {row["success"] for row in rows} == {"True"} and list(rows[0])[5:] == list(COLUMNS)
-    left = [float(row["left_cm"]) for row in rows]
+    distances = [float(row["left_cm"]) for row in rows]
     # The keypoint planner comes nearer to the goal, which needs each row's own observations.
-    assert left[-1] < 12 and float(rows[0]["still_cm"]) > 10
+    assert distances[-1] < 12 and float(rows[0]["still_cm"]) > 10
     assert all(float(row["control_cm"]) < float(row["still_cm"]) for row in rows[:1])
     assert len(rows[0]["elite_costs"].split()) == 3
     printed = capsys.readouterr().out.splitlines()

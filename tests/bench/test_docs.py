@@ -54,9 +54,9 @@ def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
     for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", path.read_text()):
         if not re.match(r"https?:", target):
-            there = path.parent / target if target else path
-            assert there.exists(), target
-            assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
+            linked = path.parent / target if target else path
+            assert linked.exists(), target
+            assert not anchor or anchor in anchors(linked), f"{target}#{anchor}"
 
 
 def test_the_version_is_the_same_everywhere(capsys: Any) -> None:

@@ -26,9 +26,9 @@ def _share_simulations(reused_simulations):
 
 @pytest.fixture(scope="module")
 def environments(reused_simulations):
-    made = {task: gymnasium.make(name).unwrapped for task, name in IDS.items()}
-    yield made
-    for env in made.values():
+    environments = {task: gymnasium.make(name).unwrapped for task, name in IDS.items()}
+    yield environments
+    for env in environments.values():
         env.close()
 
 

@@ -183,9 +183,9 @@ def test_a_full_disk_fails(monkeypatch: Any, free: float, status: str) -> None:
 
 
 def test_missing_or_damaged_weights_fail(monkeypatch: Any, tmp_path: Path) -> None:
-    found = list(doctor.check_weights(CONFIG))
-    assert [finding.status for finding in found] == ["ok"] * 3
-    assert [finding.text.split(",")[0] for finding in found] == [
+    findings = list(doctor.check_weights(CONFIG))
+    assert [finding.status for finding in findings] == ["ok"] * 3
+    assert [finding.text.split(",")[0] for finding in findings] == [
         "dexwm compact.safetensors",
         "diffusion_policy exploration.safetensors",
         "diffusion_policy lift.safetensors",

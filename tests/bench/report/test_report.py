@@ -129,9 +129,9 @@ def test_threshold_curves_leave_out_old_ledgers_and_say_so(results: Path) -> Non
     without_held_distance(results / "v1/dexwm/reach/trials.jsonl")
     without_held_distance(results / "v1/good/grasp/trials.jsonl")
     html = page(results)
-    some = section(html, "Success against the threshold")
-    assert some.count("<svg xmlns") == 2
-    captions = re.findall(r"<figcaption>(.*?)\. Their", some)
+    curves = section(html, "Success against the threshold")
+    assert curves.count("<svg xmlns") == 2
+    captions = re.findall(r"<figcaption>(.*?)\. Their", curves)
     assert captions == ["Left out: dexwm", "Left out: good"]
     assert section(html, "Time to success").count("<svg xmlns") == 3
 

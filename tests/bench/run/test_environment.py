@@ -15,9 +15,9 @@ OPTIONS: ResetOptions = {"trial": 0, "suite": "v1"}
 
 @pytest.fixture(params=["fake", "dexbench"])
 def env(request: Any, reused_simulations: Any) -> Any:
-    made = (fake.BACKEND if request.param == "fake" else DEXBENCH).make_env("reach")
-    yield made
-    made.close()
+    environment = (fake.BACKEND if request.param == "fake" else DEXBENCH).make_env("reach")
+    yield environment
+    environment.close()
 
 
 def check_info(info: dict[str, Any]) -> None:

@@ -15,15 +15,15 @@ from dexbench.utils.errors import UserError
 
 
 def test_rows_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
-    one = run_fake(tmp_path / "1", task="all", trials=4)
-    two = run_fake(tmp_path / "2", task="all", trials=4, workers=2)
-    assert without_timing(one) == without_timing(two)
-    assert [(row["task"], row["trial"]) for row in one] == [
+    rows = run_fake(tmp_path / "1", task="all", trials=4)
+    other_rows = run_fake(tmp_path / "2", task="all", trials=4, workers=2)
+    assert without_timing(rows) == without_timing(other_rows)
+    assert [(row["task"], row["trial"]) for row in rows] == [
         (task, trial) for task in ("reach", "grasp", "place") for trial in range(4)
     ]
-    assert {row["success"] for row in one} == {True, False}
-    assert one[0]["weights_hash"] == "w1" and one[0]["pretraining"] == "wandering"
-    assert one[0]["dtype"] == "float16" and one[0]["versions"]["numpy"]
+    assert {row["success"] for row in rows} == {True, False}
+    assert rows[0]["weights_hash"] == "w1" and rows[0]["pretraining"] == "wandering"
+    assert rows[0]["dtype"] == "float16" and rows[0]["versions"]["numpy"]
     first, second = (tmp_path / n / "v1/support.fake.Wander/reach/actions/003.npz" for n in "12")
     assert first.read_bytes() == second.read_bytes()
 

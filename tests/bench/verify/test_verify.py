@@ -172,25 +172,27 @@ def outcome_of(distances: list[float], **fields: Any) -> Row:
 
 
 def test_the_same_distances_must_have_the_same_consequences() -> None:
-    found = outcome_of([0.5, 0.4, 0.3])
-    assert compare(found, found) == Finding("exact")
-    old = {key: value for key, value in found.items() if key != "held_distance"}
-    assert compare(old, found) == Finding("exact"), "rows from before it was recorded"
+    simulated = outcome_of([0.5, 0.4, 0.3])
+    assert compare(simulated, simulated) == Finding("exact")
+    old = {key: value for key, value in simulated.items() if key != "held_distance"}
+    assert compare(old, simulated) == Finding("exact"), "rows from before it was recorded"
     for field in ("steps_to_success", "final_distance", "min_distance", "held_distance"):
-        finding = compare({**found, field: 0.25}, found)
+        finding = compare({**simulated, field: 0.25}, simulated)
         assert finding.verdict == "differs" and finding.reasons[0].startswith(f"{field}: ")
 
 
 def test_other_distances_are_equal_if_flags_and_the_row_itself_agree() -> None:
     distances = [0.5, 0.4, *[0.12] * 10, *[0.1] * 3]
-    found = outcome_of([*distances[:-1], 0.3], success=True, steps_to_success=11)
+    simulated = outcome_of([*distances[:-1], 0.3], success=True, steps_to_success=11)
     row = outcome_of(distances, success=True, steps_to_success=11, held_distance=0.12)
-    assert compare(row, found) == Finding("equal", pytest.approx(0.2))
-    assert compare({**row, "steps_to_success": 14}, found).verdict == "equal", "contact came late"
-    assert compare({**row, "held_at_end": True}, found).verdict == "differs"
-    (reason,) = compare({**row, "final_distance": 0.0}, found).reasons
+    assert compare(row, simulated) == Finding("equal", pytest.approx(0.2))
+    assert compare({**row, "steps_to_success": 14}, simulated).verdict == "equal", (
+        "contact came late"
+    )
+    assert compare({**row, "held_at_end": True}, simulated).verdict == "differs"
+    (reason,) = compare({**row, "final_distance": 0.0}, simulated).reasons
     assert reason == "final_distance: recorded 0.0, found 0.1"
-    (reason, *_) = compare({**row, "distances": [0.5, 0.1, *[0.12] * 10]}, found).reasons
+    (reason, *_) = compare({**row, "distances": [0.5, 0.1, *[0.12] * 10]}, simulated).reasons
     assert reason == "distances: recorded 12 of them, found 15"
     # What curves over thresholds and time are drawn from cannot be better than the distances.
     for forged in (
@@ -199,18 +201,18 @@ def test_other_distances_are_equal_if_flags_and_the_row_itself_agree() -> None:
         {"steps_to_success": 1},
         {"steps_to_success": None},
     ):
-        (reason,) = compare({**row, **forged}, found).reasons
+        (reason,) = compare({**row, **forged}, simulated).reasons
         assert reason.startswith(next(iter(forged)))
-    assert compare({**row, "success": False}, {**found, "success": False}).verdict == "differs"
+    assert compare({**row, "success": False}, {**simulated, "success": False}).verdict == "differs"
 
 
 def test_a_diverged_simulation_differs(monkeypatch: Any) -> None:
     trial = SUITE.trial("place", 0)
     outcomes = iter([Outcome(False, 0.3)] * 5 + [Outcome(False, float("nan"))])
     monkeypatch.setattr(TASKS["place"], "evaluate", lambda *_: next(outcomes))
-    found = simulate(TASKS["place"], trial, trial.expert_actions)
-    assert found["distances"] == [0.3] * 5 and not found["success"]
-    assert found["error"].startswith("FloatingPointError")
+    simulated = simulate(TASKS["place"], trial, trial.expert_actions)
+    assert simulated["distances"] == [0.3] * 5 and not simulated["success"]
+    assert simulated["error"].startswith("FloatingPointError")
 
 
 @pytest.mark.parametrize(

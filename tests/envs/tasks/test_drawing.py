@@ -149,8 +149,8 @@ def test_grasp_asks_for_a_near_wrist_and_rejects_a_start_that_nudges(ready, monk
 
     def nudging(simulation, plan, stream):
         stand_near(simulation, plan, stream)
-        there = simulation.object_position(target) + [0.02, 0, 0]
-        simulation.place_object(target, there, 0.0)
+        nudged = simulation.object_position(target) + [0.02, 0, 0]
+        simulation.place_object(target, nudged, 0.0)
 
     ready.set_state(state)
     monkeypatch.setattr(grasp, "stand_near", nudging)
@@ -239,9 +239,9 @@ def test_trials_that_holding_still_or_no_expert_solves_are_rejected(draw, ready,
     assert trial.expert_actions.shape == asked[1].shape == (60, 23)
     assert np.array_equal(asked[1], trial.expert_actions)
     assert (asked[0] == asked[0][0]).all(), "first it holds still"
-    here = iter([0.0, 0.0051])
+    positions = iter([0.0, 0.0051])
     monkeypatch.setattr(
-        type(ready), "object_position", lambda *_: np.array([next(here, 0.0051), 0.0, 0.0])
+        type(ready), "object_position", lambda *_: np.array([next(positions, 0.0051), 0.0, 0.0])
     )
     with pytest.raises(Rejected, match="the object moves by itself"):
         asked.clear()

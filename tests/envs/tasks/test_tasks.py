@@ -55,9 +55,9 @@ def longest(holds):
 
 @pytest.fixture(scope="module")
 def sims(trials):
-    made = {name: Simulation(trial.xml, trial.objects) for name, trial in trials.items()}
-    yield made
-    for simulation in made.values():
+    simulations = {name: Simulation(trial.xml, trial.objects) for name, trial in trials.items()}
+    yield simulations
+    for simulation in simulations.values():
         simulation.close()
 
 
