@@ -16,11 +16,12 @@ from dexbench.agents.dexwm.model.decoder import decoder_path
 from dexbench.agents.dexwm.model.encoder import build_encoder
 from dexbench.agents.dexwm.model.pretrained import PRETRAINED, PretrainedEncoder
 from dexbench.agents.dexwm.model.world_model import DexWMModel
-from dexbench.agents.dexwm.training.train import TrainConfig, train
+from dexbench.agents.dexwm.training.config import TrainConfig
+from dexbench.agents.dexwm.training.train import train
 from dexbench.agents.diffusion_policy.agent import DiffusionPolicy
 from dexbench.agents.diffusion_policy.config import PolicyConfig
-from dexbench.agents.diffusion_policy.train import PolicyTrainConfig
 from dexbench.agents.diffusion_policy.train import train as train_policy
+from dexbench.agents.diffusion_policy.train_config import PolicyTrainConfig
 from dexbench.agents.learning.weights import read_tensors, save_tensors
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.envs.embodiment.robot import INIT_JOINTS
