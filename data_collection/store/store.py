@@ -31,7 +31,7 @@ import numpy as np
 from dexbench import __version__
 from dexbench.envs.assets.cache import PACK_VERSION
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
-from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import sync, write_video
 
