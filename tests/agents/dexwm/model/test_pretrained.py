@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from support.synthetic_store import keypoints_of, picture, write_store
 
-from dexbench.agents.dexwm.agent import COSTS, DexWM
+from dexbench.agents.dexwm.agent import DexWM
+from dexbench.agents.dexwm.cost import COSTS
 from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.decoder import decoder_path
@@ -382,7 +383,7 @@ def test_a_paper_model_trains_resumes_loads_and_plans(folders, cache, tmp_path):
     assert digest == result["weights_hash"] and model.config == small
     put(cache, "dinov2", folder)
     agent = DexWM(weights=out, dtype="float32", cem=CEMConfig(4, 2, 2))
-    assert agent.costs == COSTS["paper"], "its head has no depth"
+    assert agent.costs.config == COSTS["paper"], "its head has no depth"
     agent.reset("reach", 0)
     assert agent.act(observation()).shape == (20, 23)
     with pytest.raises(UserError, match="no depth.*plan with cost=paper"):

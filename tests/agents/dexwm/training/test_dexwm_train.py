@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from support.synthetic_store import keypoints_of, picture, write_store
 from support.trainings import SMALL, config, losses
 
-from dexbench.agents.dexwm.agent import COSTS, DexWM
+from dexbench.agents.dexwm.agent import DexWM
+from dexbench.agents.dexwm.cost import COSTS
 from dexbench.agents.dexwm.model.checkpoint import weights_file
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.decoder import decoder_path, load_decoder
