@@ -11,12 +11,14 @@ from torch import Tensor
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
 from dexbench.agents.dexwm.model.decoder import load_decoder, pictures
+from dexbench.agents.dexwm.model.history import KeysValues
 from dexbench.agents.dexwm.model.keypoint_head import Keypoints
-from dexbench.agents.dexwm.model.predictor import KeysValues
 from dexbench.agents.dexwm.model.world_model import best_dtype, hand_action
 from dexbench.agents.learning.weights import pick_device
+from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.cem import in_tiles
-from dexbench.agents.planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
+from dexbench.agents.planning.planner_config import PlannerConfig
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.utils.errors import UserError

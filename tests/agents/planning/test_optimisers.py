@@ -16,7 +16,7 @@ from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.gradient import GradientConfig, gradient
 from dexbench.agents.planning.mppi import MPPIConfig, mppi
 from dexbench.agents.planning.optimiser import Problem
-from dexbench.agents.planning.waypoint_agent import OPTIMISERS, PLANNERS, PlannerConfig
+from dexbench.agents.planning.planner_config import OPTIMISERS, PLANNERS, PlannerConfig
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.utils.errors import UserError
 

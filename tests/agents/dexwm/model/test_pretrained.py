@@ -15,7 +15,8 @@ from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.decoder import decoder_path
 from dexbench.agents.dexwm.model.encoder import build_encoder
-from dexbench.agents.dexwm.model.pretrained import PRETRAINED, PretrainedEncoder
+from dexbench.agents.dexwm.model.encoder_specs import PRETRAINED
+from dexbench.agents.dexwm.model.pretrained import PretrainedEncoder
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.training.config import TrainConfig
 from dexbench.agents.dexwm.training.train import train
