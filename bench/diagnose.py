@@ -23,7 +23,8 @@ from dexbench.utils.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dexbench.agents.planning.waypoint_agent import Belief, WaypointAgent
+    from dexbench.agents.planning.belief import Belief
+    from dexbench.agents.planning.waypoint_agent import WaypointAgent
 
 Row = dict[str, Any]
 

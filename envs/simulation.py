@@ -11,13 +11,20 @@ import numpy as np
 
 from dexbench.envs.assets.cache import asset_root
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, base_to_camera
-from dexbench.envs.embodiment.robot import FINGERS, HAND, LOWER, MUJOCO_JOINTS, N_JOINTS, UPPER
+from dexbench.envs.embodiment.robot import (
+    CONTROL_HZ,
+    FINGERS,
+    HAND,
+    LOWER,
+    MUJOCO_JOINTS,
+    N_JOINTS,
+    UPPER,
+)
 
 from .freeze import load
 from .rendering import HeadCamera
 
-CONTROL_HZ = 10
-PHYSICS_STEPS = 50
+PHYSICS_STEPS = 500 // CONTROL_HZ
 """Physics steps of 2 ms in one control step of 0.1 s."""
 
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION

@@ -11,73 +11,20 @@ from torch import Tensor
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
 from dexbench.agents.dexwm.model.decoder import load_decoder, pictures
+from dexbench.agents.dexwm.model.history import KeysValues
 from dexbench.agents.dexwm.model.keypoint_head import Keypoints
-from dexbench.agents.dexwm.model.predictor import KeysValues
 from dexbench.agents.dexwm.model.world_model import best_dtype, hand_action
 from dexbench.agents.learning.weights import pick_device
+from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.cem import in_tiles
-from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
-from dexbench.agents.planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
+from dexbench.agents.planning.planner_config import PlannerConfig
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
 from dexbench.envs.embodiment import camera
-from dexbench.envs.embodiment.keypoints import DISTINCT, N_DISTINCT, PAPER_KEYPOINTS
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample
 
-LATENT, KEYPOINT, ORIENTATION, LEAVING = range(4)
-"""Columns of the cost terms."""
-MARGIN = 40.0
-"""As far outside the picture as `CostConfig.leaving` tells apart, in px."""
-
-
-@dataclass(frozen=True)
-class CostConfig:
-    """How latent and keypoint errors make a cost."""
-
-    mix: str = "scaled"
-    """Either "paper": C_state + mu C_kp, with C_kp in pixels. "scaled": each term is divided by its
-    standard deviation over the first population, then mixed by ``latent_share``."""
-    latent_share: float = 0.3
-    """Share of the latent term in "scaled"; the rest is the keypoint term."""
-    mu: float = 0.001
-    """Weight of the keypoint term in "paper"."""
-    depth: bool = True
-    """Whether keypoints are compared as 3-D points of all 17 keypoints (metres) instead of as
-    pixels of wrist and tips; six pixel positions leave the hand's depth open."""
-    consistency: float = 0.0
-    """Weight of the distance in metres between the hand that the model predicts and the hand
-    that the candidate's joints make, beside that to the goal; needs ``depth``. At 1 the
-    keypoint term is at least the joints' own distance to the goal."""
-    orientation: float = 0.0
-    """Weight of the angle in rad to the neutral wrist orientation, grasp only."""
-    leaving: float = 0.0
-    """Weight of leaving the picture, where the model cannot follow the hand: at the waypoint
-    where it is worst, how far a candidate's keypoints are outside, from 0 to 1 at ``MARGIN`` or
-    more, on average."""
-
-    def __post_init__(self) -> None:
-        if self.mix not in ("paper", "scaled") or not 0 <= self.latent_share <= 1:
-            raise ValueError(
-                "mix must be 'paper' or 'scaled' and latent_share within 0..1, got "
-                f"{self.mix!r} and {self.latent_share}"
-            )
-        if self.leaving < 0:
-            raise ValueError(f"leaving must be 0 or above, got {self.leaving}")
-        if self.consistency < 0 or (self.consistency and not self.depth):
-            raise ValueError(
-                "consistency must be 0 or above, and compares 3-D points (depth=True); got "
-                f"{self.consistency} with depth={self.depth}"
-            )
-
-
-COSTS = {
-    "compact": CostConfig(leaving=3.0, consistency=1.0),
-    "predicted": CostConfig(leaving=3.0),
-    "anywhere": CostConfig(),
-    "consistent": CostConfig(consistency=1.0),
-    "pixels": CostConfig(depth=False, leaving=3.0),
-    "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
-}
+from .cost import COSTS, CostConfig, LatentCost
 
 
 @dataclass
@@ -85,11 +32,17 @@ class Context:
     """What one optimisation knows: encoded once, shared by all candidates and iterations."""
 
     history: KeysValues
+    """Keys and values of the pictures seen."""
     last: Tensor
+    """``(1, P, C)`` latent state of the newest picture."""
     keypoints: Tensor
+    """``(21, 3)`` the hand's keypoints now, in m, camera frame."""
     goal: Tensor
+    """``(1, P, C)`` latent state of the goal picture."""
     goal_keypoints: Keypoints
+    """What the head reads off it."""
     scale: Tensor | None = None
+    """``(4,)`` standard deviations of the cost terms in the first population."""
 
 
 class DexWM(WaypointAgent):
@@ -140,8 +93,8 @@ class DexWM(WaypointAgent):
             self.model.compile_blocks()
         flat = self.model.config.head == "paper"
         cost = cost or ("paper" if planner in ("paper", "paper-real") or flat else "compact")
-        self.costs = COSTS[cost] if isinstance(cost, str) else cost
-        if flat and self.costs.depth:
+        config = COSTS[cost] if isinstance(cost, str) else cost
+        if flat and config.depth:
             raise UserError(
                 "the paper's keypoint head has no depth, which this cost compares; leave the cost "
                 "out or plan with cost=paper"
@@ -153,13 +106,12 @@ class DexWM(WaypointAgent):
             "device": str(self.device),
         }
         self.kinematics = HandKinematics(self.device)
-        neutral = torch.tensor(DUMMY_GRASP[-1], dtype=torch.float32, device=self.device)
-        self._neutral = self.kinematics.wrist(neutral)[1]
+        self.costs = LatentCost(config, self.model.head, self.kinematics)
 
     @property
     def settings(self) -> dict[str, Any]:
         """As ``WaypointAgent``'s, and the cost."""
-        return {**super().settings, "cost": dataclasses.asdict(self.costs)}
+        return {**super().settings, "cost": dataclasses.asdict(self.costs.config)}
 
     def reset(self, task: str, seed: int) -> None:
         """Start a trial and forget the last one's pictures."""
@@ -195,18 +147,9 @@ class DexWM(WaypointAgent):
             sequences.to(self.device),
             self.config.tile,
         )
-        cost = self.costs
-        if cost.mix == "paper":
-            factors = terms.new_tensor([1.0, cost.mu, 0.0, cost.leaving])
-        else:
-            if context.scale is None:
-                context.scale = terms.detach().std(0, correction=0).clamp(min=1e-6)
-            shares = terms.new_tensor([cost.latent_share, 1 - cost.latent_share, 0.0, 0.0])
-            factors = shares / context.scale
-            factors[LEAVING] = cost.leaving
-        if self.task == "grasp":
-            factors[ORIENTATION] = cost.orientation
-        return (terms * factors).sum(-1).cpu()
+        if context.scale is None:
+            context.scale = terms.detach().std(0, correction=0).clamp(min=1e-6)
+        return self.costs.total(terms, context.scale, self.task).cpu()
 
     def see(self, picture: np.ndarray) -> Belief:
         """Return the keypoints that the head finds in a picture, and its latent state."""
@@ -245,42 +188,8 @@ class DexWM(WaypointAgent):
         return self.model.predictor.rollout(context.history, context.last, actions)
 
     def terms(self, sequences: Tensor, context: Context) -> Tensor:
-        """Cost terms ``(N, 4)``: latent, keypoint, orientation, weighted over steps; leaving."""
-        count, horizon = sequences.shape[:2]
+        """Cost terms ``(N, 4)`` of candidates ``(N, T, 23)`` in rad; see ``LatentCost.terms``."""
         states = self.roll_out(sequences, context)
-        weights = self.weights(horizon).to(self.device)
-        # Steps without weight need neither errors nor the keypoint head.
-        used = [step for step in range(horizon) if weights[step] > 0]
-        states, weights = states[:, used], weights[used]
-        latent = (states - context.goal).float().square().mean((-1, -2))
-        seen = self.model.head(states.flatten(0, 1))
-        keypoint = self.keypoint_distance(seen, context.goal_keypoints).unflatten(0, (count, -1))
-        if self.costs.consistency:
-            made = self.hand(sequences[:, used])[..., list(DISTINCT), :].flatten(0, 1)
-            apart = (seen.points() - made).norm(dim=-1).mean(-1).unflatten(0, (count, -1))
-            keypoint = keypoint + self.costs.consistency * apart
-        angle = torch.zeros_like(latent)
-        # Only where it counts: at the neutral orientation itself the angle has no gradient.
-        if self.costs.orientation and self.task == "grasp":
-            wrist = self.kinematics.wrist(sequences[:, used])[1]
-            cosine = ((wrist * self._neutral).sum((-1, -2)) - 1) / 2
-            angle = torch.acos(cosine.clamp(-1, 1))
-        leaving = self.leaving(sequences) if self.costs.leaving else torch.zeros_like(latent)
-        means = [term @ weights for term in (latent, keypoint, angle)]
-        return torch.stack([*means, leaving.amax(1)], -1)
-
-    def leaving(self, sequences: Tensor) -> Tensor:
-        """Return how far waypoints ``(N, T, 23)`` leave the picture ``(N, T)``, from 0 to 1."""
-        points = self.hand(sequences)[..., list(DISTINCT), :]
-        pixels = camera.project(points)
-        size = pixels.new_tensor([camera.WIDTH, camera.HEIGHT])
-        outside = torch.maximum(-pixels, pixels - size).amax(-1) / MARGIN
-        outside = torch.where(points[..., 2] > 0, outside, 1)  # behind the camera
-        return outside.clamp(0, 1).mean(-1)
-
-    def keypoint_distance(self, seen: Keypoints, goal: Keypoints) -> Tensor:
-        """Mean distance ``(B,)``: metres over 17 keypoints, or pixels over wrist and tips."""
-        if self.costs.depth:
-            return (seen.points() - goal.points()).norm(dim=-1).sum(-1) / N_DISTINCT
-        pick = list(PAPER_KEYPOINTS)
-        return (seen.pixels[:, pick] - goal.pixels[:, pick]).norm(dim=-1).mean(-1)
+        weights = self.weights(sequences.shape[1]).to(self.device)
+        goal = context.goal, context.goal_keypoints
+        return self.costs.terms(sequences, states, goal, weights, self.task)

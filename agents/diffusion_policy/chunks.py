@@ -3,21 +3,70 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dexbench.agents.learning.episodes import Episodes
+from dexbench.utils.errors import UserError
 
 from .config import PolicyConfig
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Clean chunks and what they are conditioned on; arrays as in ``Denoiser.forward``."""
+    """Clean chunks and what they are conditioned on, scaled as ``DiffusionPolicyModel`` does."""
 
     chunk: Tensor
+    """``(B, chunk, 23)`` joint targets as offsets from the present joints, in -1..1."""
     pictures: Tensor
+    """``(B, context, features)`` standardised features of the pictures seen."""
     joints: Tensor
+    """``(B, context, 23)`` achieved joints in -1..1."""
     goal: Tensor
+    """``(B, features)`` standardised features of the goal picture."""
+
+
+def usable_episodes(episodes: Episodes, validation: bool, lifted_only: bool) -> np.ndarray:
+    """Return indices ``(n,)`` of the episodes to learn from, or to validate on.
+
+    Raises:
+        UserError: There is none.
+    """
+    wanted = (episodes.validation == validation) & (episodes.length >= 2)
+    if lifted_only:
+        wanted &= episodes.lifted
+    if not wanted.any():
+        raise UserError(
+            "no episode is left to "
+            + ("validate on" if validation else "learn from")
+            + (" in which an object was lifted" if lifted_only else "")
+            + "; collect more scenes"
+        )
+    return np.flatnonzero(wanted)
+
+
+def joint_ranges(
+    episodes: Episodes, chosen: np.ndarray, chunk: int
+) -> tuple[np.ndarray, Tensor, Tensor]:
+    """Return by which ranges joints and offsets are scaled.
+
+    Args:
+        episodes: The data.
+        chosen: Indices of the episodes that tell the ranges.
+        chunk: Targets of a chunk.
+
+    Returns:
+        The frames ``(N,)`` of these episodes, and lower and upper ends ``(1 + chunk, 23)`` in rad:
+        of the joints, then of each target's offset from them. The ranges are 0.01 rad wider on
+        either side, since a joint may rest.
+    """
+    first, length = episodes.first[chosen], episodes.length[chosen]
+    now = np.concatenate([f + np.arange(n) for f, n in zip(first, length, strict=True)])
+    last = np.repeat(first + length - 1, length)
+    acted = np.minimum(now[:, None] + np.arange(chunk), last[:, None])
+    joints = episodes.joints[now]
+    rows = np.concatenate([joints[:, None], episodes.targets[acted] - joints[:, None]], 1)
+    return now, torch.from_numpy(rows.min(0) - 0.01), torch.from_numpy(rows.max(0) + 0.01)
 
 
 def draw_indices(

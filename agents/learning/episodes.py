@@ -1,22 +1,21 @@
-"""Reads the episode store for training: frames decoded once, windows drawn with uneven gaps."""
+"""Episode sets as training reads them: all frames in one array, windows with uneven gaps."""
 
-import hashlib
 import json
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
-from tqdm import tqdm
 
+from dexbench.data_collection.store.store import MANIFEST, EpisodeStore, sha256
 from dexbench.envs.embodiment.keypoints import N_KEYPOINTS
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
-from dexbench.utils.files import write_atomic
-from dexbench.utils.video import downsample, read_video
+
+from .frames import decoded
+from .holdout import held_out
 
 GAPS = (3, 20)
 """Shortest and longest gap in frames of 0.1 s; 20 is the planner's waypoint interval."""
@@ -109,26 +108,24 @@ class Episodes:
         return start[:, None] + np.concatenate([np.zeros((count, 1), int), gaps.cumsum(1)], 1)
 
 
-def read_manifest(folder: Path) -> list[dict]:
-    """Return the complete episodes of a set, as ``manifest.jsonl`` lists them.
+def open_sets(folders: Sequence[Path]) -> tuple[list[tuple[EpisodeStore, dict[str, Any]]], str]:
+    """Return the complete episodes of sets, each one's store and manifest row, and their digest.
 
     Raises:
-        UserError: The folder holds no manifest, or an empty or damaged one.
+        UserError: A folder holds no set, an empty one, or one whose manifest is damaged.
     """
-    path = folder / "manifest.jsonl"
-    if not path.is_file():
-        raise UserError(
-            f"{folder} is no episode set (no manifest.jsonl); make one with `dexbench collect`"
-        )
-    rows = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path} line {number} is no JSON ({error})") from error
-    if not rows:
-        raise UserError(f"{path} lists no episodes; collect some first")
-    return rows
+    episodes: list[tuple[EpisodeStore, dict[str, Any]]] = []
+    lines = []
+    for folder in folders:
+        store = EpisodeStore(Path(folder))
+        rows = list(store.rows())
+        if not rows:
+            raise UserError(f"{folder} holds no complete episode; collect some first")
+        episodes += [(store, row) for row in rows]
+        # Of the lines as they are written, checksums too: older checkpoints hold that digest.
+        manifest = (store.root / MANIFEST).read_bytes().splitlines(keepends=True)
+        lines += [json.loads(line) for line in manifest if line.endswith(b"\n")]
+    return episodes, sha256(json.dumps(lines, sort_keys=True).encode())
 
 
 def load_episodes(
@@ -153,106 +150,30 @@ def load_episodes(
     Raises:
         UserError: A set is missing, damaged or too small, or a video and its rows disagree.
     """
-    rows = [(Path(f), row) for f in folders for row in read_manifest(Path(f))]
-    digest = hashlib.sha256(json.dumps([row for _, row in rows], sort_keys=True).encode())
-    length = np.array([int(row["frames"]) for _, row in rows])
+    episodes, digest = open_sets(folders)
+    rows = [row for _, row in episodes]
+    length = np.array([int(row["frames"]) for row in rows])
     first = np.concatenate([[0], length.cumsum()[:-1]])
-    total = int(length.sum())
-    frames_path, mark = cache / "frames.u8", cache / "frames.json"
-    wanted = {"digest": digest.hexdigest(), "size": list(size), "frames": total}
-    if not (mark.is_file() and json.loads(mark.read_text()) == wanted):
-        cache.mkdir(parents=True, exist_ok=True)
-        mark.unlink(missing_ok=True)
-        out = np.memmap(frames_path, np.uint8, "w+", shape=(total, *size, 3))
-
-        def decode(index: int) -> None:
-            folder, row = rows[index]
-            pictures = _pictures(folder, row, size)
-            out[first[index] : first[index] + len(pictures)] = pictures
-
-        silent = None if progress else True  # None shows bars on terminals only
-        # Decoding leaves Python's lock, so that threads are enough.
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            decoding = pool.map(decode, range(len(rows)))
-            try:
-                list(tqdm(decoding, "decoding", len(rows), unit="ep", disable=silent))
-            finally:
-                pool.shutdown(cancel_futures=True)
-        out.flush()
-        write_atomic(mark, json.dumps(wanted))
-    keypoints = np.empty((total, N_KEYPOINTS, 3), np.float32)
-    joints, targets = np.empty((2, total, N_JOINTS), np.float32)
-    for (folder, row), start, count in zip(rows, first, length, strict=True):
-        path = folder / "episodes" / f"{_name(row)}.h5"
-        try:
-            with h5py.File(path) as file:
-                for key, into in (
-                    ("keypoints", keypoints),
-                    ("agent_pos", joints),
-                    ("action", targets),
-                ):
-                    if len(file[key]) != count:
-                        raise ValueError(f"{key} has {len(file[key])} rows instead of {count}")
-                    into[start : start + count] = file[key][:]
-        except (OSError, KeyError, ValueError) as error:
-            raise UserError(f"{path}: {error}; {_verify(folder)}") from error
-    scenes = [_scene(row) for _, row in rows]
-    validation = np.array([_share(scene) < holdout for scene in scenes])
-    usable = length >= WINDOW
-    if not (validation & usable).any() or not (~validation & usable).any():
-        # Too few scenes for the draw to hold out some but not all: hold out the last name.
-        if len(set(scenes)) < 2:
-            scenes = [_name(row) for _, row in rows]
-        validation = np.array([scene == max(scenes) for scene in scenes])
-    if not (validation & usable).any() or not (~validation & usable).any():
+    validation = held_out(rows, length >= WINDOW, holdout)
+    if not all((chosen & (length >= WINDOW)).any() for chosen in (validation, ~validation)):
         raise UserError(
             f"{[str(f) for f in folders]} hold too few episodes of at least {WINDOW} "
             "frames to train and validate on; collect at least two scenes"
         )
-    frames = np.memmap(frames_path, np.uint8, "r", shape=(total, *size, 3))
-    lifted = np.array([bool(row.get("lifted")) for _, row in rows])
-    return Episodes(
-        frames, keypoints, joints, targets, first, length, validation, lifted, digest.hexdigest()
-    )
-
-
-def _pictures(folder: Path, row: dict, size: tuple[int, int]) -> np.ndarray:
-    """Return the pictures of an episode at a size, as many as its manifest says."""
-    video = folder / "videos" / f"{_name(row)}.mp4"
-    try:
-        pictures = read_video(video)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{video}: {error}; {_verify(folder)}") from error
-    try:
-        frames = downsample(pictures, size)
-    except ValueError as error:
-        raise UserError(f"{video}: {error}, or train with another size") from error
-    if len(frames) != row["frames"]:
-        raise UserError(
-            f"{video} has {len(frames)} frames, its manifest says "
-            f"{row['frames']}; collect the set again"
-        )
-    return frames
-
-
-def _name(row: dict) -> str:
-    """Return the episode's file name, ``000123``."""
-    return f"{row['id']:06d}" if isinstance(row["id"], int) else str(row["id"])
-
-
-def _verify(folder: Path) -> str:
-    return f"`dexbench data verify {folder}` says how to mend the set"
-
-
-def _scene(row: dict) -> str:
-    """Return what identifies the episode's scene.
-
-    The episode itself if the manifest does not say.
-    """
-    scene = row.get("scene", (row.get("meta") or {}).get("scene"))
-    return json.dumps(scene, sort_keys=True) if scene is not None else _name(row)
-
-
-def _share(name: str) -> float:
-    """Return a number in 0..1 that depends on the name alone."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
+    total = int(length.sum())
+    frames = decoded(episodes, digest, cache, size, progress)
+    keypoints = np.empty((total, N_KEYPOINTS, 3), np.float32)
+    joints, targets = np.empty((2, total, N_JOINTS), np.float32)
+    arrays = {"keypoints": keypoints, "agent_pos": joints, "action": targets}
+    for (store, row), start, count in zip(episodes, first, length, strict=True):
+        path = store.file(row, "h5")
+        try:
+            with h5py.File(path) as file:
+                for key, array in arrays.items():
+                    if len(file[key]) != count:
+                        raise ValueError(f"{key} has {len(file[key])} rows instead of {count}")
+                    array[start : start + count] = file[key][:]
+        except (OSError, KeyError, ValueError) as error:
+            raise store.damaged(path, error) from error
+    lifted = np.array([bool(row.get("lifted")) for row in rows])
+    return Episodes(frames, keypoints, joints, targets, first, length, validation, lifted, digest)

@@ -114,3 +114,25 @@ PLANNERS = {
 paper. ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost; ``paper-real`` is what the real
 robot had, {2, 256, 10, 10} in open loop (App. B); ``mppi`` and ``gradient`` are ``cold`` with
 another optimiser (docs/planners.md)."""
+
+
+def planner_config(planner: str | PlannerConfig, **overrides: Any) -> PlannerConfig:
+    """Return the settings of a planner.
+
+    Args:
+        planner: A name in ``PLANNERS`` or a configuration.
+        **overrides: Fields to change, such as ``execute="best"``; of a budget also a dict of what
+            differs from the planner's, such as ``cem={"samples": 256}``.
+
+    Raises:
+        ValueError: The planner's name is unknown or a setting is out of range.
+    """
+    if isinstance(planner, str):
+        if planner not in PLANNERS:
+            raise ValueError(f"unknown planner {planner!r}; known: {sorted(PLANNERS)}")
+        planner = PLANNERS[planner]
+    for name in overrides.keys() & {*OPTIMISERS, "warm_start"}:
+        if isinstance(overrides[name], dict):
+            budget = getattr(planner, name) or CEMConfig()
+            overrides[name] = dataclasses.replace(budget, **overrides[name])
+    return dataclasses.replace(planner, **overrides)

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,21 +14,12 @@ from dexbench.envs.embodiment.keypoints import DISTINCT, HAND_JOINTS
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
 
-from .cem import CEMConfig, cem, in_tiles
+from .belief import Belief
+from .cem import cem, in_tiles
 from .dummy_grasp import DUMMY_GRASP
 from .optimiser import Plan, Problem
-from .planner_config import OPTIMISERS, PLANNERS, PlannerConfig
+from .planner_config import OPTIMISERS, PlannerConfig, planner_config
 from .waypoints import ramp
-
-
-@dataclass(frozen=True)
-class Belief:
-    """What an agent takes states to be; leading axes are the states'."""
-
-    keypoints: Tensor
-    """``(..., 17, 3)`` the hand's distinct keypoints in m, camera frame."""
-    latent: Tensor | None = None
-    """``(..., P, C)`` the world model's state, for agents that have one."""
 
 
 class WaypointAgent:
@@ -38,24 +28,15 @@ class WaypointAgent:
     Subclasses give ``observe`` and ``cost``.
 
     Args:
-        planner: A name in ``PLANNERS`` or a configuration.
-        overrides: Fields of ``PlannerConfig`` to change, such as ``execute="best"``; of a budget
-            also a dict of what differs from the planner's, such as ``cem={"samples": 256}``.
+        planner: As ``planner_config``.
+        overrides: As ``planner_config``.
 
     Raises:
-        ValueError: The planner's name is unknown or a setting is out of range.
+        ValueError: As ``planner_config``.
     """
 
     def __init__(self, planner: str | PlannerConfig = "compact", **overrides: Any):
-        if isinstance(planner, str):
-            if planner not in PLANNERS:
-                raise ValueError(f"unknown planner {planner!r}; known: {sorted(PLANNERS)}")
-            planner = PLANNERS[planner]
-        for name in overrides.keys() & {*OPTIMISERS, "warm_start"}:
-            if isinstance(overrides[name], dict):
-                budget = getattr(planner, name) or CEMConfig()
-                overrides[name] = dataclasses.replace(budget, **overrides[name])
-        self.config = dataclasses.replace(planner, **overrides)
+        self.config = planner_config(planner, **overrides)
         self.device = torch.device("cpu")
         self.kinematics = HandKinematics()
         self.lower = torch.tensor(LOWER, dtype=torch.float32)
@@ -129,9 +110,9 @@ class WaypointAgent:
         limits = self.lower, self.upper, self.seed, self.replan
         warm, goal = self.config.warm_start, self.goal_hand(context)
         if warm is not None and goal is not None:
-            by_hand = Problem(lambda some: self.hand_distance(some, goal), mean, std, *limits)
-            mean, std = cem(by_hand, warm).mean, std * self.config.narrow
-        problem = Problem(lambda some: self.cost(some, context), mean, std, *limits)
+            reach = Problem(lambda batch: self.hand_distance(batch, goal), mean, std, *limits)
+            mean, std = cem(reach, warm).mean, std * self.config.narrow
+        problem = Problem(lambda batch: self.cost(batch, context), mean, std, *limits)
         optimise = OPTIMISERS[self.config.optimiser]
         plan = optimise(problem, getattr(self.config, self.config.optimiser))
         self.last_plan, self.last_context = plan, context

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
-from dexbench.agents.planning.waypoint_agent import PlannerConfig
+from dexbench.agents.planning.planner_config import PlannerConfig
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample
 

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.cem import CEMConfig
-from dexbench.agents.planning.waypoint_agent import Belief, PlannerConfig, WaypointAgent
+from dexbench.agents.planning.planner_config import PlannerConfig
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
 from dexbench.agents.planning.waypoints import ramp
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import DISTINCT

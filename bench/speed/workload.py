@@ -69,7 +69,8 @@ def random_model(config: "ModelConfig", device: "torch.device", dtype: "torch.dt
     """
     import torch
 
-    from dexbench.agents.dexwm.model.pretrained import Backbone, PretrainedEncoder
+    from dexbench.agents.dexwm.model.hugging_face import Backbone
+    from dexbench.agents.dexwm.model.pretrained import PretrainedEncoder
     from dexbench.agents.dexwm.model.world_model import DexWMModel
 
     # Built where it runs: a GPU draws random weights quicker.

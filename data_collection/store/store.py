@@ -22,7 +22,7 @@ from typing import Any
 from dexbench import __version__
 from dexbench.envs.assets.cache import PACK_VERSION
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
-from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import DRAFT, atomic_folder, file_sha256, write_atomic
 from dexbench.utils.video import write_video

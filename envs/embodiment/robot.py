@@ -109,6 +109,8 @@ HAND: dict[str, tuple[Link, ...]] = {
 """The four fingers of the right hand, four links each; the first hangs on the palm frame."""
 
 LINKS: tuple[Link, ...] = (*ARM, *(link for finger in FINGERS for link in HAND[finger]))
+CONTROL_HZ = 10
+"""Joint targets a second."""
 N_JOINTS = len(LINKS)
 """23 controlled joints: arm 7, index 4, middle 4, ring 4, thumb 4 (paper App. B)."""
 

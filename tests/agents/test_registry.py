@@ -12,7 +12,7 @@ import pytest
 
 import dexbench
 from dexbench.agents.base import Agent, check_chunk
-from dexbench.agents.planning.waypoint_agent import PLANNERS
+from dexbench.agents.planning.planner_config import PLANNERS
 from dexbench.agents.registry import AGENTS, find_agent, make_agent
 from dexbench.utils.errors import UserError
 

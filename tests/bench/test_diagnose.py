@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.optimiser import Plan
-from dexbench.agents.planning.waypoint_agent import Belief, WaypointAgent
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
 from dexbench.bench.diagnose import COLUMNS, DiagnoseConfig, diagnose, main, measure, summary
 from dexbench.envs.embodiment import camera
 from dexbench.utils.errors import UserError

@@ -1,13 +1,9 @@
 """A tiny episode store: the pictures are noise-free dots where the hand's keypoints are."""
 
-import hashlib
-import json
-
-import h5py
-import imageio.v3 as iio
 import numpy as np
 import torch
 
+from dexbench.data_collection.store.store import Episode, EpisodeStore
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import INIT_JOINTS, LOWER, UPPER
@@ -31,23 +27,26 @@ def picture(keypoints, background=60):
     return image
 
 
-def write_store(folder, episodes=4, frames=24, seed=0):
-    """Writes a store in the agreed form; returns its folder."""
-    (folder / "episodes").mkdir(parents=True)
-    (folder / "videos").mkdir()
+def write_store(folder, episodes=4, frames=24, seed=0, lifted=False):
+    """Write an episode set of hands that move along straight lines; return its folder."""
+    store = EpisodeStore(folder, {"strategy": "synthetic", "seed": seed})
     rows = []
     for number in range(episodes):
-        draw, name = rng("synthetic", seed, number), f"{number:06d}"
+        draw = rng("synthetic", seed, number)
         ends = INIT_JOINTS + draw.normal(0, 0.25, (2, 23))
-        path = np.linspace(*np.clip(ends, LOWER, UPPER), frames).astype(np.float32)
-        keypoints = keypoints_of(path)
-        with h5py.File(folder / "episodes" / f"{name}.h5", "w") as file:
-            file["agent_pos"], file["keypoints"] = path, keypoints
-            file["action"] = np.clip(path + 0.03, LOWER, UPPER).astype(np.float32)
-        path = folder / "videos" / f"{name}.mp4"
-        video = np.stack([picture(k) for k in keypoints])
-        iio.imwrite(path, video, plugin="pyav", codec="libx264", fps=10)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        rows.append({"id": name, "frames": frames, "mp4_sha256": digest, "kind": "synthetic"})
-    (folder / "manifest.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+        joints = np.linspace(*np.clip(ends, LOWER, UPPER), frames).astype(np.float32)
+        keypoints = keypoints_of(joints)
+        episode = Episode(
+            frames=np.stack([picture(k) for k in keypoints]),
+            agent_pos=joints,
+            action=np.clip(joints + 0.03, LOWER, UPPER).astype(np.float32),
+            keypoints=keypoints,
+            state=np.zeros((frames, 1)),
+            object_pos=np.zeros((frames, 1, 3)),
+            contact=np.zeros(frames, bool),
+            xml=f"<mujoco model='{seed}.{number}'/>",
+            meta={"kind": "synthetic", "lifted": lifted},
+        )
+        rows.append(store.write(number, episode))
+    store.commit(rows)
     return folder

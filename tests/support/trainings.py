@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from dexbench.agents.dexwm.model.config import ModelConfig
-from dexbench.agents.dexwm.training.train import TrainConfig
+from dexbench.agents.dexwm.training.config import TrainConfig
 
 SMALL = ModelConfig(
     predictor_dim=48, predictor_blocks=2, encoder_blocks=1, head_blocks=1, encoder_width=16

@@ -34,7 +34,7 @@ ALLOWED = {
     ),  # for users' agents, which may draw from global streams
     ("bench/run/worker.py", "np.random.seed"),
     (
-        "agents/dexwm/training/train.py",
+        "agents/dexwm/training/networks.py",
         "torch.manual_seed",
     ),  # of the fork that fresh weights are drawn from
     ("agents/diffusion_policy/train.py", "torch.manual_seed"),  # the same

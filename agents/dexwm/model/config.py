@@ -21,7 +21,7 @@ class ModelConfig(WeightsConfig):
 
     kind: ClassVar[str] = "model"
     encoder: str = "compact"
-    """Which encoder builds the latent: "compact" or a name in ``pretrained.PRETRAINED``."""
+    """Which encoder builds the latent: "compact" or a pretrained one, such as "dinov2"."""
     image_size: tuple[int, int] = (112, 196)
     """Height and width of the encoder's input in pixels."""
     grid: tuple[int, int] = (8, 14)

@@ -13,103 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .cdit_block import CDiTBlock, modulate
 from .config import ACTION_DIM, ModelConfig
-from .layers import MLP, attention, merge_heads, split_heads
-
-KeysValues = list[tuple[Tensor, Tensor]]
-"""For each block, keys and values ``(B or 1, heads, frames * P, d)`` of the history."""
-
-
-def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm without affine part, then the conditioned affine map."""
-    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=1e-6), 1 + scale)
-
-
-class CDiTBlock(nn.Module):
-    """Self-attention in the predicted frame, cross-attention to the history, MLP; AdaLN-zero.
-
-    Args:
-        dim: Width.
-        heads: Attention heads; must divide ``dim``.
-        mlp_ratio: Hidden width of the MLP over ``dim``.
-        condition_dim: Width of the condition; ``dim`` if left out.
-        conditioned_history: Whether a history frame's normalisation is modulated by the action
-            that led to it, in place of an affine map that is the same for all.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        mlp_ratio: float,
-        condition_dim: int | None = None,
-        conditioned_history: bool = False,
-    ):
-        super().__init__()
-        condition_dim = condition_dim or dim
-        self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.self_out = nn.Linear(dim, dim)
-        self.query = nn.Linear(dim, dim)
-        self.norm_history = (
-            nn.Linear(condition_dim, 2 * dim) if conditioned_history else nn.LayerNorm(dim)
-        )
-        self.key_value = nn.Linear(dim, 2 * dim)
-        self.cross_out = nn.Linear(dim, dim)
-        self.mlp = MLP(dim, int(dim * mlp_ratio))
-        self.modulation = nn.Linear(condition_dim, 9 * dim)
-
-    def conditioned(self) -> list[nn.Linear]:
-        """Return the layers that turn a condition into shifts, scales and gates."""
-        history = self.norm_history
-        return [self.modulation, *([history] if isinstance(history, nn.Linear) else [])]
-
-    def history(self, tokens: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return keys and values of history tokens.
-
-        Args:
-            tokens: ``(B, F, P, dim)`` or, without a condition, any ``(B, ..., dim)``.
-            condition: ``(B or 1, F, condition)`` embedded actions that led to the frames.
-
-        Returns:
-            Keys and values ``(B, heads, N, d)`` of all tokens in order.
-        """
-        if condition is None:
-            normed = self.norm_history(tokens)
-        else:
-            parts = self.norm_history(F.silu(condition)).unsqueeze(2).chunk(2, -1)
-            normed = modulate(tokens, *parts)
-        key, value = self.key_value(normed.flatten(1, -2)).chunk(2, -1)
-        return split_heads(key, self.heads), split_heads(value, self.heads)
-
-    def forward(self, x: Tensor, condition: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Apply one block to G frames that are predicted side by side.
-
-        Args:
-            x: Tokens ``(B, G, P, dim)``; frame g may see all but the last G - 1 - g frames of the
-                history (G = 1 sees the whole history; G > 1 is teacher-forced training).
-            condition: ``(B, G, condition)`` embedded actions.
-            key: ``(B or 1, heads, frames * P, d)``.
-            value: ``(B or 1, heads, frames * P, d)``.
-
-        Returns:
-            ``(B, G, P, dim)``.
-        """
-        batch, frames, tokens = x.shape[:3]
-        parts = self.modulation(F.silu(condition)).unsqueeze(2).chunk(9, -1)
-        own = self.qkv(modulate(x, parts[0], parts[1])).flatten(0, 1)
-        query, own_key, own_value = (split_heads(part, self.heads) for part in own.chunk(3, -1))
-        mixed = merge_heads(attention(query, own_key, own_value)).unflatten(0, (batch, frames))
-        x = torch.addcmul(x, parts[2], self.self_out(mixed))
-        query = split_heads(self.query(modulate(x, parts[3], parts[4])), self.heads)
-        seen = [key.shape[2] - (frames - 1 - g) * tokens for g in range(frames)]
-        crossed = [
-            attention(query[:, g], key[:, :, :end], value[:, :, :end]) for g, end in enumerate(seen)
-        ]
-        # One frame's is not stacked: that would copy it.
-        looked = torch.stack(crossed, 1) if frames > 1 else crossed[0].unsqueeze(1)
-        x = torch.addcmul(x, parts[5], self.cross_out(merge_heads(looked)))
-        return torch.addcmul(x, parts[8], self.mlp(modulate(x, parts[6], parts[7])))
+from .history import GrowingHistory, KeysValues, frames_in
 
 
 class Predictor(nn.Module):
@@ -188,7 +94,9 @@ class Predictor(nn.Module):
         Returns:
             Keys and values of all frames so far, one pair per block.
         """
-        new = self._keys_values(states, 0 if past is None else _frames(past, self.config), actions)
+        new = self._keys_values(
+            states, 0 if past is None else frames_in(past, self.config), actions
+        )
         if past is None:
             return new
         size = len(states)
@@ -223,7 +131,7 @@ class Predictor(nn.Module):
         Returns:
             ``(B, G, P, C)``.
         """
-        frames = _frames(history, self.config)
+        frames = frames_in(history, self.config)
         x = self._tokens(last, frames - last.shape[1])
         condition = self._condition(actions, x)
         for block, (key, value) in zip(self.blocks, history, strict=True):
@@ -246,8 +154,8 @@ class Predictor(nn.Module):
         Returns:
             Predictions of s_1 .. s_G, ``(B, G, P, C)``; prediction g has seen s_0 .. s_g.
         """
-        led = torch.cat([torch.zeros_like(actions[:, :1]), actions[:, :-1]], 1)
-        return self.predict(self.encode_history(states, actions=led), states, actions)
+        before = torch.cat([torch.zeros_like(actions[:, :1]), actions[:, :-1]], 1)
+        return self.predict(self.encode_history(states, actions=before), states, actions)
 
     def rollout(self, history: KeysValues, last: Tensor, actions: Tensor) -> Tensor:
         """Feed predictions back for as many steps as there are actions (multistep prediction).
@@ -274,45 +182,6 @@ class Predictor(nn.Module):
             if grown is None:
                 history = self.encode_history(state, history, action)
             else:
-                first = _frames(history, self.config)
+                first = frames_in(history, self.config)
                 history = grown.append(self._keys_values(state, first, action))
         return torch.cat(predictions, 1)
-
-
-class GrowingHistory:
-    """Keys and values with room for frames to come: what is there is copied once, not every step.
-
-    Args:
-        history: Keys and values so far, of a batch of 1 or ``batch``.
-        batch: Candidates, whose frames to come differ.
-        frames: How many frames will be appended.
-    """
-
-    def __init__(self, history: KeysValues, batch: int, frames: int):
-        self._history, self._batch, self._to_come = history, batch, frames
-        self._length = history[0][0].shape[2]
-        self._room: list[tuple[Tensor, Tensor]] = []
-
-    def append(self, new: KeysValues) -> KeysValues:
-        """Append the keys and values of a frame; return all so far, which are views."""
-        tokens = new[0][0].shape[2]
-        if not self._room:
-            more = self._to_come * tokens
-            for key, value in self._history:
-                self._room.append((self._widened(key, more), self._widened(value, more)))
-        begin, self._length = self._length, self._length + tokens
-        for room, parts in zip(self._room, new, strict=True):
-            for place, part in zip(room, parts, strict=True):
-                place[:, :, begin : self._length] = part
-        return [(k[:, :, : self._length], v[:, :, : self._length]) for k, v in self._room]
-
-    def _widened(self, part: Tensor, more: int) -> Tensor:
-        _, heads, length, dim = part.shape
-        room = part.new_empty(self._batch, heads, length + more, dim)
-        room[:, :, :length] = part
-        return room
-
-
-def _frames(history: KeysValues, config: ModelConfig) -> int:
-    """Return how many frames a history holds."""
-    return history[0][0].shape[2] // config.tokens

@@ -5,7 +5,7 @@ import dataclasses
 from dexbench.utils.errors import UserError
 
 from .config import ModelConfig
-from .pretrained import PRETRAINED
+from .encoder_specs import PRETRAINED
 
 
 def _paper(dim: int, blocks: int, heads: int) -> ModelConfig:
@@ -77,8 +77,8 @@ def sized(
     if encoder not in PRETRAINED:
         raise UserError(f"unknown encoder {encoder!r}; choose one of {list(PRETRAINED)}")
     width = PRETRAINED[encoder].width
-    found = dataclasses.replace(SIZES[size], encoder=encoder, latent_dim=width)
+    paper = dataclasses.replace(SIZES[size], encoder=encoder, latent_dim=width)
     if depth_head:
         compact = SIZES["compact"]
-        return dataclasses.replace(found, head=compact.head, heat_scale=compact.heat_scale)
-    return found
+        return dataclasses.replace(paper, head=compact.head, heat_scale=compact.heat_scale)
+    return paper

@@ -9,7 +9,8 @@ import torch
 from support.planners import goal_near, observation
 from support.synthetic_store import KINEMATICS, keypoints_of, picture
 
-from dexbench.agents.dexwm.agent import COSTS, LEAVING, CostConfig, DexWM
+from dexbench.agents.dexwm.agent import DexWM
+from dexbench.agents.dexwm.cost import COSTS, LEAVING, CostConfig
 from dexbench.agents.planning.cem import CEMConfig, in_tiles
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
@@ -53,7 +54,7 @@ def test_leaving_the_picture_costs_what_is_outside_at_the_worst_waypoint():
     away[0] += 2.0  # The arm turns aside.
     sequences = torch.stack([inside.expand(3, 23), torch.stack([inside, away, inside])])
     agent = DexWM(cost=CostConfig(leaving=3.0), dtype="float32")
-    amount = agent.leaving(sequences)
+    amount = agent.costs.leaving(sequences)
     pixels = camera.project(keypoints_of(away.numpy())[:17])
     beyond = np.maximum(-pixels, pixels - [camera.WIDTH, camera.HEIGHT]).max(-1)
     assert float(amount[1, 1]) == pytest.approx((beyond / 40).clip(0, 1).mean(), abs=1e-4)
@@ -65,7 +66,7 @@ def test_leaving_the_picture_costs_what_is_outside_at_the_worst_waypoint():
     with torch.no_grad():
         context = agent.observe(obs)
         terms, cost = agent.terms(sequences, context), agent.cost(sequences, context)
-        agent.costs = CostConfig()
+        agent.costs.config = CostConfig()
         without = agent.cost(sequences, context)
     assert torch.equal(terms[:, LEAVING], amount.amax(1))
     assert torch.allclose(cost - without, 3 * amount.amax(1), atol=1e-5)
@@ -152,11 +153,11 @@ def test_a_candidates_terms_depend_on_neither_population_nor_tile():
     # The same tile among others, and in another place: the same bits.
     assert torch.equal(terms(draws[4:12], 4), by_four[4:12])
     assert torch.equal(terms(torch.cat([draws[8:12], draws[:4]]), 4)[4:], by_four[:4])
-    agent.costs = COSTS["compact"]  # with consistency and leaving
+    agent.costs.config = COSTS["compact"]  # with consistency and leaving
     far = draws + torch.linspace(0, 2, 16)[:, None, None]
     whole = terms(far, 4)
     assert torch.equal(terms(far[4:12], 4), whole[4:12]) and whole[:, LEAVING].std() > 0
-    agent.costs = COSTS["paper"]
+    agent.costs.config = COSTS["paper"]
     # Tiles of other sizes differ by how sums round: costs of the paper's mix by less than 1e-5.
     factors = torch.tensor([1.0, 0.001, 0.0, 0.0])
     for tile in (1, 3, 16):
@@ -173,12 +174,12 @@ def test_how_terms_make_a_cost(monkeypatch):
     latent, pixel, angle, outside = terms.T
     for task in ("reach", "grasp"):
         agent.reset(task, 0)
-        agent.costs = COSTS["predicted"]
+        agent.costs.config = COSTS["predicted"]
         context = SimpleNamespace(scale=None)
         spread = terms.std(0, correction=0)
         wanted = 0.3 * latent / spread[0] + 0.7 * pixel / spread[1] + 3 * outside
         assert torch.allclose(agent.cost(torch.zeros(3, 3, 23), context), wanted)
-        agent.costs = COSTS["paper"]
+        agent.costs.config = COSTS["paper"]
         wanted = latent + 0.001 * pixel + (0.4 * angle if task == "grasp" else 0)
         assert torch.allclose(agent.cost(torch.zeros(3, 3, 23), context), wanted)
     assert COSTS["paper"] == CostConfig("paper", mu=0.001, depth=False, orientation=0.4)
@@ -187,6 +188,8 @@ def test_how_terms_make_a_cost(monkeypatch):
 
 
 def test_the_planner_of_the_paper_has_its_cost():
-    assert DexWM("paper").costs == COSTS["paper"] and DexWM().costs == COSTS["compact"]
-    assert DexWM("paper", cost="compact").costs == COSTS["compact"]
+    assert (
+        DexWM("paper").costs.config == COSTS["paper"] and DexWM().costs.config == COSTS["compact"]
+    )
+    assert DexWM("paper", cost="compact").costs.config == COSTS["compact"]
     assert DexWM().settings_hash != DexWM(cost="anywhere").settings_hash

@@ -18,7 +18,8 @@ from dexbench.agents.diffusion_policy.model import (
     scheduler,
     share_at_start,
 )
-from dexbench.agents.diffusion_policy.train import PolicyTrainConfig, PolicyTrainer, train
+from dexbench.agents.diffusion_policy.train import PolicyTrainer, train
+from dexbench.agents.diffusion_policy.train_config import PolicyTrainConfig
 from dexbench.agents.learning.episodes import load_episodes
 from dexbench.agents.learning.weights import read_tensors
 from dexbench.envs.embodiment.robot import HIGHEST, INIT_JOINTS, LOWEST

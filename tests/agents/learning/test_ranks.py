@@ -21,7 +21,8 @@ SCRIPT = """
 import dataclasses, json, os, signal, sys
 from pathlib import Path
 from dexbench.agents.dexwm.model.config import ModelConfig
-from dexbench.agents.dexwm.training.train import TrainConfig, train
+from dexbench.agents.dexwm.training.config import TrainConfig
+from dexbench.agents.dexwm.training.train import train
 
 settings, last = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 settings["model"] = ModelConfig.from_json(json.dumps(settings["model"]))

@@ -9,13 +9,14 @@ from support.planners import HIGH, LOW, ToGoal, goal_near, observation, play
 from support.stand_ins import watched_problem
 from support.synthetic_store import keypoints_of, picture
 
-from dexbench.agents.dexwm.agent import COSTS, ORIENTATION, DexWM
+from dexbench.agents.dexwm.agent import DexWM
+from dexbench.agents.dexwm.cost import COSTS, ORIENTATION
 from dexbench.agents.planning.cem import noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.gradient import GradientConfig, gradient
 from dexbench.agents.planning.mppi import MPPIConfig, mppi
 from dexbench.agents.planning.optimiser import Problem
-from dexbench.agents.planning.waypoint_agent import OPTIMISERS, PLANNERS, PlannerConfig
+from dexbench.agents.planning.planner_config import OPTIMISERS, PLANNERS, PlannerConfig
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.utils.errors import UserError
 

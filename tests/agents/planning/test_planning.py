@@ -14,7 +14,8 @@ import dexbench
 from dexbench.agents.planning.cem import CEMConfig, cem, in_tiles, noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.optimiser import Plan, Problem
-from dexbench.agents.planning.waypoint_agent import OPTIMISERS, PLANNERS, WaypointAgent
+from dexbench.agents.planning.planner_config import OPTIMISERS, PLANNERS
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
 from dexbench.agents.planning.waypoints import RampConfig, ramp
 from dexbench.agents.reference.kinematic import Kinematic
 from dexbench.agents.reference.prior import Prior

@@ -9,18 +9,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from support.synthetic_store import keypoints_of, picture, write_store
 
-from dexbench.agents.dexwm.agent import COSTS, DexWM
+from dexbench.agents.dexwm.agent import DexWM
+from dexbench.agents.dexwm.cost import COSTS
 from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.decoder import decoder_path
 from dexbench.agents.dexwm.model.encoder import build_encoder
-from dexbench.agents.dexwm.model.pretrained import PRETRAINED, PretrainedEncoder
+from dexbench.agents.dexwm.model.encoder_specs import PRETRAINED
+from dexbench.agents.dexwm.model.pretrained import PretrainedEncoder
 from dexbench.agents.dexwm.model.world_model import DexWMModel
-from dexbench.agents.dexwm.training.train import TrainConfig, train
+from dexbench.agents.dexwm.training.config import TrainConfig
+from dexbench.agents.dexwm.training.train import train
 from dexbench.agents.diffusion_policy.agent import DiffusionPolicy
 from dexbench.agents.diffusion_policy.config import PolicyConfig
-from dexbench.agents.diffusion_policy.train import PolicyTrainConfig
 from dexbench.agents.diffusion_policy.train import train as train_policy
+from dexbench.agents.diffusion_policy.train_config import PolicyTrainConfig
 from dexbench.agents.learning.weights import read_tensors, save_tensors
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.envs.embodiment.robot import INIT_JOINTS
@@ -381,7 +384,7 @@ def test_a_paper_model_trains_resumes_loads_and_plans(folders, cache, tmp_path):
     assert digest == result["weights_hash"] and model.config == small
     put(cache, "dinov2", folder)
     agent = DexWM(weights=out, dtype="float32", cem=CEMConfig(4, 2, 2))
-    assert agent.costs == COSTS["paper"], "its head has no depth"
+    assert agent.costs.config == COSTS["paper"], "its head has no depth"
     agent.reset("reach", 0)
     assert agent.act(observation()).shape == (20, 23)
     with pytest.raises(UserError, match="no depth.*plan with cost=paper"):

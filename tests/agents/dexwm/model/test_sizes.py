@@ -8,6 +8,7 @@ from support.synthetic_store import keypoints_of
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.model.config import LATER, ModelConfig
+from dexbench.agents.dexwm.model.encoder_specs import PRETRAINED
 from dexbench.agents.dexwm.model.keypoint_head import (
     PaperKeypointHead,
     build_head,
@@ -15,7 +16,6 @@ from dexbench.agents.dexwm.model.keypoint_head import (
     project,
 )
 from dexbench.agents.dexwm.model.predictor import Predictor
-from dexbench.agents.dexwm.model.pretrained import PRETRAINED
 from dexbench.agents.dexwm.model.sizes import SIZES, sized
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.training.losses import keypoint_metrics

@@ -1,9 +1,7 @@
 import dataclasses
 import json
-import wave
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import torch
@@ -11,20 +9,19 @@ from safetensors.torch import load_file
 from support.synthetic_store import keypoints_of, picture, write_store
 from support.trainings import SMALL, config, losses
 
-from dexbench.agents.dexwm.agent import COSTS, DexWM
+from dexbench.agents.dexwm.agent import DexWM
+from dexbench.agents.dexwm.cost import COSTS
 from dexbench.agents.dexwm.model.checkpoint import weights_file
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.decoder import decoder_path, load_decoder
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.training import train as training
 from dexbench.agents.dexwm.training.train import train
-from dexbench.agents.learning.episodes import GAPS, load_episodes
 from dexbench.agents.learning.weights import read_tensors, save_tensors
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.reference.keypoint_fk import KeypointFK
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.utils.errors import UserError
-from dexbench.utils.seeding import rng
 
 
 @pytest.fixture(scope="module")
@@ -38,90 +35,11 @@ def trained(store, tmp_path_factory):
     return out, train(config(store, out))
 
 
-def test_reader_decodes_once_and_holds_out_whole_episodes(store, tmp_path):
-    episodes = load_episodes([store], tmp_path, progress=False)
-    assert episodes.frames.shape == (96, 112, 196, 3)
-    assert episodes.validation.sum() >= 1 and (~episodes.validation).sum() >= 1
-    written = (tmp_path / "frames.u8").stat().st_mtime_ns
-    load_episodes([store], tmp_path, progress=False)
-    assert (tmp_path / "frames.u8").stat().st_mtime_ns == written
-    with h5py.File(store / "episodes" / "000001.h5") as file:
-        assert np.array_equal(episodes.joints[24:48], file["agent_pos"][()])
-        assert np.array_equal(episodes.targets[24:48], file["action"][()])
-    # The dots are where the keypoints of the same frame are.
-    for frame in (0, 23, 24, 95):
-        expected = picture(episodes.keypoints[frame]).astype(int)[1::2, 1::2]
-        assert np.abs(episodes.frames[frame].astype(int) - expected).mean() < 6
-
-
 def test_metrics_tell_what_the_reader_gives_and_what_the_trainer_takes(trained):
     out, _ = trained
     rows = (out.with_name(out.name + ".work") / "metrics.jsonl").read_text().splitlines()
     rows = [row for row in map(json.loads, rows) if "loss" in row]
     assert all(0 < row["frames_s"] < row["reader_frames_s"] for row in rows)
-
-
-def test_windows_stay_inside_their_episode_and_split(store, tmp_path):
-    episodes = load_episodes([store], tmp_path, progress=False)
-    index = episodes.windows(rng("test"), 500)
-    episode = index // 24
-    assert (episode == episode[:, :1]).all() and not episodes.validation[episode].any()
-    gaps = np.diff(index, axis=1)
-    assert gaps.min() >= 1 and gaps.sum(1).max() <= 23 and len(np.unique(gaps)) > 8
-    longest = np.diff(episodes.windows(rng("test"), 9, planner_share=1.0), axis=1)
-    assert (longest == 7).all()  # (24 - 1) // 3
-    single = np.diff(episodes.windows(rng("test"), 500, steps=1), axis=1)
-    assert (single.min(), single.max()) == GAPS
-    held_out = episodes.windows(rng("test"), 50, validation=True) // 24
-    assert episodes.validation[held_out].all()
-
-
-@pytest.mark.parametrize("frames", [4, 5])
-def test_windows_fit_into_episodes_of_a_few_frames(tmp_path, frames):
-    folder = write_store(tmp_path / "set", frames=frames)
-    episodes = load_episodes([folder], tmp_path / "cache", progress=False)
-    index = episodes.windows(rng("test"), 200)
-    assert (index // frames == index[:, :1] // frames).all() and np.diff(index, axis=1).min() >= 1
-
-
-DAMAGE = ["no video", "half a video", "no pictures", "no episode", "short", "no action"]
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_set_is_named_with_its_cure(tmp_path, damage):
-    folder = write_store(tmp_path / "set")
-    video, episode = folder / "videos" / "000002.mp4", folder / "episodes" / "000002.h5"
-    if damage == "no video":
-        video.unlink()
-    elif damage == "half a video":
-        video.write_bytes(video.read_bytes()[:2000])
-    elif damage == "no pictures":
-        with wave.open(str(video), "wb") as sound:
-            sound.setparams((1, 2, 8000, 0, "NONE", ""))
-            sound.writeframes(bytes(800))
-    elif damage == "no episode":
-        episode.unlink()
-    else:
-        with h5py.File(episode, "a") as file:
-            action = file["action"][:20]
-            del file["action"]
-            if damage == "short":
-                file["action"] = action
-    with pytest.raises(UserError, match=r"000002\.(mp4|h5).*dexbench data verify"):
-        load_episodes([folder], tmp_path / "cache", progress=False)
-
-
-def test_bad_stores_are_named(store, tmp_path):
-    with pytest.raises(UserError, match="manifest.jsonl"):
-        load_episodes([tmp_path], tmp_path / "cache", progress=False)
-    (tmp_path / "manifest.jsonl").write_text("{\n")
-    with pytest.raises(UserError, match="line 1"):
-        load_episodes([tmp_path], tmp_path / "cache", progress=False)
-
-
-def test_pictures_of_another_size_are_refused(store, tmp_path):
-    with pytest.raises(UserError, match="000000.mp4: .* whole multiple of 100x100 .*another size"):
-        load_episodes([store], tmp_path / "cache", size=(100, 100), progress=False)
 
 
 def test_training_lowers_the_loss(store, tmp_path):

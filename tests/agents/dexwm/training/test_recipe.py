@@ -57,20 +57,15 @@ def test_a_shorter_episode_gives_what_it_has(tmp_path):
 def test_the_papers_fine_tuning_rolls_out_eight_steps_from_one_frame(store, tmp_path):
     settings = config(store, tmp_path / "w.safetensors", steps=(0, 3, 3), recipe="paper", clips=2)
     trainer, asked = Trainer(settings), []
-    begin = trainer.begin_stage
 
     def watched(stage):
-        optimizer = begin(stage)
-        loss = trainer.stage_loss
+        def loss(states, points, weight, history):
+            asked.append((stage.index, tuple(states.shape[:2]), history))
+            return stage.loss(states, points, weight, history)
 
-        def stage_loss(states, points, weight, history):
-            asked.append((stage, tuple(states.shape[:2]), history))
-            return loss(states, points, weight, history)
+        return dataclasses.replace(stage, loss=loss)
 
-        trainer.stage_loss = stage_loss
-        return optimizer
-
-    trainer.begin_stage = watched
+    trainer.stages = [watched(stage) for stage in trainer.stages]
     trainer.run()
     assert asked == [(1, (2, 9), None)] * 3 + [(2, (2, 9), 1)] * 3
     rows = (tmp_path / "w.safetensors.work" / "metrics.jsonl").read_text().splitlines()
