@@ -19,14 +19,17 @@ class AgentSpec:
     """How to make an agent, and what the leaderboard says of it."""
 
     name: str
+    """What ``--agent`` and the leaderboard call it."""
     entry_point: str
     """``package.module:Class``."""
     description: str = ""
+    """One sentence."""
     privileged: bool = False
     """Whether it is given the simulation. Such an agent is a bound, not a competitor."""
     pretraining: str = "none"
     """The data that its weights saw before the benchmark's own, or ``none``."""
     kwargs: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the class."""
 
 
 _SPECS = (

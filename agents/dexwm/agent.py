@@ -91,10 +91,10 @@ class DexWM(WaypointAgent):
             raise UserError(f"compile is {compile!r}; choose True or False")
         if compile:
             self.model.compile_blocks()
-        flat = self.model.config.head == "paper"
-        cost = cost or ("paper" if planner in ("paper", "paper-real") or flat else "compact")
+        no_depth = self.model.config.head == "paper"
+        cost = cost or ("paper" if planner in ("paper", "paper-real") or no_depth else "compact")
         config = COSTS[cost] if isinstance(cost, str) else cost
-        if flat and config.depth:
+        if no_depth and config.depth:
             raise UserError(
                 "the paper's keypoint head has no depth, which this cost compares; leave the cost "
                 "out or plan with cost=paper"
@@ -125,7 +125,12 @@ class DexWM(WaypointAgent):
         return self.model.encoder(torch.from_numpy(small)[None].to(self.device))
 
     def observe(self, obs: dict[str, np.ndarray]) -> Context:
-        """Encode the new picture, the goal once a trial, and the history's keys and values."""
+        """Encode the new picture, the goal once a trial, and the history's keys and values.
+
+        Args:
+            obs: ``pixels`` and ``goal`` ``(224, 392, 3)`` uint8; ``keypoints`` ``(21, 3)`` in m,
+                camera frame.
+        """
         if self._goal is None:
             goal = self.encode(obs["goal"])
             self._goal = goal, self.model.head(goal)
@@ -136,7 +141,11 @@ class DexWM(WaypointAgent):
         return Context(encoded, history[:, -1], keypoints, *self._goal)
 
     def goal_hand(self, context: Context) -> Tensor | None:
-        """Return the keypoints that the head sees in the goal picture, if it sees their depth."""
+        """Return the keypoints that the head sees in the goal picture.
+
+        Returns:
+            ``(17, 3)`` in m, camera frame; None if the head has no depth.
+        """
         goal = context.goal_keypoints
         return None if goal.depth is None else goal.points()[0]
 
@@ -152,17 +161,17 @@ class DexWM(WaypointAgent):
         return self.costs.total(terms, context.scale, self.task).cpu()
 
     def see(self, picture: np.ndarray) -> Belief:
-        """Return the keypoints that the head finds in a picture, and its latent state."""
+        """Return keypoints and latent state of a picture ``(224, 392, 3)`` uint8."""
         with torch.no_grad():
             latent = self.encode(picture)
             return Belief(self.model.head(latent).points()[0].cpu(), latent[0].cpu())
 
     def predict(self, sequences: Tensor, context: Context) -> Belief:
-        """Return what the world model expects of sequences ``(N, T, 23)`` after each waypoint."""
+        """Return what the world model expects after each waypoint of ``(N, T, 23)`` in rad."""
         with torch.no_grad():
             states = self.roll_out(sequences.to(self.device), context)
-            seen = self.model.head(states.flatten(0, 1)).points()
-        return Belief(seen.unflatten(0, states.shape[:2]).cpu(), states.cpu())
+            keypoints = self.model.head(states.flatten(0, 1)).points()
+        return Belief(keypoints.unflatten(0, states.shape[:2]).cpu(), states.cpu())
 
     def imagine(self) -> np.ndarray | None:
         """Return the picture ``(224, 392, 3)`` uint8 that it expects when it looks again.
@@ -181,7 +190,7 @@ class DexWM(WaypointAgent):
         return camera.base_to_camera(self.kinematics.keypoints(sequences))
 
     def roll_out(self, sequences: Tensor, context: Context) -> Tensor:
-        """Predicted latent states ``(N, T, P, C)`` after the waypoints ``(N, T, 23)``."""
+        """Predicted latent states ``(N, T, P, C)`` after the waypoints ``(N, T, 23)`` in rad."""
         points = self.hand(sequences)
         start = context.keypoints.expand(len(sequences), 1, -1, -1)
         actions = hand_action(torch.cat([start, points[:, :-1]], 1), points)

@@ -109,11 +109,11 @@ class LatentCost:
         used = [step for step in range(horizon) if weights[step] > 0]
         states, weights = states[:, used], weights[used]
         latent = (states - goal[0]).float().square().mean((-1, -2))
-        seen = self.head(states.flatten(0, 1))
-        keypoint = self.keypoint_distance(seen, goal[1]).unflatten(0, (count, -1))
+        predicted = self.head(states.flatten(0, 1))
+        keypoint = self.keypoint_distance(predicted, goal[1]).unflatten(0, (count, -1))
         if self.config.consistency:
             hands = self._hand(sequences[:, used]).flatten(0, 1)
-            apart = (seen.points() - hands).norm(dim=-1).mean(-1).unflatten(0, (count, -1))
+            apart = (predicted.points() - hands).norm(dim=-1).mean(-1).unflatten(0, (count, -1))
             keypoint = keypoint + self.config.consistency * apart
         angle = torch.zeros_like(latent)
         # Only where it counts: at the neutral orientation itself the angle has no gradient.
@@ -143,15 +143,19 @@ class LatentCost:
             factors[ORIENTATION] = config.orientation
         return (terms * factors).sum(-1)
 
-    def keypoint_distance(self, seen: Keypoints, goal: Keypoints) -> Tensor:
+    def keypoint_distance(self, predicted: Keypoints, goal: Keypoints) -> Tensor:
         """Mean distance ``(B,)``: m over 17 keypoints, or px over wrist and tips."""
         if self.config.depth:
-            return (seen.points() - goal.points()).norm(dim=-1).sum(-1) / N_DISTINCT
+            return (predicted.points() - goal.points()).norm(dim=-1).sum(-1) / N_DISTINCT
         pick = list(PAPER_KEYPOINTS)
-        return (seen.pixels[:, pick] - goal.pixels[:, pick]).norm(dim=-1).mean(-1)
+        return (predicted.pixels[:, pick] - goal.pixels[:, pick]).norm(dim=-1).mean(-1)
 
     def wrist_angle(self, sequences: Tensor) -> Tensor:
-        """Angles ``(N, T)`` in rad of wrists to the dummy grasp's, at joints ``(N, T, 23)``."""
+        """Return angles ``(N, T)`` in rad of wrists to the dummy grasp's.
+
+        Args:
+            sequences: Joints ``(N, T, 23)`` in rad.
+        """
         grasp = torch.tensor(DUMMY_GRASP[-1], dtype=torch.float32, device=sequences.device)
         neutral = self.kinematics.wrist(grasp)[1]
         wrist = self.kinematics.wrist(sequences)[1]
@@ -159,7 +163,7 @@ class LatentCost:
         return torch.acos(cosine.clamp(-1, 1))
 
     def leaving(self, sequences: Tensor) -> Tensor:
-        """Return how far waypoints ``(N, T, 23)`` leave the picture ``(N, T)``, from 0 to 1."""
+        """Return how far waypoints ``(N, T, 23)`` in rad leave the picture, ``(N, T)`` in 0..1."""
         points = self._hand(sequences)
         pixels = camera.project(points)
         size = pixels.new_tensor([camera.WIDTH, camera.HEIGHT])

@@ -55,15 +55,15 @@ class DiffusionPolicy:
                 f"{', '.join(SCHEDULERS)}, and 1 to {levels} steps"
             )
         if share_at_start(self.model.config, steps) > MOST_AT_START:
-            good = [
+            possible = [
                 n
                 for n in range(1, levels + 1)
                 if share_at_start(self.model.config, n) <= MOST_AT_START
             ]
-            near = sorted(good, key=lambda n: abs(n - steps))[:3]
+            nearest = sorted(possible, key=lambda n: abs(n - steps))[:3]
             raise UserError(
                 f"with {steps} of {levels} steps sampling would not begin in noise; choose another "
-                f"number, such as {', '.join(map(str, sorted(near)))}"
+                f"number, such as {', '.join(map(str, sorted(nearest)))}"
             )
         self.metadata = {
             "pretraining": self.model.pretraining,

@@ -19,7 +19,7 @@ PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("exploration", "l
 
 
 def save_policy(path: Path, model: DiffusionPolicyModel, notes: dict[str, Any]) -> str:
-    """Write the weights with configurations and notes; see ``tensors.save_weights``."""
+    """Write the weights with configurations and notes; see ``weights.save_weights``."""
     metadata = {
         "format": FORMAT,
         "config": model.config.to_json(),
@@ -44,16 +44,16 @@ def load_policy(
         encoder_weights: Folder of a pretrained encoder's weights; the Hugging Face cache if None.
 
     Raises:
-        UserError: As ``tensors.load_weights`` and ``dexwm.checkpoint.load_encoder``.
+        UserError: As ``weights.load_weights`` and ``load_encoder``.
     """
-    metadata: dict[str, str] = {}
+    facts: dict[str, str] = {}
 
-    def build(found: dict[str, str]) -> DiffusionPolicyModel:
-        metadata.update(found)
+    def build(metadata: dict[str, str]) -> DiffusionPolicyModel:
+        facts.update(metadata)
         model = DiffusionPolicyModel(
-            PolicyConfig.from_json(found["config"]), ModelConfig.from_json(found["encoder"])
+            PolicyConfig.from_json(metadata["config"]), ModelConfig.from_json(metadata["encoder"])
         )
-        model.pretraining = found.get("pretraining", model.pretraining)
+        model.pretraining = metadata.get("pretraining", model.pretraining)
         return model
 
     file = Path(PACKAGED.get(str(path), path))
@@ -63,5 +63,5 @@ def load_policy(
         FORMAT,
         f"a Diffusion Policy has {FORMAT!r}; `dexbench train diffusion-policy` makes one",
     )
-    load_encoder(model.encoder, encoder_weights, metadata, file)
+    load_encoder(model.encoder, encoder_weights, facts, file)
     return model.to(device), digest

@@ -32,17 +32,17 @@ def usable_episodes(episodes: Episodes, validation: bool, lifted_only: bool) -> 
     Raises:
         UserError: There is none.
     """
-    wanted = (episodes.validation == validation) & (episodes.length >= 2)
+    usable = (episodes.validation == validation) & (episodes.length >= 2)
     if lifted_only:
-        wanted &= episodes.lifted
-    if not wanted.any():
+        usable &= episodes.lifted
+    if not usable.any():
         raise UserError(
             "no episode is left to "
             + ("validate on" if validation else "learn from")
             + (" in which an object was lifted" if lifted_only else "")
             + "; collect more scenes"
         )
-    return np.flatnonzero(wanted)
+    return np.flatnonzero(usable)
 
 
 def joint_ranges(

@@ -49,6 +49,7 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Ten
     """
 
     def average(kept: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
+        """Move the tensor ``kept``, of any shape, towards ``new``."""
         return kept + (new - kept) * max(1 - decay, 9 / (10 + float(count)))
 
     return average

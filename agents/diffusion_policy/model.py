@@ -28,9 +28,9 @@ class Denoiser(nn.Module):
         super().__init__()
         self.config = config
         dim = config.dim
-        seen = config.features + (config.joints if config.proprioception else 0)
+        observed = config.features + (config.joints if config.proprioception else 0)
         self.level = nn.Embedding(config.noise_levels, dim)
-        self.observation = nn.Linear(seen, dim)
+        self.observation = nn.Linear(observed, dim)
         self.goal = nn.Linear(config.features, dim)
         self.condition_position = nn.Parameter(torch.randn(config.context + 2, dim) * 0.02)
         self.condition_mlp = nn.Sequential(
@@ -66,9 +66,9 @@ class Denoiser(nn.Module):
         Returns:
             ``(B, chunk, 23)``.
         """
-        seen = torch.cat([pictures, joints], -1) if self.config.proprioception else pictures
+        observed = torch.cat([pictures, joints], -1) if self.config.proprioception else pictures
         condition = torch.cat(
-            [self.level(level)[:, None], self.observation(seen), self.goal(goal)[:, None]], 1
+            [self.level(level)[:, None], self.observation(observed), self.goal(goal)[:, None]], 1
         )
         condition = condition + self.condition_position
         condition = condition + self.condition_mlp(condition)
@@ -161,14 +161,14 @@ def scheduler(
     """
     if name not in SCHEDULERS:
         raise ValueError(f"unknown scheduler {name!r}; choose one of {sorted(SCHEDULERS)}")
-    made = SCHEDULERS[name](
+    sampler = SCHEDULERS[name](
         num_train_timesteps=config.noise_levels,
         beta_schedule="squaredcos_cap_v2",
         clip_sample=True,
         prediction_type=config.prediction,
     )
-    made.set_timesteps(steps or config.noise_levels)
-    return made
+    sampler.set_timesteps(steps or config.noise_levels)
+    return sampler
 
 
 def share_at_start(config: PolicyConfig, steps: int) -> float:

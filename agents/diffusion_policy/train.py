@@ -79,9 +79,9 @@ class PolicyTrainer:
             self.device,
             config.progress,
         )
-        seen = torch.from_numpy(self.pooled[frames]).float()
-        self.model.middle.copy_(seen.mean(0))
-        self.model.spread.copy_(seen.std(0) + 1e-4)
+        pooled = torch.from_numpy(self.pooled[frames]).float()
+        self.model.middle.copy_(pooled.mean(0))
+        self.model.spread.copy_(pooled.std(0) + 1e-4)
         self.model.encoder.requires_grad_(False)
         self.average = AveragedModel(self.model.denoiser, avg_fn=moving_average(config.ema))
         self.optimizer = MasterAdamW({"denoiser": self.model.denoiser}, config.rate)

@@ -49,7 +49,7 @@ class Episodes:
     """Sha256 over the sets' manifests."""
 
     def frame_indices(self, validation: bool) -> np.ndarray:
-        """Return indices of all frames of the training or the validation episodes."""
+        """Return indices ``(n,)`` of all frames of the training or the validation episodes."""
         chosen = np.flatnonzero(self.validation == validation)
         return np.concatenate(
             [np.arange(self.first[e], self.first[e] + self.length[e]) for e in chosen]

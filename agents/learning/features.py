@@ -21,9 +21,9 @@ BATCH = 64
 
 def encoder_digest(encoder: nn.Module) -> str:
     """Return the sha256 of an encoder's weights: its ``digest``, if it has one."""
-    known = getattr(encoder, "digest", None)
-    if isinstance(known, str):
-        return known
+    stated = getattr(encoder, "digest", None)
+    if isinstance(stated, str):
+        return stated
     digest = hashlib.sha256()
     for name, value in sorted(encoder.state_dict().items()):
         digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
@@ -85,10 +85,10 @@ def _encode(
     for start in tqdm(range(0, len(frames), BATCH), "encoding", disable=silent):
         images = torch.from_numpy(np.array(frames[start : start + BATCH])).to(device)
         with torch.no_grad():
-            made = encode(images).float().cpu().numpy()
+            batch = encode(images).float().cpu().numpy()
         if out is None:
-            shape = (len(frames), *made.shape[1:])
+            shape = (len(frames), *batch.shape[1:])
             out = np.lib.format.open_memmap(path, "w+", np.float16, shape)  # type: ignore[no-untyped-call]
-        out[start : start + len(made)] = made
+        out[start : start + len(batch)] = batch
     if out is not None:
         out.flush()

@@ -80,7 +80,7 @@ class MasterAdamW:
         torch._foreach_copy_(self.params, self.masters)
 
     def state(self) -> dict[str, Tensor]:
-        """Return masters and moments by name, for safetensors."""
+        """Return float32 masters and moments, shaped as their parameters, by name."""
         tensors = {f"master/{n}": m for n, m in zip(self.names, self.masters, strict=True)}
         for name, master in zip(self.names, self.masters, strict=True):
             for key, value in self.adam.state.get(master, {}).items():

@@ -91,13 +91,13 @@ class Ranks:
         return batch[self.rank * size : (self.rank + 1) * size]
 
     def mean(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Average scalars over the ranks, detached."""
-        kept = {name: value.detach() for name, value in values.items()}
+        """Return scalars ``()`` averaged over the ranks, detached."""
+        detached = {name: value.detach() for name, value in values.items()}
         if self.count == 1:
-            return kept
-        stacked = torch.stack([value.float() for value in kept.values()])
+            return detached
+        stacked = torch.stack([value.float() for value in detached.values()])
         dist.all_reduce(stacked)
-        return dict(zip(kept, stacked / self.count, strict=True))
+        return dict(zip(detached, stacked / self.count, strict=True))
 
     def together(self, modules: list[nn.Module], loss: Callable[..., Loss]) -> Callable[..., Loss]:
         """``loss``, whose gradients in ``modules`` are averaged over the ranks."""

@@ -16,14 +16,14 @@ from .weights import read_tensors, save_tensors
 
 
 class Rate:
-    """How many things were handled, and how fast."""
+    """How many items were handled, and how fast."""
 
     def __init__(self) -> None:
         self.count, self.seconds = 0, 0.0
 
     @contextmanager
     def of(self, count: int) -> Iterator[None]:
-        """Time the handling of ``count`` things."""
+        """Time the handling of ``count`` items."""
         began = time.monotonic()
         yield
         self.count += count
@@ -31,7 +31,7 @@ class Rate:
 
     @property
     def per_second(self) -> float:
-        """Things a second of handling; 0 before the first."""
+        """Items a second of handling; 0 before the first."""
         return self.count / self.seconds if self.seconds else 0.0
 
 
@@ -62,7 +62,7 @@ class RunFolder:
 
         Args:
             state: Where the run stands; any JSON.
-            optimizer: The optimiser's tensors.
+            optimizer: The optimiser's tensors, of any shape, by name.
         """
         tensors = {
             f"{name}/{key}": value

@@ -34,7 +34,17 @@ class CEMConfig:
 
 
 def noise(shape: tuple[int, ...], seed: int, replan: int, iteration: int) -> Tensor:
-    """Draw standard normal float32 noise, by numpy, so it is the same on every device."""
+    """Draw standard normal noise, by numpy, so that it is the same on every device.
+
+    Args:
+        shape: Of the noise, such as ``(N, T, 23)``.
+        seed: The trial's.
+        replan: Which planning step of the trial.
+        iteration: Which iteration of the optimiser.
+
+    Returns:
+        ``shape`` float32, in standard deviations.
+    """
     return torch.from_numpy(
         rng(seed, "cem", replan, iteration).standard_normal(shape, dtype="float32")
     )

@@ -16,6 +16,7 @@ class MPPIConfig(CEMConfig):
     """CEM's budget, and how sharply the elites weigh."""
 
     elites: int = 20
+    """K, candidates that form the next distribution."""
     temperature: float = 1.0
     """An elite weighs exp(-cost / temperature); in standard deviations of the elites' costs, so
     that it does not depend on the cost's unit."""
@@ -38,6 +39,7 @@ def mppi(problem: Problem, config: MPPIConfig) -> Plan:
     """
 
     def refit(elites: Tensor, costs: Tensor) -> tuple[Tensor, Tensor]:
+        """Weigh elites ``(K, T, 23)`` in rad by their costs ``(K,)``."""
         finite = costs[costs.isfinite()]
         # Costs that are all equal, or infinite, have no spread; any will do.
         spread = float(finite.std(correction=0)) if len(finite) else 0.0

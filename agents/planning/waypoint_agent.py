@@ -136,6 +136,7 @@ class WaypointAgent:
         weights = self.weights(sequences.shape[1]).to(self.device)
 
         def distances(tile: Tensor) -> Tensor:
+            """Distances ``(n,)`` in m of a tile ``(n, T, 23)`` in rad."""
             points = camera.base_to_camera(self.kinematics.keypoints(tile)[..., list(DISTINCT), :])
             return (points - goal).norm(dim=-1).mean(-1) @ weights
 

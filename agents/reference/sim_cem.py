@@ -112,6 +112,8 @@ class SimCEM(WaypointAgent):
             return [np.inf] * len(waypoints)
 
     def _distance(self, sim: Simulation) -> float:
-        hand = np.linalg.norm(sim.keypoints[list(DISTINCT)] - self._goal_keypoints, axis=-1).mean()
-        thing = np.linalg.norm(sim.object_position(self._target) - self._goal_object)
-        return float(hand + thing)
+        hand_distance = np.linalg.norm(
+            sim.keypoints[list(DISTINCT)] - self._goal_keypoints, axis=-1
+        ).mean()
+        object_distance = np.linalg.norm(sim.object_position(self._target) - self._goal_object)
+        return float(hand_distance + object_distance)

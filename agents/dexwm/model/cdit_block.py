@@ -8,7 +8,13 @@ from .layers import MLP, attention, merge_heads, split_heads
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm without affine part, then the conditioned affine map."""
+    """Normalise tokens ``(B, F, P, dim)`` without affine part, then apply the conditioned one.
+
+    Args:
+        x: The tokens.
+        shift: ``(B or 1, F, 1, dim)``.
+        scale: As ``shift``; 0 leaves the tokens as they are.
+    """
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=1e-6), 1 + scale)
 
 
@@ -89,11 +95,11 @@ class CDiTBlock(nn.Module):
         mixed = merge_heads(attention(query, own_key, own_value)).unflatten(0, (batch, frames))
         x = torch.addcmul(x, parts[2], self.self_out(mixed))
         query = split_heads(self.query(modulate(x, parts[3], parts[4])), self.heads)
-        seen = [key.shape[2] - (frames - 1 - g) * tokens for g in range(frames)]
+        ends = [key.shape[2] - (frames - 1 - g) * tokens for g in range(frames)]
         crossed = [
-            attention(query[:, g], key[:, :, :end], value[:, :, :end]) for g, end in enumerate(seen)
+            attention(query[:, g], key[:, :, :end], value[:, :, :end]) for g, end in enumerate(ends)
         ]
         # One frame's is not stacked: that would copy it.
-        looked = torch.stack(crossed, 1) if frames > 1 else crossed[0].unsqueeze(1)
-        x = torch.addcmul(x, parts[5], self.cross_out(merge_heads(looked)))
+        attended = torch.stack(crossed, 1) if frames > 1 else crossed[0].unsqueeze(1)
+        x = torch.addcmul(x, parts[5], self.cross_out(merge_heads(attended)))
         return torch.addcmul(x, parts[8], self.mlp(modulate(x, parts[6], parts[7])))

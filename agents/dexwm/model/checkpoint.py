@@ -24,7 +24,7 @@ def weights_file(path: str | Path | None) -> Path:
 
 
 def save_model(path: str | Path, model: DexWMModel, notes: dict[str, Any] | None = None) -> str:
-    """Write the weights with configuration and notes; see ``tensors.save_weights``.
+    """Write the weights with configuration and notes; see ``weights.save_weights``.
 
     A pretrained encoder is not written, only what its weights' sha256 is.
     """
@@ -49,14 +49,14 @@ def load_model(
         encoder_weights: Folder of a pretrained encoder's weights; the Hugging Face cache if None.
 
     Raises:
-        UserError: As ``tensors.load_weights`` and ``load_encoder``.
+        UserError: As ``weights.load_weights`` and ``load_encoder``.
     """
-    metadata: dict[str, str] = {}
+    facts: dict[str, str] = {}
 
-    def build(found: dict[str, str]) -> DexWMModel:
-        metadata.update(found)
-        model = DexWMModel(ModelConfig.from_json(found["config"]))
-        model.pretraining = found.get("pretraining", model.pretraining)
+    def build(metadata: dict[str, str]) -> DexWMModel:
+        facts.update(metadata)
+        model = DexWMModel(ModelConfig.from_json(metadata["config"]))
+        model.pretraining = metadata.get("pretraining", model.pretraining)
         return model
 
     model, digest = load_weights(
@@ -65,7 +65,7 @@ def load_model(
         FORMAT,
         f"this version reads {FORMAT!r}; train it again or use the dexbench version that wrote it",
     )
-    load_encoder(model.encoder, encoder_weights, metadata, weights_file(path))
+    load_encoder(model.encoder, encoder_weights, facts, weights_file(path))
     return model.to(device, dtype), digest
 
 
@@ -96,10 +96,10 @@ def load_encoder(
             f"{path} does not say with which weights of {encoder.config.encoder} it was trained; "
             "train it again"
         )
-    found = encoder.load(folder)
-    if found != metadata["encoder_sha256"]:
+    digest = encoder.load(folder)
+    if digest != metadata["encoder_sha256"]:
         raise UserError(
             f"{path} was trained with other weights of {encoder.config.encoder} (sha256 "
-            f"{metadata['encoder_sha256']}) than those found ({found}); put those in their "
+            f"{metadata['encoder_sha256']}) than those found ({digest}); put those in their "
             "place"
         )

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from dexbench.agents.learning.weights import WeightsConfig
@@ -13,6 +13,12 @@ ACTION_DIM = 132
 
 NORM_GROUPS = 8
 """Groups of channels that the compact encoder normalises by themselves."""
+
+LATER = {"later": True}
+"""Metadata of fields that came after the first weights.
+
+Their defaults are not written, so that old weights and runs stay valid.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,16 +54,16 @@ class ModelConfig(WeightsConfig):
     """Most frames a history may hold."""
     action_scale: float = 5.0
     """Factor on the action before its MLP; hand motions are a few centimetres."""
-    head: Literal["compact", "paper"] = "compact"
+    head: Literal["compact", "paper"] = field(default="compact", metadata=LATER)
     """Either "compact": 17 keypoints of the right hand with depth. Or "paper": heat-maps of
     wrist and tips of both hands, no depth."""
-    head_dim: int | None = None
+    head_dim: int | None = field(default=None, metadata=LATER)
     """Width of the keypoint head; that of the latent if left out."""
-    head_heads: int = 2
+    head_heads: int = field(default=2, metadata=LATER)
     """Attention heads of the keypoint head."""
-    head_mlp_ratio: float = 2.0
+    head_mlp_ratio: float = field(default=2.0, metadata=LATER)
     """As ``mlp_ratio``, of the keypoint head."""
-    cdit: Literal["compact", "paper"] = "compact"
+    cdit: Literal["compact", "paper"] = field(default="compact", metadata=LATER)
     """How the predictor uses actions and positions, see ``predictor.Predictor``."""
 
     def __post_init__(self) -> None:
@@ -80,20 +86,13 @@ class ModelConfig(WeightsConfig):
         return self.grid[0] * self.grid[1]
 
     def settings(self) -> dict[str, Any]:
-        """Return the fields by name.
-
-        Those in ``LATER`` only where they differ from their default.
-        """
+        """Return the fields by name; ``LATER`` ones only where they differ from their default."""
         return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in LATER or getattr(self, field.name) != field.default
+            entry.name: getattr(self, entry.name)
+            for entry in dataclasses.fields(self)
+            if entry.metadata != LATER or getattr(self, entry.name) != entry.default
         }
 
     def to_json(self) -> str:
         """Return ``settings`` as one line of JSON with sorted keys."""
         return json.dumps(self.settings(), sort_keys=True)
-
-
-LATER = ("head", "head_dim", "head_heads", "head_mlp_ratio", "cdit")
-"""Fields that came after the first weights; unwritten defaults keep old files and runs valid."""

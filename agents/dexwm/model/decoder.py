@@ -30,14 +30,14 @@ def load_decoder(weights: Path) -> PixelDecoder | None:
     """Return the decoder beside a model's weights, frozen and in float32; None if there is none.
 
     Raises:
-        UserError: As ``tensors.load_weights``.
+        UserError: As ``weights.load_weights``.
     """
     path = decoder_path(weights)
     if not path.is_file():
         return None
     decoder, _ = load_weights(
         path,
-        lambda found: PixelDecoder(ModelConfig.from_json(found["config"])),
+        lambda metadata: PixelDecoder(ModelConfig.from_json(metadata["config"])),
         FORMAT,
         f"a decoder has {FORMAT!r}; delete it, or train the model again",
     )

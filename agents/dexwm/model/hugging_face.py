@@ -23,7 +23,9 @@ class Backbone(NamedTuple):
     """A loaded encoder and the sha256 of its weights."""
 
     model: nn.Module
+    """In evaluation mode, float32, without gradients."""
     digest: str
+    """sha256 (hex) of its weights."""
 
 
 def cached_folder(encoder: str) -> Path:

@@ -29,15 +29,15 @@ class PretrainedEncoder(nn.Module):
     """
 
     anchor: Tensor
+    """Empty; moved and cast with the rest of a model, it tells where the backbone belongs."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         if config.encoder not in PRETRAINED:
-            known = ["compact", *PRETRAINED]
-            raise UserError(f"unknown encoder {config.encoder!r}; choose one of {known}")
+            choices = ["compact", *PRETRAINED]
+            raise UserError(f"unknown encoder {config.encoder!r}; choose one of {choices}")
         self.config, self.spec = config, PRETRAINED[config.encoder]
         self.backbone: Backbone | None = None
-        # Moved and cast with the rest of the model, it tells where the backbone belongs.
         self.register_buffer("anchor", torch.empty(0), persistent=False)
 
     def load(self, folder: Path | None = None) -> str:

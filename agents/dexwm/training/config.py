@@ -13,6 +13,7 @@ from dexbench.utils.errors import UserError, at_least
 from .recipe import RECIPES, TrainingRecipe
 
 STAGES = ("encoder", "predictor", "rollout")
+"""What metrics call the stages; ``stages.py`` says what each trains."""
 HAND_WEIGHT = {"compact": 0.02, "paper": 100.0}
 """lambda of each keypoint head: one is trained by cross-entropy, the paper's by squared error."""
 

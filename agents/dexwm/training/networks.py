@@ -23,7 +23,9 @@ class Networks:
     """A world model, the decoder that trains its encoder, and where their weights are from."""
 
     model: DexWMModel
+    """Encoder, keypoint head and predictor."""
     decoder: PixelDecoder
+    """Draws latents as pictures; trains the encoder."""
     decoder_known: bool
     """Whether the decoder has the weights of a file, so that it is one for this encoder."""
     sources: dict[str, str]

@@ -65,12 +65,12 @@ def build_stages(
         progress: Whether to show a bar while features are computed.
     """
     model, decoder = networks.model, networks.decoder
-    seeing = {"encoder": model.encoder, "head": model.head, "decoder": decoder}
+    vision = {"encoder": model.encoder, "head": model.head, "decoder": decoder}
     modules: dict[str, nn.Module] = {"predictor": model.predictor, "head": model.head}
     loss: Callable[..., Loss] = functools.partial(prediction_loss, model)
     read = batches.states
     if config.end_to_end:
-        modules = {**seeing, "predictor": model.predictor}
+        modules = {**vision, "predictor": model.predictor}
         loss = functools.partial(end_to_end_loss, model, decoder)
         read = batches.pictures
     frames = batches.episodes.frame_indices(validation=False)
@@ -96,15 +96,23 @@ def build_stages(
         batch: Callable[[np.random.Generator], tuple[Any, ...]],
         prepare: Callable[[], None] = lambda: None,
     ) -> Stage:
-        rate = (config.rates or recipe.rates)[index]
-        args = index, STAGES[index], modules, loss, batch, rate, recipe.floors[index]
-        return Stage(*args, predicts="predictor" in modules, prepare=prepare)
+        return Stage(
+            index=index,
+            name=STAGES[index],
+            modules=modules,
+            loss=loss,
+            batch=batch,
+            rate=(config.rates or recipe.rates)[index],
+            floor=recipe.floors[index],
+            predicts="predictor" in modules,
+            prepare=prepare,
+        )
 
     autoencoder = functools.partial(autoencoder_loss, model, decoder)
     teacher_forced = functools.partial(windows, rolled_out=False)
     rolled_out = functools.partial(windows, rolled_out=True)
     stages = [
-        stage(0, seeing, autoencoder, single_frames),
+        stage(0, vision, autoencoder, single_frames),
         stage(1, modules, loss, teacher_forced, keep_features),
         stage(2, modules, loss, rolled_out, keep_features),
     ]

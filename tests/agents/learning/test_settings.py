@@ -13,47 +13,57 @@ from dexbench.agents.diffusion_policy.config import PolicyConfig
 from dexbench.agents.diffusion_policy.train import train as train_policy
 from dexbench.agents.diffusion_policy.train_config import PolicyTrainConfig
 from dexbench.agents.learning.settings import CHANGEABLE, RESOLVED, identity
+from dexbench.agents.learning.weights import read_tensors
 from dexbench.utils.errors import UserError
 
-DEXWM = {
-    "minutes": 5.0,
-    "steps": (2, 1, 1),
-    "shares": (0.5, 0.5, 0.0),
-    "threads": 2,
-    "device": "auto",
-    "validate_every": 7,
-    "validation_windows": 3,
-    "checkpoint_every": 7,
-    "activation_checkpointing": True,
-    "seed": 1,
-    "dtype": "bfloat16",
-    "images": 4,
-    "clips": 3,
-    "rates": (1e-3, 1e-3, 1e-3),
-    "keypoint_weight": 0.2,
-    "hand_weight": 0.5,
-    "holdout": 0.5,
-    "recipe": "paper",
-    "end_to_end": True,
-    "features": Path("features"),
-    "model": dataclasses.replace(SMALL, predictor_blocks=3),
+MAY_CHANGE = {
+    TrainConfig: {
+        "minutes": 5.0,
+        "steps": (2, 1, 1),
+        "shares": (0.5, 0.5, 0.0),
+        "threads": 2,
+        "device": "auto",
+        "validate_every": 7,
+        "validation_windows": 3,
+        "checkpoint_every": 7,
+        "activation_checkpointing": True,
+    },
+    PolicyTrainConfig: {
+        "minutes": 5.0,
+        "steps": 3,
+        "threads": 2,
+        "device": "auto",
+        "validate_every": 7,
+        "features": Path("features"),
+    },
 }
-"""Another value of each setting."""
-POLICY = {
-    "minutes": 5.0,
-    "steps": 3,
-    "threads": 2,
-    "device": "auto",
-    "validate_every": 7,
-    "seed": 1,
-    "batch": 5,
-    "rate": 1e-4,
-    "ema": 0.9,
-    "holdout": 0.5,
-    "lifted_only": True,
-    "features": Path("features"),
-    "model": PolicyConfig(dim=32, heads=2),
+"""Another value of each setting that a continued run may change."""
+MUST_STAY = {
+    TrainConfig: {
+        "seed": 1,
+        "dtype": "bfloat16",
+        "images": 4,
+        "clips": 3,
+        "rates": (1e-3, 1e-3, 1e-3),
+        "keypoint_weight": 0.2,
+        "hand_weight": 0.5,
+        "holdout": 0.5,
+        "recipe": "paper",
+        "end_to_end": True,
+        "features": Path("features"),
+        "model": dataclasses.replace(SMALL, predictor_blocks=3),
+    },
+    PolicyTrainConfig: {
+        "seed": 1,
+        "batch": 5,
+        "rate": 1e-4,
+        "ema": 0.9,
+        "holdout": 0.5,
+        "lifted_only": True,
+        "model": PolicyConfig(dim=32, heads=2),
+    },
 }
+"""Another value of each setting that makes another run."""
 ELSEWHERE = {"data", "out", "work", "progress", "init", "size", "encoder", "encoder_weights"}
 ELSEWHERE |= {"depth_head"}
 """Settings that name files or a pretrained encoder; other tests cover them."""
@@ -68,6 +78,7 @@ def runs(tmp_path_factory):
     policy = PolicyTrainConfig(
         (store,),
         folder / "policy",
+        folder / "policy.work",
         steps=2,
         batch=4,
         threads=1,
@@ -79,31 +90,36 @@ def runs(tmp_path_factory):
     return {TrainConfig: (train, dexwm), PolicyTrainConfig: (train_policy, policy)}
 
 
-CASES = [
-    (kind, field, values[field.name])
-    for kind, values in ((TrainConfig, DEXWM), (PolicyTrainConfig, POLICY))
-    for field in dataclasses.fields(kind)
-    if field.name not in ELSEWHERE
-]
+def cases(table):
+    return [(kind, name, value) for kind, values in table.items() for name, value in values.items()]
 
 
-@pytest.mark.parametrize(("kind", "field", "value"), CASES)
-def test_a_run_continues_unless_its_identity_is_another(runs, tmp_path, kind, field, value):
+def changed(runs, tmp_path, kind, name, value):
+    """A trainer, and the settings of its run with another value of one."""
     run, settings = runs[kind]
-    if field.name == "features" and kind is TrainConfig:
-        value = tmp_path
-    changed = dataclasses.replace(settings, **{field.name: value})
-    assert getattr(changed, field.name) != getattr(settings, field.name) or field.name == "steps"
-    if field.metadata == CHANGEABLE:
-        run(changed)
-    else:
-        with pytest.raises(UserError, match="belongs to a run with other"):
-            run(changed)
+    value = tmp_path / value if isinstance(value, Path) else value
+    return run, dataclasses.replace(settings, **{name: value})
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), cases(MAY_CHANGE))
+def test_a_run_continues_with_another_value(runs, tmp_path, kind, name, value):
+    run, settings = changed(runs, tmp_path, kind, name, value)
+    checkpoint = settings.work / "checkpoint.safetensors"
+    before = read_tensors(checkpoint)[1]["identity"]
+    run(settings)
+    assert read_tensors(checkpoint)[1]["identity"] == before
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), cases(MUST_STAY))
+def test_another_value_makes_another_run(runs, tmp_path, kind, name, value):
+    run, settings = changed(runs, tmp_path, kind, name, value)
+    with pytest.raises(UserError, match="belongs to a run with other"):
+        run(settings)
 
 
 @pytest.mark.parametrize("kind", [TrainConfig, PolicyTrainConfig])
-def test_a_setting_is_part_of_the_identity_unless_its_field_says_otherwise(kind):
-    fields = dataclasses.fields(kind)
-    assert all(field.metadata in ({}, CHANGEABLE, RESOLVED) for field in fields)
-    stated = {field.name for field in fields if not field.metadata}
-    assert set(identity(kind(data=()))) == stated and "seed" in stated
+def test_every_setting_is_part_of_the_identity_unless_its_field_says_otherwise(kind):
+    fields = {field.name: field.metadata for field in dataclasses.fields(kind)}
+    assert set(fields) == {*MAY_CHANGE[kind], *MUST_STAY[kind], *ELSEWHERE} & set(fields)
+    assert all(metadata in ({}, CHANGEABLE, RESOLVED) for metadata in fields.values())
+    assert set(identity(kind(data=()))) == {n for n, metadata in fields.items() if not metadata}
