@@ -6,7 +6,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import gymnasium
-import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.agents.registry import make_agent
 from dexbench.bench.run.trial import Played, play
@@ -83,7 +83,7 @@ class _Watched:
         self.reset = agent.reset
         self.bind = getattr(agent, "bind", None)
 
-    def act(self, obs: dict[str, np.ndarray]) -> Any:
+    def act(self, obs: dict[str, NDArray[Any]]) -> Any:
         """Return what the agent answers.
 
         Raises:

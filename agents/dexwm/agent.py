@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
@@ -119,12 +120,12 @@ class DexWM(WaypointAgent):
         self._seen: list[Tensor] = []
         self._goal: tuple[Tensor, Keypoints] | None = None
 
-    def encode(self, pixels: np.ndarray) -> Tensor:
+    def encode(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Return the latent state ``(1, P, C)`` of a picture ``(224, 392, 3)`` uint8."""
         small = downsample(pixels, self.model.config.image_size)
         return self.model.encoder(torch.from_numpy(small)[None].to(self.device))
 
-    def observe(self, obs: dict[str, np.ndarray]) -> Context:
+    def observe(self, obs: dict[str, NDArray[Any]]) -> Context:
         """Encode the new picture, the goal once a trial, and the history's keys and values."""
         if self._goal is None:
             goal = self.encode(obs["goal"])
@@ -151,7 +152,7 @@ class DexWM(WaypointAgent):
             context.scale = terms.detach().std(0, correction=0).clamp(min=1e-6)
         return self.costs.total(terms, context.scale, self.task).cpu()
 
-    def see(self, picture: np.ndarray) -> Belief:
+    def see(self, picture: NDArray[np.uint8]) -> Belief:
         """Return the keypoints that the head finds in a picture, and its latent state."""
         with torch.no_grad():
             latent = self.encode(picture)
@@ -164,7 +165,7 @@ class DexWM(WaypointAgent):
             seen = self.model.head(states.flatten(0, 1)).points()
         return Belief(seen.unflatten(0, states.shape[:2]).cpu(), states.cpu())
 
-    def imagine(self) -> np.ndarray | None:
+    def imagine(self) -> NDArray[np.uint8] | None:
         """Return the picture ``(224, 392, 3)`` uint8 that it expects when it looks again.
 
         None if no decoder lies beside the weights, as ``dexbench train dexwm`` puts one there.

@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.data_collection.store.store import MANIFEST, EpisodeStore, sha256
 from dexbench.envs.embodiment.keypoints import N_KEYPOINTS
@@ -29,26 +30,26 @@ PLANNER_SHARE = 0.3
 class Episodes:
     """All frames of one or more episode sets, one episode after the other."""
 
-    frames: np.ndarray
+    frames: NDArray[np.uint8]
     """``(N, 112, 196, 3)`` uint8, a read-only memory map."""
-    keypoints: np.ndarray
+    keypoints: NDArray[np.float32]
     """``(N, 21, 3)`` float32 right-hand keypoints in metres, camera frame."""
-    joints: np.ndarray
+    joints: NDArray[np.float32]
     """``(N, 23)`` float32 achieved joint angles in rad."""
-    targets: np.ndarray
+    targets: NDArray[np.float32]
     """``(N, 23)`` float32 joint targets in rad, commanded from each frame to the next."""
-    first: np.ndarray
+    first: NDArray[np.int64]
     """``(E,)`` index of each episode's first frame."""
-    length: np.ndarray
+    length: NDArray[np.int64]
     """``(E,)`` frames of each episode."""
-    validation: np.ndarray
+    validation: NDArray[np.bool_]
     """``(E,)`` whether the episode is held out from training."""
-    lifted: np.ndarray
+    lifted: NDArray[np.bool_]
     """``(E,)`` whether an object was lifted in it."""
     digest: str
     """Sha256 over the sets' manifests."""
 
-    def frame_indices(self, validation: bool) -> np.ndarray:
+    def frame_indices(self, validation: bool) -> NDArray[np.int64]:
         """Return indices of all frames of the training or the validation episodes."""
         chosen = np.flatnonzero(self.validation == validation)
         return np.concatenate(
@@ -63,7 +64,7 @@ class Episodes:
         validation: bool = False,
         planner_share: float = PLANNER_SHARE,
         span: int | None = None,
-    ) -> np.ndarray:
+    ) -> NDArray[np.int64]:
         """Draw windows of frames with uneven gaps (paper 3.2).
 
         Without ``span`` gaps are 0.3 to 2 s, and shrink together where they would not fit into the

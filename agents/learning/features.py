@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -38,7 +39,7 @@ def cached_features(
     kind: str,
     device: torch.device,
     progress: bool = True,
-) -> np.ndarray:
+) -> NDArray[np.float16]:
     """Return the features of every frame, read from ``folder`` or computed and kept there.
 
     Runs may share the folder, also at the same time.
@@ -66,14 +67,14 @@ def cached_features(
         with atomic_file(path) as draft:
             _encode(frames, encode, draft, device, progress)
     try:
-        features: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        features: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it, it is made again") from error
     return features
 
 
 def _encode(
-    frames: np.ndarray,
+    frames: NDArray[np.uint8],
     encode: Callable[[Tensor], Tensor],
     path: Path,
     device: torch.device,

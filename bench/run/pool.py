@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.bench.ledger.actions import actions_hash
@@ -29,7 +30,7 @@ from dexbench.utils.errors import UserError
 from .trial import Clock
 from .worker import Job, Setup, main, thread_variables
 
-Result = tuple[Row, np.ndarray]
+Result = tuple[Row, NDArray[np.float32]]
 
 LOADING_TIMEOUT = 600.0
 """Longest time to load weights or a scene [s]; a slow disk takes a while, more is a hang."""

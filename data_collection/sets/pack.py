@@ -20,6 +20,7 @@ from typing import Annotated
 import h5py
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.data_collection.store.states import PACK_SCHEMA, SetStates
@@ -96,7 +97,7 @@ def _members(source: SetStates, rows: list[dict], packed: set[str]) -> dict[str,
     return members
 
 
-def _h5(state: np.ndarray) -> bytes:
+def _h5(state: NDArray[np.float64]) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         # Most of a state never changes: bytes of the same place side by side compress best.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.scenes import objects
 from dexbench.utils.seeding import noise_seed
@@ -39,7 +40,9 @@ def _shrink(image: Image) -> Image:
     return (blocks.sum((1, 3)) // factor**2).astype(np.uint8)
 
 
-def _extent(mesh: Path, scale: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
+def _extent(
+    mesh: Path, scale: tuple[float, float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lower and upper corner (3,) of a shipped mesh's bounding box in its own frame, in m."""
     import mujoco
 
@@ -126,8 +129,8 @@ def _xml(
     look: str,
     assets: list[str],
     geoms: list[str],
-    low: np.ndarray,
-    high: np.ndarray,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
 ) -> str:
     """Return the instance's MJCF for RoboCasa: a body ``object``, a geom ``reg_bbox``."""
     specular, shininess = objects.CATEGORIES[item.category].shine

@@ -8,6 +8,7 @@ degrees over 600 rows, of which rows 26-574 are kept and resized to 224x392; ren
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 HEIGHT, WIDTH = 224, 392
 FOCAL = 300 / np.tan(np.radians(40)) * HEIGHT / 548
@@ -55,7 +56,7 @@ def unproject(pixels: Any, depth: Any) -> Any:
     return torch.cat([rays * depth[..., None], depth[..., None]], dim=-1)
 
 
-def _like(reference: Any, values: np.ndarray) -> Any:
+def _like(reference: Any, values: NDArray[Any]) -> Any:
     """Return the values as an array of the reference's library, dtype and device."""
     if isinstance(reference, np.ndarray):
         return values.astype(reference.dtype)

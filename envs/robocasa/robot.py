@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from robosuite.models.bases import MobileBaseModel, register_base
 from robosuite.models.grippers import register_gripper
 from robosuite.models.grippers.gripper_model import GripperModel
@@ -40,12 +41,12 @@ class _AllegroHand(GripperModel):
         with _file(hand_mjcf(self.side)) as path:
             super().__init__(path, idn=idn)
 
-    def format_action(self, action: np.ndarray) -> np.ndarray:
+    def format_action(self, action: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pass one value in [-1, 1] per joint through, limited."""
         return np.clip(action, -1, 1)
 
     @property
-    def init_qpos(self) -> np.ndarray:
+    def init_qpos(self) -> NDArray[np.float64]:
         """Joint angles (16,) at reset, in rad: open, thumb opposed."""
         return OPEN_HAND.copy()
 
@@ -89,7 +90,7 @@ class TMRBase(MobileBaseModel):
             super().__init__(path, idn=idn)
 
     @property
-    def top_offset(self) -> np.ndarray:
+    def top_offset(self) -> NDArray[np.float64]:
         """The arms' frame is the base frame."""
         return np.zeros(3)
 
@@ -125,7 +126,7 @@ class FrankaTMRAllegro(ManipulatorModel):
         return {"right": "osc_pose", "left": "osc_pose"}
 
     @property
-    def init_qpos(self) -> np.ndarray:
+    def init_qpos(self) -> NDArray[np.float64]:
         """Joint angles (14,) at reset, right arm then left, in rad."""
         return np.concatenate([INIT_ARM, INIT_LEFT_ARM])
 
@@ -139,7 +140,7 @@ class FrankaTMRAllegro(ManipulatorModel):
         }
 
     @property
-    def top_offset(self) -> np.ndarray:
+    def top_offset(self) -> NDArray[np.float64]:
         """Top of the robot above its base, in m."""
         return np.array((0, 0, 1.0))
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.learning.weights import load_weights, save_weights
@@ -45,7 +46,7 @@ def load_decoder(weights: Path) -> PixelDecoder | None:
 
 
 @torch.no_grad()
-def pictures(decoder: PixelDecoder, latent: Tensor) -> np.ndarray:
+def pictures(decoder: PixelDecoder, latent: Tensor) -> NDArray[np.uint8]:
     """Draw latent states.
 
     Args:
