@@ -103,7 +103,7 @@ class Recorder:
         return chunk
 
 
-class LastLook(gymnasium.Wrapper):
+class LastLook(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Keeps the latest observation, which at a trial's end no agent is shown."""
 
     def step(self, action: NDArray[Any]) -> Any:

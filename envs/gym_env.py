@@ -11,10 +11,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.embodiment.robot import CONTROL_HZ, HIGHEST, LOWEST
 from dexbench.envs.scenes.recipe import draw_recipe
 
-from .simulation import CONTROL_HZ, Simulation
+from .simulation import Simulation
 from .spaces import action_space, check_action, observation_space
 from .suite import DEFAULT, Suite
 from .tasks import Goal, Playback, find_task
@@ -22,7 +22,7 @@ from .tasks.draw import Kitchens, draw_trial
 from .trial import STEPS, Trial
 
 
-class DexBenchEnv(gym.Env):
+class DexBenchEnv(gym.Env[Any, Any]):
     """Base of the tasks' environments, whose docstrings are the tasks' data sheets.
 
     An environment of your own task names it: ``class LiftEnv(DexBenchEnv): task_name = "lift"``.

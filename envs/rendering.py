@@ -77,7 +77,8 @@ class HeadCamera:
     def render(self, data: mujoco.MjData) -> NDArray[np.uint8]:
         """RGB image (height, width, 3) uint8, upright."""
         self._renderer.update_scene(data, self._name, self._option)
-        return self._renderer.render().copy()
+        picture: NDArray[np.uint8] = self._renderer.render().copy()
+        return picture
 
     def segment(self, data: mujoco.MjData) -> NDArray[np.int32]:
         """Geom id of each pixel (height, width) int32; -1 where there is none."""
@@ -93,7 +94,8 @@ class HeadCamera:
         from OpenGL import GL
 
         self._renderer._gl_context.make_current()
-        return GL.glGetString(GL.GL_RENDERER).decode()
+        name: str = GL.glGetString(GL.GL_RENDERER).decode()
+        return name
 
     def close(self) -> None:
         """Free the context's objects in that context, then the context."""

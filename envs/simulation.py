@@ -112,12 +112,12 @@ class Simulation:
     @property
     def joint_positions(self) -> NDArray[np.float64]:
         """Achieved joint angles (23,) in rad, in action order."""
-        return self.data.qpos[self.qpos_addresses].copy()
+        return np.array(self.data.qpos[self.qpos_addresses])
 
     @property
     def joint_targets(self) -> NDArray[np.float64]:
         """Last commanded joint angles (23,) in rad, in action order."""
-        return self.data.ctrl[:N_JOINTS].copy()
+        return np.array(self.data.ctrl[:N_JOINTS])
 
     @property
     def keypoints(self) -> NDArray[np.float64]:
@@ -131,17 +131,21 @@ class Simulation:
 
     def to_base(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """World points (..., 3) in the base frame."""
-        turn = self.data.xmat[self._base].reshape(3, 3)
-        return (points - self.data.xpos[self._base]) @ turn
+        origin, turn = self._base_pose()
+        return (points - origin) @ turn
 
     def to_world(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Base-frame points (..., 3) in the world frame."""
-        turn = self.data.xmat[self._base].reshape(3, 3)
-        return points @ turn.T + self.data.xpos[self._base]
+        origin, turn = self._base_pose()
+        return points @ turn.T + origin
 
     def base_turn(self) -> NDArray[np.float64]:
         """Rotation (3, 3) of the base frame in the world."""
-        return self.data.xmat[self._base].reshape(3, 3).copy()
+        return self._base_pose()[1].copy()
+
+    def _base_pose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Position (3,) in m and rotation (3, 3) of the base frame in the world."""
+        return self.data.xpos[self._base], self.data.xmat[self._base].reshape(3, 3)
 
     def object_position(self, name: str) -> NDArray[np.float64]:
         """Centre of mass (3,) of an object in the base frame."""

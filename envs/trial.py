@@ -74,7 +74,7 @@ class Trial:
 
     def save(self, path: Path) -> None:
         """Write the trial; the same trial gives the same bytes."""
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "meta": np.frombuffer(json.dumps(self._meta(), sort_keys=True).encode(), np.uint8),
             "xml": np.frombuffer(gzip.compress(self.xml.encode(), mtime=0), np.uint8),
             "start_state": self.start_state,

@@ -123,7 +123,8 @@ class DexWM(WaypointAgent):
     def encode(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Return the latent state ``(1, P, C)`` of a picture ``(224, 392, 3)`` uint8."""
         small = downsample(pixels, self.model.config.image_size)
-        return self.model.encoder(torch.from_numpy(small)[None].to(self.device))
+        latent: Tensor = self.model.encoder(torch.from_numpy(small)[None].to(self.device))
+        return latent
 
     def observe(self, obs: dict[str, NDArray[Any]]) -> Context:
         """Encode the new picture, the goal once a trial, and the history's keys and values."""
@@ -175,7 +176,8 @@ class DexWM(WaypointAgent):
         chosen = self.chosen(self.last_plan)[None].to(self.device)
         with torch.no_grad():
             states = self.roll_out(chosen, self.last_context)
-        return pictures(self._decoder, states[0, self.next_look][None])[0]
+        picture: NDArray[np.uint8] = pictures(self._decoder, states[0, self.next_look][None])[0]
+        return picture
 
     def hand(self, sequences: Tensor) -> Tensor:
         """Return keypoints ``(..., 21, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""

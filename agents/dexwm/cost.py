@@ -146,9 +146,11 @@ class LatentCost:
     def keypoint_distance(self, seen: Keypoints, goal: Keypoints) -> Tensor:
         """Mean distance ``(B,)``: m over 17 keypoints, or px over wrist and tips."""
         if self.config.depth:
-            return (seen.points() - goal.points()).norm(dim=-1).sum(-1) / N_DISTINCT
+            distances: Tensor = (seen.points() - goal.points()).norm(dim=-1)
+            return distances.sum(-1) / N_DISTINCT
         pick = list(PAPER_KEYPOINTS)
-        return (seen.pixels[:, pick] - goal.pixels[:, pick]).norm(dim=-1).mean(-1)
+        distances = (seen.pixels[:, pick] - goal.pixels[:, pick]).norm(dim=-1)
+        return distances.mean(-1)
 
     def wrist_angle(self, sequences: Tensor) -> Tensor:
         """Angles ``(N, T)`` in rad of wrists to the dummy grasp's, at joints ``(N, T, 23)``."""

@@ -40,7 +40,9 @@ VALIDATION_SAMPLES = 512
 class PolicyTrainer:
     """Holds what a run needs; see ``train``."""
 
-    def __init__(self, config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None):
+    def __init__(
+        self, config: PolicyTrainConfig, on_step: Callable[[dict[str, Any]], None] | None = None
+    ):
         config.check()
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise UserError("train diffusion-policy runs in one process; leave torchrun out")
@@ -186,7 +188,7 @@ class PolicyTrainer:
 
 
 def train(
-    config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None
+    config: PolicyTrainConfig, on_step: Callable[[dict[str, Any]], None] | None = None
 ) -> dict[str, Any]:
     """Train a policy, or continue the run of the same command, and write its weights.
 

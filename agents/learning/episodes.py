@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dexbench.data_collection.store.store import MANIFEST, EpisodeStore, sha256
+from dexbench.data_collection.store.manifest import MANIFEST, sha256
+from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.keypoints import N_KEYPOINTS
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
@@ -97,7 +98,9 @@ class Episodes:
             keys = generator.random((count, span)) + (np.arange(span) >= room)
             back = np.sort(keys.argsort(1)[:, :steps] + 1, axis=1)[:, ::-1]
             last = generator.integers(back[:, 0], room[:, 0] + 1)
-            return (self.first[episode] + last)[:, None] - np.pad(back, ((0, 0), (0, 1)))
+            last_frames = (self.first[episode] + last)[:, None]
+            frames: NDArray[np.int64] = last_frames - np.pad(back, ((0, 0), (0, 1)))
+            return frames
         gaps = generator.integers(GAPS[0], GAPS[1] + 1, (count, steps))
         gaps = np.where(generator.random((count, 1)) < planner_share, GAPS[1], gaps)
         shrink = np.minimum(room / gaps.sum(1, keepdims=True), 1)
@@ -106,7 +109,9 @@ class Episodes:
         over = np.maximum(gaps.sum(1) - room[:, 0], 0)
         gaps[np.arange(count), gaps.argmax(1)] -= over
         start = self.first[episode] + generator.integers(0, room[:, 0] - gaps.sum(1) + 1)
-        return start[:, None] + np.concatenate([np.zeros((count, 1), int), gaps.cumsum(1)], 1)
+        offsets = np.concatenate([np.zeros((count, 1), int), gaps.cumsum(1)], 1)
+        spread: NDArray[np.int64] = start[:, None] + offsets
+        return spread
 
 
 def open_sets(folders: Sequence[Path]) -> tuple[list[tuple[EpisodeStore, dict[str, Any]]], str]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,14 +83,14 @@ def _encode(
 ) -> None:
     """Write the features of all frames into a new file."""
     silent = None if progress else True  # None shows bars on terminals only
-    out: np.memmap | None = None
+    out: np.memmap[Any, np.dtype[np.float16]] | None = None
     for start in tqdm(range(0, len(frames), BATCH), "encoding", disable=silent):
         images = torch.from_numpy(np.array(frames[start : start + BATCH])).to(device)
         with torch.no_grad():
             made = encode(images).float().cpu().numpy()
         if out is None:
             shape = (len(frames), *made.shape[1:])
-            out = np.lib.format.open_memmap(path, "w+", np.float16, shape)  # type: ignore[no-untyped-call]
+            out = np.lib.format.open_memmap(path, "w+", np.float16, shape)
         out[start : start + len(made)] = made
     if out is not None:
         out.flush()

@@ -106,8 +106,7 @@ class Ranks:
         with warnings.catch_warnings():
             # Newer PyTorch has another name for it, which older does not know.
             warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)
-            wrapped: Any = DistributedDataParallel(_Loss(modules, loss), broadcast_buffers=False)
-        return wrapped
+            return DistributedDataParallel(_Loss(modules, loss), broadcast_buffers=False)
 
     def close(self) -> None:
         """Leave the group."""

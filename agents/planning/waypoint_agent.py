@@ -138,7 +138,8 @@ class WaypointAgent:
 
         def distances(tile: Tensor) -> Tensor:
             points = camera.base_to_camera(self.kinematics.keypoints(tile)[..., list(DISTINCT), :])
-            return (points - goal).norm(dim=-1).mean(-1) @ weights
+            means: Tensor = (points - goal).norm(dim=-1).mean(-1)
+            return means @ weights
 
         return in_tiles(distances, sequences.to(self.device), self.config.tile).cpu()
 

@@ -37,7 +37,7 @@ class RampConfig:
 
 def ramp(
     start: NDArray[Any], waypoint: NDArray[Any], config: RampConfig | None = None
-) -> NDArray[Any]:
+) -> NDArray[np.float32]:
     """Joint targets that lead from one target to the next.
 
     Joints of a part move in proportion, on a straight line in joint space. A waypoint too far for

@@ -47,7 +47,8 @@ def read_actions(path: Path) -> NDArray[Any]:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return file["actions"]
+            actions: NDArray[Any] = file["actions"]
+            return actions
     except Exception as error:  # numpy raises what zip, zlib and its own header reader raise.
         raise UserError(
             f"no actions can be read from {path} ({describe(error)}); restore it, or play the "

@@ -123,7 +123,8 @@ class Pool:
         if kind != "ready":
             raise UserError(f"agent {self._setup.agent!r} cannot be made: {content}")
         worker.enter("idle")
-        return content
+        description: Row = content
+        return description
 
     def play(self, jobs: Iterable[Job]) -> Iterator[Result]:
         """Play trials on all workers.
@@ -194,7 +195,8 @@ class Pool:
         if kind == "finished":
             worker.job = None
             worker.enter("idle")
-            return content
+            result: Result = content
+            return result
         if kind == "started":
             self._started[worker.job] = content
         worker.enter(PHASES[kind])
@@ -245,7 +247,8 @@ class Pool:
 def _receive(worker: _Worker) -> tuple[str, Any]:
     """Return the next message, or ``("died", reason)``."""
     try:
-        return worker.connection.recv()
+        message: tuple[str, Any] = worker.connection.recv()
+        return message
     except (EOFError, OSError):
         worker.process.join(5)
         code = worker.process.exitcode

@@ -37,7 +37,7 @@ class Played(NamedTuple):
 
 
 def play(
-    env: gymnasium.Env,
+    env: gymnasium.Env[Any, Any],
     agent: Agent,
     *,
     suite: str,

@@ -18,9 +18,9 @@ from dexbench.data_collection.sets.info import facts
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, project
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, WRIST_AND_TIPS
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 from dexbench.envs.scenes.recipe import BASE_HEIGHT, COUNTER_FRONT
-from dexbench.envs.simulation import CONTROL_HZ
 from dexbench.envs.tasks.grasp import Grasp
 from dexbench.envs.trial import HELD_STEPS
 from dexbench.utils.errors import UserError
@@ -45,7 +45,7 @@ class Clip:
     """Achieved joint angles (T, 23) in rad."""
     error: NDArray[np.float32]
     """Commanded minus achieved (T - 1, 23) in rad, at the end of each control step."""
-    points: NDArray[np.float64]
+    points: NDArray[np.float32]
     """Wrist and fingertips (T, 5, 3) in m."""
     in_view: NDArray[np.bool_]
     """Whether all five are within the head camera's picture, (T,) bool."""
@@ -147,7 +147,7 @@ def longest(mask: NDArray[np.bool_]) -> int:
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
-def speeds(coverage: Coverage) -> dict[str, NDArray[np.float64]]:
+def speeds(coverage: Coverage) -> dict[str, NDArray[np.float32]]:
     """Return speeds between neighbouring frames by what they are of, with the unit."""
     wrist = coverage.stack(lambda clip: np.linalg.norm(np.diff(clip.points[:, 0], axis=0), axis=1))
     turn = coverage.stack(lambda clip: np.abs(np.diff(clip.joints, axis=0)))
@@ -177,7 +177,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def _cells(points: NDArray[np.float64]) -> int:
+def _cells(points: NDArray[np.float32]) -> int:
     return len(np.unique(np.floor(points / CELL).astype(int), axis=0))
 
 

@@ -171,8 +171,9 @@ def _density(
 
 
 def _joint_grid(
-    sets: Sequence[Coverage], get: Callable[[Clip], NDArray[Any]], edges: Sequence[NDArray[np.float64]],
-    label: str, log: bool = False, marks: Sequence[tuple[float, float]] = (),
+    sets: Sequence[Coverage], get: Callable[[Clip], NDArray[Any]],
+    edges: Sequence[NDArray[np.float64]], label: str,
+    log: bool = False, marks: Sequence[tuple[float, float]] = (),
 ) -> str:  # fmt: skip
     """Return a panel a joint, with lines at its marks: two rows of arm, one a finger."""
     values = [coverage.stack(get) for coverage in sets]

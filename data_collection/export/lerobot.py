@@ -156,16 +156,16 @@ def _features(columns: dict[str, NDArray[Any]], size: list[int], fps: int) -> di
     return features
 
 
-def _statistics(values: NDArray[Any]) -> dict[str, list]:
+def _statistics(values: NDArray[Any]) -> dict[str, list[Any]]:
     """Smallest, largest, mean and standard deviation of each number of a column (n, ...)."""
     flat = values.reshape(len(values), -1).astype(np.float64)
-    statistics: dict[str, list] = {
+    statistics: dict[str, list[Any]] = {
         name: getattr(flat, name)(axis=0).tolist() for name in STATISTICS
     }
     return statistics | {"count": [len(values)]}
 
 
-def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict[str, list]:
+def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Return the same of the colours, in 0 to 1, shaped (3, 1, 1)."""
     chosen = np.unique(np.linspace(0, len(rows) - 1, CLIPS).round().astype(int))
     per = -(-PICTURES // len(chosen))

@@ -152,7 +152,8 @@ def stray(
     scale = np.concatenate([np.full(N_ARM_JOINTS, ARM_STRAY), np.full(N_HAND_JOINTS, HAND_STRAY)])
 
     def draw() -> NDArray[np.float64]:
-        return np.clip(start + scale * rng.standard_normal(N_JOINTS), LOWER, UPPER)
+        posture = start + scale * rng.standard_normal(N_JOINTS)
+        return np.array(np.clip(posture, LOWER, UPPER))
 
     return _clear(simulation, draw)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 
 
 def ornstein_uhlenbeck(

@@ -57,7 +57,7 @@ class Camera(HeadCamera):
         """Distance along the optical axis (height, width) float32, in m."""
         self._renderer.enable_depth_rendering()
         self._renderer.update_scene(data, self._name, self._option)
-        distances = self._renderer.render().copy()
+        distances: NDArray[np.float32] = self._renderer.render().copy()
         self._renderer.disable_depth_rendering()
         return distances
 
@@ -107,7 +107,9 @@ def play_states(model: mujoco.MjModel, states: NDArray[np.float64]) -> Iterator[
         yield data
 
 
-def _render(config: RerenderConfig, source: States, row: dict, height: int, width: int) -> None:
+def _render(
+    config: RerenderConfig, source: States, row: dict[str, Any], height: int, width: int
+) -> None:
     name = f"{row['id']:06d}"
     video = config.out / f"{name}.mp4"
     depth = config.out / f"{name}.depth.npz"
@@ -142,7 +144,7 @@ def _check_camera(model: mujoco.MjModel, name: str) -> None:
         raise UserError(f"there is no camera {name!r}; the scenes have {', '.join(names)}")
 
 
-def _claim(out: Path, facts: dict) -> None:
+def _claim(out: Path, facts: dict[str, Any]) -> None:
     """Make the folder, or see that it holds pictures of the same kind."""
     path, text = out / "rerender.json", json.dumps(facts, sort_keys=True)
     if path.exists() and path.read_text() == text:

@@ -86,7 +86,8 @@ class SetStates:
         path = self._store.file(row, "h5")
         try:
             with h5py.File(path) as file:
-                return file["state"][()]
+                states: NDArray[np.float64] = file["state"][()]
+                return states
         except (OSError, KeyError) as error:
             raise self._store.damaged(path, error) from error
 
@@ -127,7 +128,8 @@ class PackStates:
         """Full integration states (T, n) float64 of an episode."""
         try:
             with h5py.File(io.BytesIO(self._zip.read(f"states/{row['id']:06d}.h5"))) as file:
-                return file["state"][()]
+                states: NDArray[np.float64] = file["state"][()]
+                return states
         except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise self._damaged(error) from error
 

@@ -28,7 +28,8 @@ def tint(image: Image, colour: tuple[int, int, int], hue: int) -> Image:
         # the smallest and the largest, which is exact in integers.
         ends = pixels.min(-1, keepdims=True) + pixels.max(-1, keepdims=True)
         pixels = ends - pixels[..., [1, 2, 0]]
-    return (pixels * np.asarray(colour) // 255).astype(np.uint8)
+    tinted: Image = (pixels * np.asarray(colour) // 255).astype(np.uint8)
+    return tinted
 
 
 def _shrink(image: Image) -> Image:
@@ -37,7 +38,8 @@ def _shrink(image: Image) -> Image:
     height, width = (edge // factor for edge in image.shape[:2])
     blocks = image[: height * factor, : width * factor].astype(np.int64)
     blocks = blocks.reshape(height, factor, width, factor, -1)
-    return (blocks.sum((1, 3)) // factor**2).astype(np.uint8)
+    means: Image = (blocks.sum((1, 3)) // factor**2).astype(np.uint8)
+    return means
 
 
 def _extent(

@@ -31,7 +31,7 @@ _BASE_YAW = np.pi / 2
 """World direction of the base frame's x, in rad: towards the counter, along RoboCasa's y."""
 
 
-class DexKitchen(Kitchen):
+class DexKitchen(Kitchen):  # type: ignore[misc]  # RoboCasa has no types
     """RoboCasa's kitchen with everything fixed by a recipe.
 
     Fixtures, styles and arena are made by RoboCasa's own code. What differs: the objects and the
@@ -159,7 +159,7 @@ class DexKitchen(Kitchen):
         robot = self.robots[0].robot_model
         robot.set_base_xpos(self.base_pos)
         # Not `edit_model_xml`, which looks for files by the names of the folders they are in.
-        xml = self.model.get_xml()
+        xml: str = self.model.get_xml()
         robot.set_base_xpos([10.0, 10.0, self.base_pos[2]])
         return xml
 

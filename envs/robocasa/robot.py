@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ def _file(xml: str) -> Iterator[str]:
         yield str(path)
 
 
-class _AllegroHand(GripperModel):
+class _AllegroHand(GripperModel):  # type: ignore[misc]  # robosuite has no types
     """A 16-joint Allegro hand; actions are joint targets, scaled to [-1, 1] by robosuite."""
 
     side = "right"
@@ -82,7 +83,7 @@ class AllegroLeft(_AllegroHand):
 
 
 @register_base
-class TMRBase(MobileBaseModel):
+class TMRBase(MobileBaseModel):  # type: ignore[misc]  # robosuite has no types
     """The wheeled base: planar joints named as RoboCasa's kitchens expect them."""
 
     def __init__(self, idn: int | str = 0):
@@ -101,7 +102,7 @@ class TMRBase(MobileBaseModel):
 
 
 @register_robot_class("WheeledRobot")
-class FrankaTMRAllegro(ManipulatorModel):
+class FrankaTMRAllegro(ManipulatorModel):  # type: ignore[misc]  # robosuite has no types
     """Two Franka arms on the TMR torso, an Allegro hand on each (paper App. C.2)."""
 
     arms = ["right", "left"]
@@ -131,7 +132,7 @@ class FrankaTMRAllegro(ManipulatorModel):
         return np.concatenate([INIT_ARM, INIT_LEFT_ARM])
 
     @property
-    def base_xpos_offset(self) -> dict:
+    def base_xpos_offset(self) -> dict[str, Any]:
         """Base position in m relative to robosuite's arenas."""
         return {
             "bins": (-0.7, -0.1, 0),

@@ -62,4 +62,5 @@ def pictures(decoder: PixelDecoder, latent: Tensor) -> NDArray[np.uint8]:
     image = patches.reshape(-1, rows, columns, side, side, 3).transpose(2, 3)
     image = image.reshape(len(latent), rows * side, columns * side, 3)
     factor = HEIGHT // (rows * side)
-    return image.round().byte().numpy().repeat(factor, 1).repeat(factor, 2)
+    drawn: NDArray[np.uint8] = image.round().byte().numpy()
+    return drawn.repeat(factor, 1).repeat(factor, 2)
