@@ -3,6 +3,7 @@
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.robot import N_JOINTS
 
@@ -32,7 +33,7 @@ class Agent(Protocol):
                 only source of randomness, so that a trial never depends on those before it.
         """
 
-    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+    def act(self, obs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Choose the next joint targets.
 
         Args:
@@ -54,7 +55,7 @@ class PrivilegedAgent(Agent, Protocol):
         """Take the unwrapped environment; called after its reset and before the agent's."""
 
 
-def check_chunk(chunk: Any) -> np.ndarray:
+def check_chunk(chunk: Any) -> NDArray[np.float32]:
     """Validate what `Agent.act` returned.
 
     Args:

@@ -6,7 +6,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import gymnasium
-import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.agents.registry import make_agent
 from dexbench.bench.run.trial import Played, play
@@ -72,7 +72,9 @@ def check_agent(agent: str | type, task: str = "reach", trials: int = 1, **argum
         env.close()
     _check_spawn(name, arguments)
     clocks = [play.row["timing"] for play in (*forward.values(), *backward.values())]
-    return sum(c["decision_s"] for c in clocks) / sum(c["decisions"] for c in clocks)
+    seconds: float = sum(c["decision_s"] for c in clocks)
+    decisions: int = sum(c["decisions"] for c in clocks)
+    return seconds / decisions
 
 
 class _Watched:
@@ -83,7 +85,7 @@ class _Watched:
         self.reset = agent.reset
         self.bind = getattr(agent, "bind", None)
 
-    def act(self, obs: dict[str, np.ndarray]) -> Any:
+    def act(self, obs: dict[str, NDArray[Any]]) -> Any:
         """Return what the agent answers.
 
         Raises:
@@ -96,7 +98,9 @@ class _Watched:
         return chunk
 
 
-def _play(env: gymnasium.Env, agent: _Watched, task: str, trial: int, privileged: bool) -> Played:
+def _play(
+    env: gymnasium.Env[Any, Any], agent: _Watched, task: str, trial: int, privileged: bool
+) -> Played:
     """Play a trial of the default suite to its end, as a worker does."""
     seed_global_generators(trial)
     played = play(env, agent, suite=DEFAULT, task=task, trial=trial, privileged=privileged)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.agents.registry import make_agent
@@ -80,7 +81,7 @@ class Recorder:
 
     def __init__(self, agent: "WaypointAgent"):
         self.agent = agent
-        self.looks: list[dict[str, np.ndarray]] = []
+        self.looks: list[dict[str, NDArray[Any]]] = []
         """Observations at the decisions."""
         self.plans: list[tuple[Any, Any]] = []
         """The plan of each decision and what it was based on."""
@@ -94,7 +95,7 @@ class Recorder:
         self.agent.reset(task, seed)
         self.looks, self.plans = [], []
 
-    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+    def act(self, obs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Decide, and keep what the decision was made of."""
         chunk = self.agent.act(obs)
         self.looks.append(obs)
@@ -102,10 +103,10 @@ class Recorder:
         return chunk
 
 
-class LastLook(gymnasium.Wrapper):
+class LastLook(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Keeps the latest observation, which at a trial's end no agent is shown."""
 
-    def step(self, action: np.ndarray) -> Any:
+    def step(self, action: NDArray[Any]) -> Any:
         """As the environment's."""
         answer = self.env.step(action)
         self.last = answer[0]
@@ -182,8 +183,8 @@ def measure(
     agent: "WaypointAgent",
     plan: Any,
     context: Any,
-    before: dict[str, np.ndarray],
-    after: dict[str, np.ndarray],
+    before: dict[str, NDArray[Any]],
+    after: dict[str, NDArray[Any]],
     goal: "Tensor",
 ) -> Row:
     """Compare what a decision expected with what came of it.

@@ -4,9 +4,10 @@ import inspect
 import re
 from os.path import relpath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import gymnasium
+import numpy.typing
 from gymnasium.envs.registration import load_env_creator
 
 import dexbench
@@ -46,6 +47,17 @@ html_copy_source = False
 html_use_index = False
 html_domain_indices = False
 html_show_sphinx = False
+
+Scalar = TypeVar("Scalar")
+
+
+class NDArray(Generic[Scalar]):
+    """Stands for numpy's alias of that name, which signatures would show spelled out."""
+
+    __module__ = "numpy.typing"
+
+
+numpy.typing.NDArray = NDArray  # type: ignore[assignment]  # on the site alone
 
 
 def pages() -> dict[Path, Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.assets.download import robocasa_root
 from dexbench.envs.embodiment.arms_mjcf import ARM_TORQUE
@@ -102,7 +103,7 @@ def _weld(root: ET.Element, xml: str, qpos: dict[str, float]) -> None:
 
 def _local_pose(
     model: mujoco.MjModel, data: mujoco.MjData, name: str
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Pose of a body in its parent's frame at the data's configuration."""
     body = data.body(name)
     parent = data.body(int(model.body(name).parentid[0]))

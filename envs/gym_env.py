@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
-from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.embodiment.robot import CONTROL_HZ, HIGHEST, LOWEST
 from dexbench.envs.scenes.recipe import draw_recipe
 
-from .simulation import CONTROL_HZ, Simulation
+from .simulation import Simulation
 from .spaces import action_space, check_action, observation_space
 from .suite import DEFAULT, Suite
 from .tasks import Goal, Playback, find_task
@@ -21,7 +22,7 @@ from .tasks.draw import Kitchens, draw_trial
 from .trial import STEPS, Trial
 
 
-class DexBenchEnv(gym.Env):
+class DexBenchEnv(gym.Env[Any, Any]):
     """Base of the tasks' environments, whose docstrings are the tasks' data sheets.
 
     An environment of your own task names it: ``class LiftEnv(DexBenchEnv): task_name = "lift"``.
@@ -72,7 +73,7 @@ class DexBenchEnv(gym.Env):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Start an episode.
 
         Args:
@@ -104,7 +105,7 @@ class DexBenchEnv(gym.Env):
             trial = draw_trial(self.task, ("train", seed), "train", self.kitchen)
         return self.begin(trial)
 
-    def begin(self, trial: Trial) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    def begin(self, trial: Trial) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Start an episode of a trial that is at hand: see the goal, then stand at the start.
 
         Returns:
@@ -119,8 +120,8 @@ class DexBenchEnv(gym.Env):
         return self._observe(self.playback), self._info(self.playback) | {"trial_hash": trial.hash}
 
     def step(
-        self, action: np.ndarray
-    ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        self, action: NDArray[Any]
+    ) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
         """Command joint targets for 0.1 s.
 
         Args:
@@ -142,7 +143,7 @@ class DexBenchEnv(gym.Env):
         truncated = playback.steps >= STEPS
         return self._observe(playback), reward, False, truncated, self._info(playback)
 
-    def render(self) -> np.ndarray | None:
+    def render(self) -> NDArray[np.uint8] | None:
         """Return the head camera's view (224, 392, 3) uint8; None without a render mode."""
         return self._begun().simulation.render() if self.render_mode == "rgb_array" else None
 
@@ -157,7 +158,7 @@ class DexBenchEnv(gym.Env):
             raise gym.error.ResetNeeded("call reset() before step() or render()")
         return self.playback
 
-    def _observe(self, playback: Playback) -> dict[str, np.ndarray]:
+    def _observe(self, playback: Playback) -> dict[str, NDArray[Any]]:
         simulation = playback.simulation
         if self.render_observations or playback.steps == 0:
             self._pixels = simulation.render()

@@ -10,6 +10,7 @@ import weakref
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
 from dexbench.utils.errors import UserError
@@ -73,12 +74,13 @@ class HeadCamera:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = False
 
-    def render(self, data: mujoco.MjData) -> np.ndarray:
+    def render(self, data: mujoco.MjData) -> NDArray[np.uint8]:
         """RGB image (height, width, 3) uint8, upright."""
         self._renderer.update_scene(data, self._name, self._option)
-        return self._renderer.render().copy()
+        picture: NDArray[np.uint8] = self._renderer.render().copy()
+        return picture
 
-    def segment(self, data: mujoco.MjData) -> np.ndarray:
+    def segment(self, data: mujoco.MjData) -> NDArray[np.int32]:
         """Geom id of each pixel (height, width) int32; -1 where there is none."""
         self._renderer.enable_segmentation_rendering()
         self._renderer.update_scene(data, self._name, self._option)
@@ -92,7 +94,8 @@ class HeadCamera:
         from OpenGL import GL
 
         self._renderer._gl_context.make_current()
-        return GL.glGetString(GL.GL_RENDERER).decode()
+        name: str = GL.glGetString(GL.GL_RENDERER).decode()
+        return name
 
     def close(self) -> None:
         """Free the context's objects in that context, then the context."""

@@ -5,9 +5,11 @@ Positions are given in the robot's base frame (x forward, y left, z up) in m, un
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.assets.cache import asset_root
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, base_to_camera
@@ -70,7 +72,7 @@ class Simulation:
         """Mask (ngeom,) of the whole robot's geoms, both hands among them."""
         mujoco.mj_forward(self.model, self.data)
 
-    def step(self, target: np.ndarray) -> None:
+    def step(self, target: NDArray[Any]) -> None:
         """Hold the joint targets (23,) in rad for one control step of 0.1 s.
 
         Raises:
@@ -83,7 +85,7 @@ class Simulation:
         # MuJoCo leaves positions as they were before the last 2 ms; this changes no later step.
         mujoco.mj_kinematics(self.model, self.data)
 
-    def render(self) -> np.ndarray:
+    def render(self) -> NDArray[np.uint8]:
         """Return the head camera's view, (height, width, 3) uint8 RGB, upright."""
         if self._camera is None:
             self._camera = HeadCamera(self.model, *self.size)
@@ -108,40 +110,44 @@ class Simulation:
         return self._camera.gl_renderer
 
     @property
-    def joint_positions(self) -> np.ndarray:
+    def joint_positions(self) -> NDArray[np.float64]:
         """Achieved joint angles (23,) in rad, in action order."""
-        return self.data.qpos[self.qpos_addresses].copy()
+        return np.array(self.data.qpos[self.qpos_addresses])
 
     @property
-    def joint_targets(self) -> np.ndarray:
+    def joint_targets(self) -> NDArray[np.float64]:
         """Last commanded joint angles (23,) in rad, in action order."""
-        return self.data.ctrl[:N_JOINTS].copy()
+        return np.array(self.data.ctrl[:N_JOINTS])
 
     @property
-    def keypoints(self) -> np.ndarray:
+    def keypoints(self) -> NDArray[np.float64]:
         """The hand's 21 keypoints (21, 3) in the base frame (order of ``keypoints.KEYPOINTS``)."""
         return self.to_base(self.data.xpos[self._keypoints])
 
     @property
-    def keypoints_camera(self) -> np.ndarray:
+    def keypoints_camera(self) -> NDArray[np.float64]:
         """The hand's 21 keypoints (21, 3) in the camera frame."""
         return base_to_camera(self.keypoints)
 
-    def to_base(self, points: np.ndarray) -> np.ndarray:
+    def to_base(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """World points (..., 3) in the base frame."""
-        turn = self.data.xmat[self._base].reshape(3, 3)
-        return (points - self.data.xpos[self._base]) @ turn
+        origin, turn = self._base_pose()
+        return (points - origin) @ turn
 
-    def to_world(self, points: np.ndarray) -> np.ndarray:
+    def to_world(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Base-frame points (..., 3) in the world frame."""
-        turn = self.data.xmat[self._base].reshape(3, 3)
-        return points @ turn.T + self.data.xpos[self._base]
+        origin, turn = self._base_pose()
+        return points @ turn.T + origin
 
-    def base_turn(self) -> np.ndarray:
+    def base_turn(self) -> NDArray[np.float64]:
         """Rotation (3, 3) of the base frame in the world."""
-        return self.data.xmat[self._base].reshape(3, 3).copy()
+        return self._base_pose()[1].copy()
 
-    def object_position(self, name: str) -> np.ndarray:
+    def _base_pose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Position (3,) in m and rotation (3, 3) of the base frame in the world."""
+        return self.data.xpos[self._base], self.data.xmat[self._base].reshape(3, 3)
+
+    def object_position(self, name: str) -> NDArray[np.float64]:
         """Centre of mass (3,) of an object in the base frame."""
         return self.to_base(self.data.xipos[self.model.body(name).id])
 
@@ -155,13 +161,13 @@ class Simulation:
         of_hand = self.hand_geoms[pairs]
         return bool((touching & (of_hand.any(axis=1)) & (of_object.any(axis=1))).any())
 
-    def get_state(self) -> np.ndarray:
+    def get_state(self) -> NDArray[np.float64]:
         """Return the full integration state: time, qpos, qvel, controls, solver warm start."""
         state = np.empty(mujoco.mj_stateSize(self.model, STATE))
         mujoco.mj_getState(self.model, self.data, state, STATE)
         return state
 
-    def set_state(self, state: np.ndarray) -> None:
+    def set_state(self, state: NDArray[np.float64]) -> None:
         """Restore a state from ``get_state``; the same state and targets give the same future."""
         self.data.warning.number[DIVERGED] = 0
         mujoco.mj_setState(self.model, self.data, state, STATE)
@@ -169,14 +175,14 @@ class Simulation:
         # Computing forces has replaced the solver's warm start, on which the next step depends.
         mujoco.mj_setState(self.model, self.data, state, STATE)
 
-    def set_joints(self, joints: np.ndarray) -> None:
+    def set_joints(self, joints: NDArray[np.float64]) -> None:
         """Put the robot at rest at joint angles (23,) in rad, with the targets there as well."""
         self.data.qpos[self.qpos_addresses] = joints
         self.data.qvel[self.dofs] = 0
         self.data.ctrl[:] = joints
         mujoco.mj_forward(self.model, self.data)
 
-    def place_object(self, name: str, pos: np.ndarray, yaw: float) -> None:
+    def place_object(self, name: str, pos: NDArray[np.float64], yaw: float) -> None:
         """Put an object at rest with its centre at (3,) in the base frame, turned by yaw in rad."""
         body = self.model.body(name)
         joint = body.jntadr[0]

@@ -1,7 +1,10 @@
 """What agents see and send: the spaces that all tasks share, and the check of an action."""
 
+from typing import Any
+
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
 from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
@@ -31,7 +34,7 @@ def observation_space() -> spaces.Dict:
     )
 
 
-def check_action(action: np.ndarray) -> np.ndarray:
+def check_action(action: NDArray[Any]) -> NDArray[np.float32]:
     """Return an action as float32 joint targets (23,) in rad.
 
     Raises:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from dexbench.utils.errors import UserError
 
@@ -100,7 +101,7 @@ class Suite:
         return trial
 
 
-def write_index(root: Path, hashes: dict[str, list[str]], report: dict) -> None:
+def write_index(root: Path, hashes: dict[str, list[str]], report: dict[str, Any]) -> None:
     """Write ``suite.json``: trial hashes by task, and how the suite was built."""
     text = json.dumps({"schema": 1, "trials": hashes, "build": report}, indent=1, sort_keys=True)
     (root / "suite.json").write_text(text + "\n")

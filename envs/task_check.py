@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.seeding import rng
@@ -81,20 +82,20 @@ def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
     )
 
 
-def _step(env: "DexBenchEnv", action: np.ndarray) -> dict[str, Any]:
+def _step(env: "DexBenchEnv", action: NDArray[np.float32]) -> dict[str, Any]:
     """Return all that a step returns, flat."""
     obs, reward, terminated, truncated, info = env.step(action)
     return {**obs, **info, "reward": reward, "terminated": terminated, "truncated": truncated}
 
 
-def _hold(env: "DexBenchEnv", steps: int = STEPS) -> np.ndarray:
+def _hold(env: "DexBenchEnv", steps: int = STEPS) -> NDArray[np.float32]:
     """Return the robot's present targets, (steps, 23) float32 in rad."""
     space: Any = env.action_space
     targets = np.asarray(env.simulation.joint_targets, np.float32)  # type: ignore[union-attr]
     return np.tile(targets.clip(space.low, space.high), (steps, 1))
 
 
-def _walk(env: "DexBenchEnv", steps: int) -> np.ndarray:
+def _walk(env: "DexBenchEnv", steps: int) -> NDArray[np.float32]:
     """Return a random walk of targets from the present ones, (steps, 23) float32 in rad."""
     space: Any = env.action_space
     drift = rng("testing", "walk").normal(0, 0.03, (steps, N_JOINTS)).cumsum(axis=0)
@@ -218,7 +219,7 @@ def _check_restart(env: Any) -> None:
         )
 
 
-def _episode(env: Any, seed: int, choose: Callable[[Any], np.ndarray]) -> bool:
+def _episode(env: Any, seed: int, choose: Callable[[Any], NDArray[np.float32]]) -> bool:
     """Play an episode, check every step of it, and say whether it succeeded.
 
     Args:

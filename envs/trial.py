@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.utils.errors import UserError
 
@@ -37,11 +38,11 @@ class Trial:
     """Which instance each object is."""
     recipe: dict[str, Any]
     """What the scene was built from."""
-    start_state: np.ndarray
+    start_state: NDArray[np.float64]
     """Full integration state (n,) float64 at the first step."""
-    goal_state: np.ndarray
+    goal_state: NDArray[np.float64]
     """Full integration state (n,) float64 that the goal image shows."""
-    expert_actions: np.ndarray
+    expert_actions: NDArray[np.float32]
     """Joint targets (60, 23) float32 in rad that solve the trial."""
 
     @property
@@ -73,7 +74,7 @@ class Trial:
 
     def save(self, path: Path) -> None:
         """Write the trial; the same trial gives the same bytes."""
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "meta": np.frombuffer(json.dumps(self._meta(), sort_keys=True).encode(), np.uint8),
             "xml": np.frombuffer(gzip.compress(self.xml.encode(), mtime=0), np.uint8),
             "start_state": self.start_state,

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 
 from .errors import UserError
@@ -16,12 +17,11 @@ def import_ray() -> ModuleType:
         UserError: It is not installed.
     """
     try:
-        import ray
+        return import_module("ray")
     except ImportError as error:
         raise UserError(
             "--executor ray needs Ray, which is not installed: pip install 'dexbench[ray]'"
         ) from error
-    return ray
 
 
 @contextmanager

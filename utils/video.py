@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import UserError
 from .files import atomic_file
@@ -12,7 +13,7 @@ from .files import atomic_file
 
 def write_video(
     path: Path,
-    frames: Sequence[np.ndarray],
+    frames: Sequence[NDArray[np.uint8]],
     fps: int = 10,
     crf: int = 20,
     preset: str = "veryfast",
@@ -35,7 +36,7 @@ def write_video(
 
 
 def _encode(
-    path: Path, frames: Sequence[np.ndarray], fps: int, pixels: str, options: dict[str, str]
+    path: Path, frames: Sequence[NDArray[np.uint8]], fps: int, pixels: str, options: dict[str, str]
 ) -> None:
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps)
@@ -52,7 +53,7 @@ def _encode(
         container.mux(stream.encode())
 
 
-def read_video(path: Path) -> np.ndarray:
+def read_video(path: Path) -> NDArray[np.uint8]:
     """Return all frames (n, height, width, 3) uint8 RGB of a video.
 
     Raises:
@@ -66,7 +67,7 @@ def read_video(path: Path) -> np.ndarray:
         raise ValueError(f"no readable video ({error})") from error
 
 
-def downsample(pixels: np.ndarray, size: tuple[int, int] = (112, 196)) -> np.ndarray:
+def downsample(pixels: NDArray[np.uint8], size: tuple[int, int] = (112, 196)) -> NDArray[np.uint8]:
     """Average whole blocks of pixels, rounding to the nearest integer.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
@@ -119,12 +120,13 @@ class DexWM(WaypointAgent):
         self._seen: list[Tensor] = []
         self._goal: tuple[Tensor, Keypoints] | None = None
 
-    def encode(self, pixels: np.ndarray) -> Tensor:
+    def encode(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Return the latent state ``(1, P, C)`` of a picture ``(224, 392, 3)`` uint8."""
         small = downsample(pixels, self.model.config.image_size)
-        return self.model.encoder(torch.from_numpy(small)[None].to(self.device))
+        latent: Tensor = self.model.encoder(torch.from_numpy(small)[None].to(self.device))
+        return latent
 
-    def observe(self, obs: dict[str, np.ndarray]) -> Context:
+    def observe(self, obs: dict[str, NDArray[Any]]) -> Context:
         """Encode the new picture, the goal once a trial, and the history's keys and values.
 
         Args:
@@ -160,7 +162,7 @@ class DexWM(WaypointAgent):
             context.scale = terms.detach().std(0, correction=0).clamp(min=1e-6)
         return self.costs.total(terms, context.scale, self.task).cpu()
 
-    def see(self, picture: np.ndarray) -> Belief:
+    def see(self, picture: NDArray[np.uint8]) -> Belief:
         """Return keypoints and latent state of a picture ``(224, 392, 3)`` uint8."""
         with torch.no_grad():
             latent = self.encode(picture)
@@ -173,7 +175,7 @@ class DexWM(WaypointAgent):
             keypoints = self.model.head(states.flatten(0, 1)).points()
         return Belief(keypoints.unflatten(0, states.shape[:2]).cpu(), states.cpu())
 
-    def imagine(self) -> np.ndarray | None:
+    def imagine(self) -> NDArray[np.uint8] | None:
         """Return the picture ``(224, 392, 3)`` uint8 that it expects when it looks again.
 
         None if no decoder lies beside the weights, as ``dexbench train dexwm`` puts one there.
@@ -183,7 +185,8 @@ class DexWM(WaypointAgent):
         chosen = self.chosen(self.last_plan)[None].to(self.device)
         with torch.no_grad():
             states = self.roll_out(chosen, self.last_context)
-        return pictures(self._decoder, states[0, self.next_look][None])[0]
+        picture: NDArray[np.uint8] = pictures(self._decoder, states[0, self.next_look][None])[0]
+        return picture
 
     def hand(self, sequences: Tensor) -> Tensor:
         """Return keypoints ``(..., 21, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""

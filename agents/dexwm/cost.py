@@ -146,9 +146,11 @@ class LatentCost:
     def keypoint_distance(self, predicted: Keypoints, goal: Keypoints) -> Tensor:
         """Mean distance ``(B,)``: m over 17 keypoints, or px over wrist and tips."""
         if self.config.depth:
-            return (predicted.points() - goal.points()).norm(dim=-1).sum(-1) / N_DISTINCT
+            distances: Tensor = (predicted.points() - goal.points()).norm(dim=-1)
+            return distances.sum(-1) / N_DISTINCT
         pick = list(PAPER_KEYPOINTS)
-        return (predicted.pixels[:, pick] - goal.pixels[:, pick]).norm(dim=-1).mean(-1)
+        distances = (predicted.pixels[:, pick] - goal.pixels[:, pick]).norm(dim=-1)
+        return distances.mean(-1)
 
     def wrist_angle(self, sequences: Tensor) -> Tensor:
         """Return angles ``(N, T)`` in rad of wrists to the dummy grasp's.

@@ -1,9 +1,11 @@
 """Diffusion Policy as an agent: chunks of joint targets drawn for the present view and the goal."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.learning.weights import pick_device
@@ -78,13 +80,13 @@ class DiffusionPolicy:
         self._pictures: list[Tensor] = []
         self._joints: list[Tensor] = []
 
-    def pool(self, pixels: np.ndarray) -> Tensor:
+    def pool(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Pooled features ``(1, features)`` of a picture ``(224, 392, 3)`` uint8."""
         small = downsample(pixels, self.model.encoder_config.image_size)
         return self.model.pool(torch.from_numpy(small)[None].to(self.device))
 
     @torch.inference_mode()
-    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+    def act(self, obs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Draw the next targets, ``(9, 23)`` in rad, within the joint limits."""
         if self._goal is None:
             self._goal = self.pool(obs["goal"])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.learning.episodes import Episodes
@@ -26,7 +27,7 @@ class Batch:
     """``(B, features)`` standardised features of the goal picture."""
 
 
-def usable_episodes(episodes: Episodes, validation: bool, lifted_only: bool) -> np.ndarray:
+def usable_episodes(episodes: Episodes, validation: bool, lifted_only: bool) -> NDArray[np.int64]:
     """Return indices ``(n,)`` of the episodes to learn from, or to validate on.
 
     Raises:
@@ -46,8 +47,8 @@ def usable_episodes(episodes: Episodes, validation: bool, lifted_only: bool) -> 
 
 
 def joint_ranges(
-    episodes: Episodes, chosen: np.ndarray, chunk: int
-) -> tuple[np.ndarray, Tensor, Tensor]:
+    episodes: Episodes, chosen: NDArray[np.int64], chunk: int
+) -> tuple[NDArray[np.int64], Tensor, Tensor]:
     """Return by which ranges joints and offsets are scaled.
 
     Args:
@@ -71,11 +72,11 @@ def joint_ranges(
 
 def draw_indices(
     episodes: Episodes,
-    chosen: np.ndarray,
+    chosen: NDArray[np.int64],
     generator: np.random.Generator,
     count: int,
     config: PolicyConfig,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Draw frames to act from, and goals uniformly among the later frames (paper App. C.3).
 
     A run looks once a chunk, so observations of the context are a chunk apart; before an episode's

@@ -74,7 +74,9 @@ class Denoiser(nn.Module):
         condition = condition + self.condition_mlp(condition)
         mask = nn.Transformer.generate_square_subsequent_mask(noisy.shape[1], noisy.device)
         x = self.target(noisy) + self.target_position
-        return self.out(self.blocks(x, condition, tgt_mask=mask.to(x.dtype), tgt_is_causal=True))
+        mixed = self.blocks(x, condition, tgt_mask=mask.to(x.dtype), tgt_is_causal=True)
+        predicted: Tensor = self.out(mixed)
+        return predicted
 
 
 class DiffusionPolicyModel(nn.Module):
@@ -126,7 +128,8 @@ class DiffusionPolicyModel(nn.Module):
         (rows, columns), cells = self.encoder_config.grid, self.config.pool
         tokens = self.encoder(images).float()
         shape = (cells[0], rows // cells[0], cells[1], columns // cells[1])
-        return tokens.unflatten(1, shape).mean((2, 4)).flatten(1)
+        pooled: Tensor = tokens.unflatten(1, shape).mean((2, 4))
+        return pooled.flatten(1)
 
     def standardise(self, pooled: Tensor) -> Tensor:
         """Pooled features ``(..., features)`` to zero mean, unit deviation over the data."""
@@ -161,7 +164,7 @@ def scheduler(
     """
     if name not in SCHEDULERS:
         raise ValueError(f"unknown scheduler {name!r}; choose one of {sorted(SCHEDULERS)}")
-    sampler = SCHEDULERS[name](
+    sampler: DDPMScheduler | DDIMScheduler = SCHEDULERS[name](
         num_train_timesteps=config.noise_levels,
         beta_schedule="squaredcos_cap_v2",
         clip_sample=True,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
@@ -39,7 +40,9 @@ VALIDATION_SAMPLES = 512
 class PolicyTrainer:
     """Holds what a run needs; see ``train``."""
 
-    def __init__(self, config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None):
+    def __init__(
+        self, config: PolicyTrainConfig, on_step: Callable[[dict[str, Any]], None] | None = None
+    ):
         config.check()
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise UserError("train diffusion-policy runs in one process; leave torchrun out")
@@ -92,7 +95,7 @@ class PolicyTrainer:
         self.folder = RunFolder(self.work, modules, facts, "data, seed, encoder or batches")
         self.step, self.seconds = 0, 0.0
 
-    def batch(self, generator: np.random.Generator, count: int, chosen: np.ndarray) -> Batch:
+    def batch(self, generator: np.random.Generator, count: int, chosen: NDArray[np.int64]) -> Batch:
         """Draw ``count`` chunks from the episodes ``chosen``, scaled and on the device."""
         seen, acted, goal = draw_indices(self.episodes, chosen, generator, count, self.config.model)
         targets = torch.from_numpy(self.episodes.targets[acted]).to(self.device)
@@ -104,7 +107,7 @@ class PolicyTrainer:
             self.features(goal),
         )
 
-    def features(self, index: np.ndarray) -> Tensor:
+    def features(self, index: NDArray[np.int64]) -> Tensor:
         """Standardised features ``(..., features)`` of frames ``(...)``."""
         pooled = torch.from_numpy(self.pooled[index]).to(self.device, torch.float32)
         return self.model.standardise(pooled)
@@ -185,7 +188,7 @@ class PolicyTrainer:
 
 
 def train(
-    config: PolicyTrainConfig, on_step: Callable[[dict], None] | None = None
+    config: PolicyTrainConfig, on_step: Callable[[dict[str, Any]], None] | None = None
 ) -> dict[str, Any]:
     """Train a policy, or continue the run of the same command, and write its weights.
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
-from dexbench.data_collection.store.store import MANIFEST, EpisodeStore, sha256
+from dexbench.data_collection.store.manifest import MANIFEST, sha256
+from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.keypoints import N_KEYPOINTS
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
@@ -29,26 +31,26 @@ PLANNER_SHARE = 0.3
 class Episodes:
     """All frames of one or more episode sets, one episode after the other."""
 
-    frames: np.ndarray
+    frames: NDArray[np.uint8]
     """``(N, 112, 196, 3)`` uint8, a read-only memory map."""
-    keypoints: np.ndarray
+    keypoints: NDArray[np.float32]
     """``(N, 21, 3)`` float32 right-hand keypoints in metres, camera frame."""
-    joints: np.ndarray
+    joints: NDArray[np.float32]
     """``(N, 23)`` float32 achieved joint angles in rad."""
-    targets: np.ndarray
+    targets: NDArray[np.float32]
     """``(N, 23)`` float32 joint targets in rad, commanded from each frame to the next."""
-    first: np.ndarray
+    first: NDArray[np.int64]
     """``(E,)`` index of each episode's first frame."""
-    length: np.ndarray
+    length: NDArray[np.int64]
     """``(E,)`` frames of each episode."""
-    validation: np.ndarray
+    validation: NDArray[np.bool_]
     """``(E,)`` whether the episode is held out from training."""
-    lifted: np.ndarray
+    lifted: NDArray[np.bool_]
     """``(E,)`` whether an object was lifted in it."""
     digest: str
     """Sha256 over the sets' manifests."""
 
-    def frame_indices(self, validation: bool) -> np.ndarray:
+    def frame_indices(self, validation: bool) -> NDArray[np.int64]:
         """Return indices ``(n,)`` of all frames of the training or the validation episodes."""
         chosen = np.flatnonzero(self.validation == validation)
         return np.concatenate(
@@ -63,7 +65,7 @@ class Episodes:
         validation: bool = False,
         planner_share: float = PLANNER_SHARE,
         span: int | None = None,
-    ) -> np.ndarray:
+    ) -> NDArray[np.int64]:
         """Draw windows of frames with uneven gaps (paper 3.2).
 
         Without ``span`` gaps are 0.3 to 2 s, and shrink together where they would not fit into the
@@ -96,7 +98,9 @@ class Episodes:
             keys = generator.random((count, span)) + (np.arange(span) >= room)
             back = np.sort(keys.argsort(1)[:, :steps] + 1, axis=1)[:, ::-1]
             last = generator.integers(back[:, 0], room[:, 0] + 1)
-            return (self.first[episode] + last)[:, None] - np.pad(back, ((0, 0), (0, 1)))
+            last_frames = (self.first[episode] + last)[:, None]
+            frames: NDArray[np.int64] = last_frames - np.pad(back, ((0, 0), (0, 1)))
+            return frames
         gaps = generator.integers(GAPS[0], GAPS[1] + 1, (count, steps))
         gaps = np.where(generator.random((count, 1)) < planner_share, GAPS[1], gaps)
         shrink = np.minimum(room / gaps.sum(1, keepdims=True), 1)
@@ -105,7 +109,9 @@ class Episodes:
         over = np.maximum(gaps.sum(1) - room[:, 0], 0)
         gaps[np.arange(count), gaps.argmax(1)] -= over
         start = self.first[episode] + generator.integers(0, room[:, 0] - gaps.sum(1) + 1)
-        return start[:, None] + np.concatenate([np.zeros((count, 1), int), gaps.cumsum(1)], 1)
+        offsets = np.concatenate([np.zeros((count, 1), int), gaps.cumsum(1)], 1)
+        spread: NDArray[np.int64] = start[:, None] + offsets
+        return spread
 
 
 def open_sets(folders: Sequence[Path]) -> tuple[list[tuple[EpisodeStore, dict[str, Any]]], str]:

@@ -4,9 +4,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -38,7 +40,7 @@ def cached_features(
     kind: str,
     device: torch.device,
     progress: bool = True,
-) -> np.ndarray:
+) -> NDArray[np.float16]:
     """Return the features of every frame, read from ``folder`` or computed and kept there.
 
     Runs may share the folder, also at the same time.
@@ -66,14 +68,14 @@ def cached_features(
         with atomic_file(path) as draft:
             _encode(frames, encode, draft, device, progress)
     try:
-        features: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        features: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it, it is made again") from error
     return features
 
 
 def _encode(
-    frames: np.ndarray,
+    frames: NDArray[np.uint8],
     encode: Callable[[Tensor], Tensor],
     path: Path,
     device: torch.device,
@@ -81,14 +83,14 @@ def _encode(
 ) -> None:
     """Write the features of all frames into a new file."""
     silent = None if progress else True  # None shows bars on terminals only
-    out: np.memmap | None = None
+    out: np.memmap[Any, np.dtype[np.float16]] | None = None
     for start in tqdm(range(0, len(frames), BATCH), "encoding", disable=silent):
         images = torch.from_numpy(np.array(frames[start : start + BATCH])).to(device)
         with torch.no_grad():
             batch = encode(images).float().cpu().numpy()
         if out is None:
             shape = (len(frames), *batch.shape[1:])
-            out = np.lib.format.open_memmap(path, "w+", np.float16, shape)  # type: ignore[no-untyped-call]
+            out = np.lib.format.open_memmap(path, "w+", np.float16, shape)
         out[start : start + len(batch)] = batch
     if out is not None:
         out.flush()

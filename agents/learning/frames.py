@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.data_collection.store.store import EpisodeStore
@@ -22,7 +23,7 @@ def decoded(
     cache: Path,
     size: tuple[int, int],
     progress: bool = True,
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Return the pictures of all episodes, one after the other.
 
     Args:
@@ -65,7 +66,7 @@ def decoded(
     return np.memmap(path, np.uint8, "r", shape=shape)
 
 
-def _pictures(store: EpisodeStore, row: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
+def _pictures(store: EpisodeStore, row: dict[str, Any], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return the pictures ``(T, *size, 3)`` of an episode, as many as its manifest says."""
     video = store.file(row, "mp4")
     try:

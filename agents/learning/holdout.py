@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def held_out(rows: Sequence[dict[str, Any]], usable: np.ndarray, share: float) -> np.ndarray:
+def held_out(
+    rows: Sequence[dict[str, Any]], usable: NDArray[np.bool_], share: float
+) -> NDArray[np.bool_]:
     """Return which episodes are held out.
 
     Args:

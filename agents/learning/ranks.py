@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -20,7 +20,7 @@ from .weights import pick_device
 PATIENCE = timedelta(hours=2)
 """How long ranks wait for the first, which alone decodes videos, keep features and validates."""
 Loss = tuple[Tensor, dict[str, Tensor]]
-Batch = TypeVar("Batch", Tensor, np.ndarray)
+Batch = TypeVar("Batch", Tensor, NDArray[Any])
 
 
 class Ranks:
@@ -106,8 +106,7 @@ class Ranks:
         with warnings.catch_warnings():
             # Newer PyTorch has another name for it, which older does not know.
             warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)
-            wrapped: Any = DistributedDataParallel(_Loss(modules, loss), broadcast_buffers=False)
-        return wrapped
+            return DistributedDataParallel(_Loss(modules, loss), broadcast_buffers=False)
 
     def close(self) -> None:
         """Leave the group."""

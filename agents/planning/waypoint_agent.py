@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.envs.embodiment import camera
@@ -62,7 +63,7 @@ class WaypointAgent:
         """What the latest optimisation found; ``last_context`` is what it knew."""
         self.last_context: Any = None
 
-    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+    def act(self, obs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Plan, and return joint targets ``(n, 23)`` in rad: the first waypoint's 20.
 
         In open loop they are those of all waypoints, and n the steps left.
@@ -83,7 +84,7 @@ class WaypointAgent:
             rows += [rows[-1]] * (steps_left + 1 - len(rows))
         return np.clip(np.array(rows[1:], np.float32), LOWEST, HIGHEST)
 
-    def initial(self, obs: dict[str, np.ndarray], horizon: int) -> tuple[Tensor, Tensor]:
+    def initial(self, obs: dict[str, NDArray[Any]], horizon: int) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation ``(T, 23)`` in rad that an optimisation starts from.
 
         The first mean repeats the commanded targets (reach, place; holding a grip means repeating
@@ -104,7 +105,7 @@ class WaypointAgent:
         std[:, HAND_JOINTS] = self.config.place_hand_std if place else self.config.hand_std
         return mean.clamp(self.lower, self.upper), std
 
-    def plan(self, obs: dict[str, np.ndarray], mean: Tensor, std: Tensor) -> Tensor:
+    def plan(self, obs: dict[str, NDArray[Any]], mean: Tensor, std: Tensor) -> Tensor:
         """Optimise the waypoints; return them, ``(T, 23)`` in rad."""
         context = self.observe(obs)
         limits = self.lower, self.upper, self.seed, self.replan
@@ -138,7 +139,8 @@ class WaypointAgent:
         def distances(tile: Tensor) -> Tensor:
             """Distances ``(n,)`` in m of a tile ``(n, T, 23)`` in rad."""
             points = camera.base_to_camera(self.kinematics.keypoints(tile)[..., list(DISTINCT), :])
-            return (points - goal).norm(dim=-1).mean(-1) @ weights
+            means: Tensor = (points - goal).norm(dim=-1).mean(-1)
+            return means @ weights
 
         return in_tiles(distances, sequences.to(self.device), self.config.tile).cpu()
 
@@ -155,7 +157,7 @@ class WaypointAgent:
         """Return weights ``(T,)`` of the steps' costs."""
         return torch.tensor(self.config.step_weights[-horizon:], dtype=torch.float32)
 
-    def observe(self, obs: dict[str, np.ndarray]) -> Any:
+    def observe(self, obs: dict[str, NDArray[Any]]) -> Any:
         """Return what ``cost`` needs to know of the observation; called once per optimisation."""
         raise NotImplementedError
 
@@ -163,7 +165,7 @@ class WaypointAgent:
         """Return costs ``(N,)`` of candidate sequences ``(N, T, 23)`` in rad."""
         raise NotImplementedError
 
-    def see(self, picture: np.ndarray) -> Belief | None:
+    def see(self, picture: NDArray[np.uint8]) -> Belief | None:
         """Return what the agent makes of a picture ``(224, 392, 3)`` uint8, or None."""
         return None
 

@@ -1,8 +1,10 @@
 """From a waypoint to joint targets: a ramp at bounded speed, then hold."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS
 
@@ -33,7 +35,9 @@ class RampConfig:
     """Largest speed of a finger joint in rad/s."""
 
 
-def ramp(start: np.ndarray, waypoint: np.ndarray, config: RampConfig | None = None) -> np.ndarray:
+def ramp(
+    start: NDArray[Any], waypoint: NDArray[Any], config: RampConfig | None = None
+) -> NDArray[np.float32]:
     """Joint targets that lead from one target to the next.
 
     Joints of a part move in proportion, on a straight line in joint space. A waypoint too far for

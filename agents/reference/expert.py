@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class Expert:
@@ -16,12 +17,12 @@ class Expert:
         Args:
             env: The unwrapped environment, after its reset.
         """
-        self._actions: np.ndarray = env.trial.expert_actions
+        self._actions: NDArray[np.float32] = env.trial.expert_actions
 
     def reset(self, task: str, seed: int) -> None:
         """Nothing to prepare."""
 
-    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+    def act(self, obs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Return all recorded targets that are left, (k, 23) in rad."""
         steps_left = int(obs["steps_left"][0])
         return self._actions[len(self._actions) - steps_left :]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import DISTINCT
-from dexbench.envs.tasks.playback import Goal
+from dexbench.envs.tasks import Goal
 
 
 def goal_of(env: Any) -> Goal:
@@ -22,7 +22,8 @@ def goal_of(env: Any) -> Goal:
     """
     if env.goal is None:
         raise ValueError("the environment has no goal yet: call its reset before bind")
-    return env.goal
+    goal: Goal = env.goal
+    return goal
 
 
 def hand_of(goal: Goal) -> Tensor:

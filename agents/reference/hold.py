@@ -1,6 +1,9 @@
 """The floor of the benchmark: an agent that stays where it is."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 
 class Hold:
@@ -17,6 +20,6 @@ class Hold:
     def reset(self, task: str, seed: int) -> None:
         """Do nothing: the agent has no state."""
 
-    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+    def act(self, obs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """(chunk, 23) float32 copies of ``agent_target`` [rad]."""
         return np.repeat(obs["agent_target"][None].astype(np.float32), self.chunk, axis=0)

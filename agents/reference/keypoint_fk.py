@@ -7,8 +7,8 @@ move; plain reach may not need one.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
@@ -51,7 +51,7 @@ class KeypointFK(KeypointPlanner):
         super().reset(task, seed)
         self._goal: Tensor | None = None
 
-    def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
+    def goal_keypoints(self, obs: dict[str, NDArray[Any]]) -> Tensor:
         """Return the keypoints ``(17, 3)`` that the head sees in the goal image, in metres."""
         if self._goal is None:
             image = torch.from_numpy(downsample(obs["goal"], self.model.config.image_size)[None])

@@ -6,7 +6,7 @@ whether the trials themselves are sound.
 
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
@@ -21,11 +21,11 @@ class KeypointPlanner(WaypointAgent):
     dimensions, summed over the steps with the planner's step weights.
     """
 
-    def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
+    def goal_keypoints(self, obs: dict[str, NDArray[Any]]) -> Tensor:
         """Return the goal's keypoints ``(17, 3)`` in metres, camera frame."""
         raise NotImplementedError
 
-    def observe(self, obs: dict[str, np.ndarray]) -> Tensor:
+    def observe(self, obs: dict[str, NDArray[Any]]) -> Tensor:
         """Return the goal's keypoints ``(17, 3)``."""
         return self.goal_keypoints(obs)
 
@@ -54,6 +54,6 @@ class Kinematic(KeypointPlanner):
         """
         self._goal = hand_of(goal_of(env))
 
-    def goal_keypoints(self, obs: dict[str, np.ndarray]) -> Tensor:
+    def goal_keypoints(self, obs: dict[str, NDArray[Any]]) -> Tensor:
         """Return the goal state's true keypoints ``(17, 3)``."""
         return self._goal

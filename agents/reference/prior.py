@@ -1,6 +1,8 @@
 """``prior``: plays CEM's initial mean; a planner that does not beat it has added nothing."""
 
-import numpy as np
+from typing import Any
+
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
@@ -9,6 +11,6 @@ from dexbench.agents.planning.waypoint_agent import WaypointAgent
 class Prior(WaypointAgent):
     """Holds the target in reach and place, plays the fixed dummy sequence in grasp."""
 
-    def plan(self, obs: dict[str, np.ndarray], mean: Tensor, std: Tensor) -> Tensor:
+    def plan(self, obs: dict[str, NDArray[Any]], mean: Tensor, std: Tensor) -> Tensor:
         """Return the initial mean ``(T, 23)`` in rad."""
         return mean

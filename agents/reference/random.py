@@ -1,6 +1,8 @@
 """``random``: plays one draw from CEM's initial distribution; the planner without its planning."""
 
-import numpy as np
+from typing import Any
+
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.planning.cem import noise
@@ -10,7 +12,7 @@ from dexbench.agents.planning.waypoint_agent import WaypointAgent
 class Random(WaypointAgent):
     """One draw per planning step, clipped to the joint limits."""
 
-    def plan(self, obs: dict[str, np.ndarray], mean: Tensor, std: Tensor) -> Tensor:
+    def plan(self, obs: dict[str, NDArray[Any]], mean: Tensor, std: Tensor) -> Tensor:
         """Draw the waypoints ``(T, 23)`` in rad."""
         draws = noise(tuple(mean.shape), self.seed, self.replan, 0)
         return (mean + std * draws).clamp(self.lower, self.upper)

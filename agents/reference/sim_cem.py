@@ -12,6 +12,7 @@ from typing import Any
 import mujoco
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.planning.belief import Belief
@@ -71,27 +72,27 @@ class SimCEM(WaypointAgent):
         self._rehearsal = copy.copy(env.simulation)
         self._rehearsal.data = mujoco.MjData(env.simulation.model)
 
-    def observe(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+    def observe(self, obs: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return the simulation's full state (n,) float64."""
         return self._simulation.get_state()
 
-    def cost(self, sequences: Tensor, context: np.ndarray) -> Tensor:
+    def cost(self, sequences: Tensor, context: NDArray[np.float64]) -> Tensor:
         """Weighted distances ``(N,)`` in m of candidates ``(N, T, 23)`` to the goal."""
         distances = np.array([self._distances(row, context) for row in sequences])
         return torch.from_numpy(distances).float() @ self.weights(sequences.shape[1])
 
-    def goal_hand(self, context: np.ndarray) -> Tensor:
+    def goal_hand(self, context: NDArray[np.float64]) -> Tensor:
         """Return the goal's true keypoints ``(17, 3)``."""
         return self._goal_hand
 
-    def predict(self, sequences: Tensor, context: np.ndarray) -> Belief:
+    def predict(self, sequences: Tensor, context: NDArray[np.float64]) -> Belief:
         """Return what comes of sequences ``(N, T, 23)``, after each waypoint."""
         points = [
             [sim.keypoints[list(DISTINCT)] for sim in self._play(row, context)] for row in sequences
         ]
         return Belief(camera.base_to_camera(torch.tensor(np.array(points))).float())
 
-    def _play(self, waypoints: Tensor, state: np.ndarray) -> Iterator[Simulation]:
+    def _play(self, waypoints: Tensor, state: NDArray[np.float64]) -> Iterator[Simulation]:
         """Play waypoints ``(T, 23)`` from a state and yield the simulation after each."""
         sim = self._rehearsal
         sim.set_state(state)
@@ -104,7 +105,7 @@ class SimCEM(WaypointAgent):
             start = targets[-1]
             yield sim
 
-    def _distances(self, waypoints: Tensor, state: np.ndarray) -> list[float]:
+    def _distances(self, waypoints: Tensor, state: NDArray[np.float64]) -> list[float]:
         """Return distances in m after each waypoint; infinite where the simulation diverges."""
         try:
             return [self._distance(sim) for sim in self._play(waypoints, state)]

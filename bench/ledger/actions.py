@@ -4,8 +4,10 @@ import hashlib
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.utils.errors import UserError, describe
 
@@ -17,12 +19,12 @@ def actions_path(folder: Path, row: Row) -> Path:
     return folder / "actions" / f"{play_stem(*play_key(row))}.npz"
 
 
-def actions_hash(actions: np.ndarray) -> str:
+def actions_hash(actions: NDArray[Any]) -> str:
     """Return the first 16 hexadecimal digits of the sha256 of the float32 actions."""
     return hashlib.sha256(np.ascontiguousarray(actions, "<f4").tobytes()).hexdigest()[:16]
 
 
-def encode_actions(actions: np.ndarray) -> bytes:
+def encode_actions(actions: NDArray[Any]) -> bytes:
     """Return an npz file without the time in it, so that equal actions give equal bytes.
 
     Args:
@@ -37,7 +39,7 @@ def encode_actions(actions: np.ndarray) -> bytes:
     return archive.getvalue()
 
 
-def read_actions(path: Path) -> np.ndarray:
+def read_actions(path: Path) -> NDArray[Any]:
     """Return a trial's recorded joint targets [rad], of whatever shape the file holds.
 
     Raises:
@@ -45,7 +47,8 @@ def read_actions(path: Path) -> np.ndarray:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return file["actions"]
+            actions: NDArray[Any] = file["actions"]
+            return actions
     except Exception as error:  # numpy raises what zip, zlib and its own header reader raise.
         raise UserError(
             f"no actions can be read from {path} ({describe(error)}); restore it, or play the "

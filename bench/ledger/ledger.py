@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file, open_locked, sync, write_atomic
@@ -138,7 +139,7 @@ class Ledger:
         wanted = set(plays)
         return sorted((row for row in self.rows if play_key(row) in wanted), key=play_key)
 
-    def append(self, row: Row, actions: np.ndarray) -> None:
+    def append(self, row: Row, actions: NDArray[np.float32]) -> None:
         """Write a trial's actions and then its row; both are on the disk at return.
 
         Args:

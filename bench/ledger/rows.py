@@ -107,11 +107,12 @@ def plain(value: Row, what: str) -> Row:
         UserError: JSON cannot hold it.
     """
     try:
-        return json.loads(json.dumps(value, allow_nan=False))
+        read_back: Row = json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise UserError(
             f"a row cannot hold {what} ({error}): strings, finite numbers, lists and dicts will do"
         ) from error
+    return read_back
 
 
 def ordered(row: Row) -> Row:

@@ -14,7 +14,7 @@ from dexbench.bench.scores.compare import resolution, show_p
 from dexbench.bench.scores.novelty import Count, find_new, tally
 from dexbench.bench.scores.ranking import compare_pairs, rank_groups, ranks
 from dexbench.bench.scores.summary import summarise
-from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.task_names import TASKS
 from dexbench.utils.errors import UserError
 

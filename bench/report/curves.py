@@ -7,7 +7,7 @@ import numpy as np
 
 from dexbench.bench.ledger.entries import Entry
 from dexbench.bench.scores.statistics import success_curve
-from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.tasks import TASKS
 from dexbench.envs.trial import STEPS
 

@@ -2,7 +2,7 @@
 
 import importlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import gymnasium
 
@@ -36,9 +36,10 @@ class Backend:
     def load_suite(self, name: str) -> Trials:
         """Return a suite by name or by the path of its folder."""
         module, _, class_name = self.suite.partition(":")
-        return getattr(importlib.import_module(module), class_name).load(name)
+        suite: Trials = getattr(importlib.import_module(module), class_name).load(name)
+        return suite
 
-    def make_env(self, task: str) -> gymnasium.Env:
+    def make_env(self, task: str) -> gymnasium.Env[Any, Any]:
         """Return a new environment of a task that this process knows."""
         importlib.import_module(self.module)
         env_id = self.env_id.format(task.capitalize())

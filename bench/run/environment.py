@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
-import numpy as np
+from numpy.typing import NDArray
 
 
 class ResetOptions(TypedDict):
@@ -62,7 +62,7 @@ class Environment(Protocol):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Start the trial that the options (`ResetOptions`) name.
 
         Returns:
@@ -70,8 +70,8 @@ class Environment(Protocol):
         """
 
     def step(
-        self, action: np.ndarray
-    ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        self, action: NDArray[Any]
+    ) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
         """Command joint targets (23,) float32 [rad] for one control step.
 
         Returns:

@@ -4,13 +4,16 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.utils.video import write_video
 
 __all__ = ["beside_goal", "imagined", "write_video"]
 
 
-def beside_goal(obs: dict[str, np.ndarray], expected: np.ndarray | None = None) -> np.ndarray:
+def beside_goal(
+    obs: dict[str, NDArray[Any]], expected: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
     """Return the view, the goal, and what the agent expects to see after its chunk, side by side.
 
     Args:
@@ -24,7 +27,7 @@ def beside_goal(obs: dict[str, np.ndarray], expected: np.ndarray | None = None) 
     return np.concatenate(shown, axis=1)
 
 
-def imagined(agent: Any, like: np.ndarray) -> np.ndarray | None:
+def imagined(agent: Any, like: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Return what an agent expects to see, uint8 and shaped as ``like``; None if it does not say.
 
     A video decides no trial, so that a failure here is a warning.

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.bench.ledger.actions import actions_hash
@@ -29,7 +30,7 @@ from dexbench.utils.errors import UserError
 from .trial import Clock
 from .worker import Job, Setup, main, thread_variables
 
-Result = tuple[Row, np.ndarray]
+Result = tuple[Row, NDArray[np.float32]]
 
 LOADING_TIMEOUT = 600.0
 """Longest time to load weights or a scene [s]; a slow disk takes a while, more is a hang."""
@@ -122,7 +123,8 @@ class Pool:
         if kind != "ready":
             raise UserError(f"agent {self._setup.agent!r} cannot be made: {content}")
         worker.enter("idle")
-        return content
+        description: Row = content
+        return description
 
     def play(self, jobs: Iterable[Job]) -> Iterator[Result]:
         """Play trials on all workers.
@@ -193,7 +195,8 @@ class Pool:
         if kind == "finished":
             worker.job = None
             worker.enter("idle")
-            return content
+            result: Result = content
+            return result
         if kind == "started":
             self._started[worker.job] = content
         worker.enter(PHASES[kind])
@@ -244,7 +247,8 @@ class Pool:
 def _receive(worker: _Worker) -> tuple[str, Any]:
     """Return the next message, or ``("died", reason)``."""
     try:
-        return worker.connection.recv()
+        message: tuple[str, Any] = worker.connection.recv()
+        return message
     except (EOFError, OSError):
         worker.process.join(5)
         code = worker.process.exitcode

@@ -76,7 +76,9 @@ class RayPool:
         """As `Pool.describe_agent`, by the first actor."""
         ray = self._ray
         try:
-            return self._get(self._spawn().describe_agent.remote(), timeout=LOADING_TIMEOUT)
+            answer = self._spawn().describe_agent.remote()
+            description: Row = self._get(answer, timeout=LOADING_TIMEOUT)
+            return description
         except ray.exceptions.GetTimeoutError as error:
             raise UserError(
                 f"the Ray cluster had no room for a worker of {self._setup.threads} processors "

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import gymnasium
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.agents.base import Agent, check_chunk
 from dexbench.bench.ledger.actions import actions_hash
@@ -29,14 +30,14 @@ class Played(NamedTuple):
 
     row: Row
     """The trial's part of its ledger row."""
-    actions: np.ndarray
+    actions: NDArray[np.float32]
     """(steps, 23) float32 joint targets that were sent [rad]."""
     traceback: str | None
     """Where the error came from, if there was one."""
 
 
 def play(
-    env: gymnasium.Env,
+    env: gymnasium.Env[Any, Any],
     agent: Agent,
     *,
     suite: str,
@@ -44,7 +45,7 @@ def play(
     trial: int,
     repeat: int = 0,
     privileged: bool = False,
-    frames: list[np.ndarray] | None = None,
+    frames: list[NDArray[np.uint8]] | None = None,
     notify: Notify = lambda event, row: None,
 ) -> Played:
     """Play a frozen trial to its end.
@@ -89,7 +90,7 @@ def play(
     distances = [to_micrometre(info["distance"])]
     gates: list[bool] = []
     held: list[bool] = []
-    actions: list[np.ndarray] = []
+    actions: list[NDArray[np.float32]] = []
     notify("started", {**head, **outcome(distances, gates, held, None)})
 
     def ask(method: Callable[..., Any], *arguments: Any) -> Any:
@@ -99,7 +100,7 @@ def play(
         notify("decided", None)
         return answer
 
-    def step(action: np.ndarray, look: bool) -> bool:
+    def step(action: NDArray[np.float32], look: bool) -> bool:
         nonlocal obs, info
         # Rendering is most of a step's time, and only the agent and the video see pictures.
         base.render_observations = look or frames is not None
@@ -114,7 +115,7 @@ def play(
         notify("stepped", None)
         return terminated or truncated
 
-    expected: np.ndarray | None = None
+    expected: NDArray[np.uint8] | None = None
     error: str | None = None
     trace: str | None = None
     try:

@@ -100,7 +100,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
     description = describe_agent(agent, spec)
     connection.send(("ready", description))
 
-    env: gymnasium.Env | None = None
+    env: gymnasium.Env[Any, Any] | None = None
     env_task = ""
     broken = False
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.trial import Trial
 
@@ -27,7 +28,7 @@ class Play:
     import a module."""
     title: str
     trial: Trial
-    actions: np.ndarray
+    actions: NDArray[np.float32]
     """Joint targets (steps, 23) [rad]."""
     error: str | None = None
     """Why the recorded play ended early, if it did."""
@@ -38,9 +39,9 @@ class Film:
     """What a play looks like."""
 
     title: str
-    goal: np.ndarray
+    goal: NDArray[np.uint8]
     """(224, 392, 3) uint8 RGB."""
-    frames: tuple[np.ndarray, ...]
+    frames: tuple[NDArray[np.uint8], ...]
     """Start, then every step or the last one only; each as the goal."""
     holds: tuple[bool, ...]
     """Whether the criterion holds in each frame."""
@@ -87,7 +88,7 @@ def shoot(play: Play, every_step: bool) -> Film:
     return Film(title, goal, tuple(frames), tuple(holds))
 
 
-def sheet(films: Sequence[Film]) -> np.ndarray:
+def sheet(films: Sequence[Film]) -> NDArray[np.uint8]:
     """Put start, goal and end of each film into one picture.
 
     Args:
@@ -113,7 +114,7 @@ def sheet(films: Sequence[Film]) -> np.ndarray:
     return np.asarray(page)
 
 
-def moving(films: Sequence[Film]) -> list[np.ndarray]:
+def moving(films: Sequence[Film]) -> list[NDArray[np.uint8]]:
     """Play films side by side, each beside its goal; a title is green while its criterion holds.
 
     Args:
@@ -132,7 +133,7 @@ def moving(films: Sequence[Film]) -> list[np.ndarray]:
     page = Image.new("RGB", (across * step, -(-len(films) // across) * pitch), "white")
     draw = ImageDraw.Draw(page)
 
-    def paste(picture: np.ndarray, left: int, top: int) -> None:
+    def paste(picture: NDArray[np.uint8], left: int, top: int) -> None:
         image = Image.fromarray(picture)
         page.paste(image if few else image.resize(size, Image.Resampling.BOX), (left, top))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _recipes(styles_each: int) -> Iterator[tuple[str, dict[str, object]]]:
             yield ", ".join(marks), recipe
 
 
-def kitchens(styles_each: int = 2) -> np.ndarray:
+def kitchens(styles_each: int = 2) -> NDArray[np.uint8]:
     """Return every layout in some styles as the head camera sees them.
 
     Returns:
@@ -75,7 +76,7 @@ def kitchens(styles_each: int = 2) -> np.ndarray:
     return np.asarray(page)
 
 
-def held(suite: "Suite") -> np.ndarray:
+def held(suite: "Suite") -> NDArray[np.uint8]:
     """Return a suite's objects in the hand, one a category, at the start of its place trials.
 
     Args:
@@ -118,7 +119,7 @@ def held(suite: "Suite") -> np.ndarray:
     return np.asarray(page)
 
 
-def objects(columns: int = 2) -> np.ndarray:
+def objects(columns: int = 2) -> NDArray[np.uint8]:
     """Return every object, a row a category; the names of those that only suites show carry a star.
 
     Returns:
@@ -216,7 +217,7 @@ def _put(
     world.append(visual)
 
 
-def save(page: np.ndarray, path: Path) -> None:
+def save(page: NDArray[np.uint8], path: Path) -> None:
     """Write a page as a PNG of 256 colours, a third of the size of a full one."""
     from PIL import Image
 

@@ -13,7 +13,7 @@ from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
 from dexbench.bench.ledger.rows import Row, check_complete, play_key
 from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.verify.resimulation import recorded_actions
-from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.suite import DEFAULT, Suite
 from dexbench.envs.trial import Trial
 from dexbench.utils.errors import UserError

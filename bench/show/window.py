@@ -5,7 +5,7 @@ import sys
 import time
 import warnings
 
-from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.utils.errors import UserError
 
 from .film import Play

@@ -130,11 +130,11 @@ def stock_environment(recipe: dict[str, Any], camera: bool = False) -> Any:
         camera: Whether it observes the head camera's picture, in the size of ours.
     """
     from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
+    from dexbench.envs.embodiment.robot import CONTROL_HZ
     from dexbench.envs.rendering import CAMERA
     from dexbench.envs.robocasa import robosuite_patches as compat
     from dexbench.envs.robocasa import robot as register  # noqa: F401
     from dexbench.envs.robocasa.kitchen import DexKitchen
-    from dexbench.envs.simulation import CONTROL_HZ
 
     view: dict[str, Any] = (
         {

@@ -5,9 +5,10 @@ What a trial scored is a function of its frozen start and of the joint targets t
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.bench.ledger.actions import actions_hash, actions_path, read_actions
 from dexbench.bench.ledger.outcome import held_distance, outcome, to_micrometre
@@ -52,7 +53,7 @@ class Finding:
     """Why it differs: each names a field, what was recorded and what was found."""
 
 
-def recorded_actions(path: Path, row: Row) -> np.ndarray:
+def recorded_actions(path: Path, row: Row) -> NDArray[np.float32]:
     """Return the joint targets (steps, 23) [rad] that a row was scored with.
 
     Raises:
@@ -91,7 +92,7 @@ def check(job: Job) -> Finding:
     return compare(row, simulate(task, trial, actions, row["error"]))
 
 
-def _unplayable(actions: np.ndarray, error: str | None) -> str | None:
+def _unplayable(actions: NDArray[Any], error: str | None) -> str | None:
     """Why the environment would not have taken the actions, if it would not."""
     if actions.ndim != 2 or actions.shape[1] != N_JOINTS:
         return f"shape {actions.shape}, expected (steps, {N_JOINTS})"
@@ -101,7 +102,9 @@ def _unplayable(actions: np.ndarray, error: str | None) -> str | None:
     return None if within.all() else f"those of step {within.argmin() + 1} are out of joint limits"
 
 
-def simulate(task: "Task", trial: Trial, actions: np.ndarray, error: str | None = None) -> Row:
+def simulate(
+    task: "Task", trial: Trial, actions: NDArray[np.float32], error: str | None = None
+) -> Row:
     """Play joint targets as the environment does, without pictures.
 
     Args:

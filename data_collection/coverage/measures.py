@@ -11,15 +11,16 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.data_collection.sets.info import facts
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, project
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, WRIST_AND_TIPS
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 from dexbench.envs.scenes.recipe import BASE_HEIGHT, COUNTER_FRONT
-from dexbench.envs.simulation import CONTROL_HZ
 from dexbench.envs.tasks.grasp import Grasp
 from dexbench.envs.trial import HELD_STEPS
 from dexbench.utils.errors import UserError
@@ -40,17 +41,17 @@ class Clip:
     style: str | None
     categories: tuple[str, ...]
     """Of the objects in the scene."""
-    joints: np.ndarray
+    joints: NDArray[np.float32]
     """Achieved joint angles (T, 23) in rad."""
-    error: np.ndarray
+    error: NDArray[np.float32]
     """Commanded minus achieved (T - 1, 23) in rad, at the end of each control step."""
-    points: np.ndarray
+    points: NDArray[np.float32]
     """Wrist and fingertips (T, 5, 3) in m."""
-    in_view: np.ndarray
+    in_view: NDArray[np.bool_]
     """Whether all five are within the head camera's picture, (T,) bool."""
-    contact: np.ndarray
+    contact: NDArray[np.bool_]
     """Whether the hand touches any object, (T,) bool."""
-    near: np.ndarray
+    near: NDArray[np.bool_]
     """Whether the wrist is within the grasp task's threshold of any object, (T,) bool."""
     lifted: bool
 
@@ -67,7 +68,7 @@ class Coverage:
     clips: Sequence[Clip]
     """Those that were measured."""
 
-    def stack(self, get: Callable[[Clip], np.ndarray]) -> np.ndarray:
+    def stack(self, get: Callable[[Clip], NDArray[Any]]) -> NDArray[Any]:
         """Return an array of every clip, one after the other."""
         return np.concatenate([get(clip) for clip in self.clips])
 
@@ -140,13 +141,13 @@ def rates(coverage: Coverage) -> list[Rates]:
     return by_kind
 
 
-def longest(mask: np.ndarray) -> int:
+def longest(mask: NDArray[np.bool_]) -> int:
     """Length of the longest run of True in a mask (T,)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
-def speeds(coverage: Coverage) -> dict[str, np.ndarray]:
+def speeds(coverage: Coverage) -> dict[str, NDArray[np.float32]]:
     """Return speeds between neighbouring frames by what they are of, with the unit."""
     wrist = coverage.stack(lambda clip: np.linalg.norm(np.diff(clip.points[:, 0], axis=0), axis=1))
     turn = coverage.stack(lambda clip: np.abs(np.diff(clip.joints, axis=0)))
@@ -176,7 +177,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def _cells(points: np.ndarray) -> int:
+def _cells(points: NDArray[np.float32]) -> int:
     return len(np.unique(np.floor(points / CELL).astype(int), axis=0))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, N_ARM_JOINTS, N_HAND_JOINTS
 from dexbench.envs.embodiment.robot import FINGERS, LOWER, UPPER
@@ -116,7 +117,9 @@ def kitchens(sets: Sequence[Coverage]) -> str:
         return svg(figure)
 
 
-def _workspace(points: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> str:
+def _workspace(
+    points: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], colour: str
+) -> str:
     span = high - low
     with mpl.rc_context(_STYLE):
         # Panels are as wide as what they show, so that all have the same scale.
@@ -145,7 +148,12 @@ def _workspace(points: np.ndarray, low: np.ndarray, high: np.ndarray, colour: st
 
 
 def _density(
-    axes: Axes, x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str
+    axes: Axes,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    colour: str,
 ) -> None:
     """Cells of the colour, the more opaque, logarithmically, the more points are in them."""
     bins = np.round((high - low) / BIN).astype(int)
@@ -163,8 +171,9 @@ def _density(
 
 
 def _joint_grid(
-    sets: Sequence[Coverage], get: Callable[[Clip], np.ndarray], edges: Sequence[np.ndarray],
-    label: str, log: bool = False, marks: Sequence[tuple[float, float]] = (),
+    sets: Sequence[Coverage], get: Callable[[Clip], NDArray[Any]],
+    edges: Sequence[NDArray[np.float64]], label: str,
+    log: bool = False, marks: Sequence[tuple[float, float]] = (),
 ) -> str:  # fmt: skip
     """Return a panel a joint, with lines at its marks: two rows of arm, one a finger."""
     values = [coverage.stack(get) for coverage in sets]
@@ -184,7 +193,9 @@ def _joint_grid(
         return svg(figure)
 
 
-def _histograms(axes: Axes, values: Sequence[np.ndarray], edges: np.ndarray, log: bool) -> None:
+def _histograms(
+    axes: Axes, values: Sequence[NDArray[Any]], edges: NDArray[np.float64], log: bool
+) -> None:
     """Draw a line a set; what lies beyond the edges is counted in the outermost bins."""
     for i, one in enumerate(values):
         counts, _ = np.histogram(np.clip(one, edges[0], edges[-1]), edges)

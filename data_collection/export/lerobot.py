@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.data_collection.store.store import EpisodeStore
@@ -45,7 +46,7 @@ def write(store: EpisodeStore, out: Path) -> None:
     rows = list(store.rows())
     fps = store.info["control_hz"]
     tasks = sorted({row["kind"] for row in rows})
-    columns: dict[str, list[np.ndarray]] = {}
+    columns: dict[str, list[NDArray[Any]]] = {}
     episodes = []
     first = 0
     for number, row in enumerate(tqdm(rows, "exporting", unit="episode", disable=None)):
@@ -93,7 +94,7 @@ def write(store: EpisodeStore, out: Path) -> None:
         first += count
     whole = {name: np.concatenate(parts) for name, parts in columns.items()}
 
-    def column(value: np.ndarray) -> Any:
+    def column(value: NDArray[Any]) -> Any:
         if value.ndim == 1:
             return pa.array(value)
         return pa.FixedSizeListArray.from_arrays(pa.array(value.reshape(-1)), value.shape[1])
@@ -127,7 +128,7 @@ def write(store: EpisodeStore, out: Path) -> None:
     (out / "meta" / "info.json").write_text(json.dumps(info, indent=1))
 
 
-def _features(columns: dict[str, np.ndarray], size: list[int], fps: int) -> dict[str, Any]:
+def _features(columns: dict[str, NDArray[Any]], size: list[int], fps: int) -> dict[str, Any]:
     """Return what lerobot wants to know of each column."""
     features: dict[str, Any] = {}
     for name, value in columns.items():
@@ -155,16 +156,16 @@ def _features(columns: dict[str, np.ndarray], size: list[int], fps: int) -> dict
     return features
 
 
-def _statistics(values: np.ndarray) -> dict[str, list]:
+def _statistics(values: NDArray[Any]) -> dict[str, list[Any]]:
     """Smallest, largest, mean and standard deviation of each number of a column (n, ...)."""
     flat = values.reshape(len(values), -1).astype(np.float64)
-    statistics: dict[str, list] = {
+    statistics: dict[str, list[Any]] = {
         name: getattr(flat, name)(axis=0).tolist() for name in STATISTICS
     }
     return statistics | {"count": [len(values)]}
 
 
-def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict[str, list]:
+def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Return the same of the colours, in 0 to 1, shaped (3, 1, 1)."""
     chosen = np.unique(np.linspace(0, len(rows) - 1, CLIPS).round().astype(int))
     per = -(-PICTURES // len(chosen))

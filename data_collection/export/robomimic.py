@@ -7,6 +7,7 @@ from typing import Any
 import h5py
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.data_collection.sets.rerender import Camera, play_states
@@ -116,7 +117,7 @@ def _split(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
     }
 
 
-def _render(model: mujoco.MjModel, states: np.ndarray) -> np.ndarray:
+def _render(model: mujoco.MjModel, states: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return frames (T, 600, 960, 3) uint8 as the released camera sees them."""
     height, width, fovy = RELEASED
     model.cam_fovy[model.camera(CAMERA).id] = fovy
@@ -128,13 +129,13 @@ def _render(model: mujoco.MjModel, states: np.ndarray) -> np.ndarray:
 
 
 def _kinematics(
-    model: mujoco.MjModel, states: np.ndarray, objects: list[str]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    model: mujoco.MjModel, states: NDArray[np.float64], objects: list[str]
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
     """World poses in every state (T, n): the released observations, and objects' (T, 4, 4)."""
     links = [HAND_PREFIX + link.body for finger in FINGERS for link in HAND[finger]]
     sites = [model.site(name).id for name in SITES]
     bodies = [model.body(name).id for name in links]
-    observations: dict[str, list[np.ndarray]] = {
+    observations: dict[str, list[NDArray[np.float64]]] = {
         name: []
         for name in (
             "robot0_base_pos",
@@ -143,7 +144,7 @@ def _kinematics(
             "robot0_right_hand_T_world_pose_mat",
         )
     }
-    poses: dict[str, list[np.ndarray]] = {name: [] for name in objects}
+    poses: dict[str, list[NDArray[np.float64]]] = {name: [] for name in objects}
     for data in play_states(model, states):
         base, quat = data.site(BASE), np.zeros(4)
         mujoco.mju_mat2Quat(quat, base.xmat)
@@ -162,7 +163,7 @@ def _kinematics(
     )
 
 
-def _pose(data: mujoco.MjData, name: str) -> np.ndarray:
+def _pose(data: mujoco.MjData, name: str) -> NDArray[np.float64]:
     """Pose (4, 4) of a body in the world."""
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = data.body(name).xmat.reshape(3, 3), data.body(name).xpos

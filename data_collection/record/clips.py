@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.data_collection.store.episode import Episode
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, N_ARM_JOINTS, N_HAND_JOINTS
@@ -55,7 +56,9 @@ def lift_plan(simulation: Simulation, rng: np.random.Generator, rise: float = 0.
     return plan
 
 
-def lift_targets(simulation: Simulation, plan: GraspPlan) -> tuple[np.ndarray, np.ndarray]:
+def lift_targets(
+    simulation: Simulation, plan: GraspPlan
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Let the expert lift the target object from wherever the hand is.
 
     Returns:
@@ -72,7 +75,9 @@ def lift_targets(simulation: Simulation, plan: GraspPlan) -> tuple[np.ndarray, n
     return np.array(expert.targets), place
 
 
-def permute_objects(simulation: Simulation, rng: np.random.Generator, away: np.ndarray) -> None:
+def permute_objects(
+    simulation: Simulation, rng: np.random.Generator, away: NDArray[np.float64]
+) -> None:
     """Put every object somewhere else, none within 8 cm of the point ``away`` (3,).
 
     They turn about the vertical only, and keep their heights.
@@ -80,7 +85,7 @@ def permute_objects(simulation: Simulation, rng: np.random.Generator, away: np.n
     Raises:
         Rejected: There is no room.
     """
-    placed: list[tuple[np.ndarray, float]] = []
+    placed: list[tuple[NDArray[np.float64], float]] = []
     for name in simulation.objects:
         centre = simulation.object_position(name)
         height = centre[2]
@@ -100,7 +105,7 @@ def permute_objects(simulation: Simulation, rng: np.random.Generator, away: np.n
 def replay(
     simulation: Simulation,
     scene: Scene,
-    targets: np.ndarray,
+    targets: NDArray[np.float32],
     rng: np.random.Generator,
     meta: dict[str, Any],
 ) -> Episode:
@@ -127,7 +132,7 @@ def stuck(simulation: Simulation) -> bool:
     return bool((of_robot & (contact.dist < -0.005)).any())
 
 
-def clear_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
+def clear_posture(simulation: Simulation, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return a posture (23,) in rad with the palm above the counter, and nothing inside anything.
 
     Raises:
@@ -136,7 +141,9 @@ def clear_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarra
     return _clear(simulation, lambda: draw_posture(simulation, rng))
 
 
-def stray(simulation: Simulation, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def stray(
+    simulation: Simulation, start: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Return a posture (23,) in rad around another, joint by joint, and nothing inside anything.
 
     Raises:
@@ -144,13 +151,14 @@ def stray(simulation: Simulation, start: np.ndarray, rng: np.random.Generator) -
     """
     scale = np.concatenate([np.full(N_ARM_JOINTS, ARM_STRAY), np.full(N_HAND_JOINTS, HAND_STRAY)])
 
-    def draw() -> np.ndarray:
-        return np.clip(start + scale * rng.standard_normal(N_JOINTS), LOWER, UPPER)
+    def draw() -> NDArray[np.float64]:
+        posture = start + scale * rng.standard_normal(N_JOINTS)
+        return np.array(np.clip(posture, LOWER, UPPER))
 
     return _clear(simulation, draw)
 
 
-def _clear(simulation: Simulation, draw: Callable[[], np.ndarray]) -> np.ndarray:
+def _clear(simulation: Simulation, draw: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return the first of some postures that is clear; the simulation stays as it was."""
     state = simulation.get_state()
     try:
@@ -217,7 +225,9 @@ def settle(simulation: Simulation) -> None:
     ScriptedExpert(simulation).hold(15)
 
 
-def _play(simulation: Simulation, scene: Scene, rows: np.ndarray, meta: dict[str, Any]) -> Episode:
+def _play(
+    simulation: Simulation, scene: Scene, rows: NDArray[Any], meta: dict[str, Any]
+) -> Episode:
     recorder = Recorder(simulation)
     recorder.observe()
     expert = ScriptedExpert(simulation, recorder.observe)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from dexbench.data_collection.store.manifest import INFO
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
-from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import open_locked
 from dexbench.utils.processes import die_with_parent

@@ -1,13 +1,14 @@
 """Continuous, time-correlated noise."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dexbench.envs.simulation import CONTROL_HZ
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 
 
 def ornstein_uhlenbeck(
-    rng: np.random.Generator, steps: int, scale: np.ndarray, seconds: float
-) -> np.ndarray:
+    rng: np.random.Generator, steps: int, scale: NDArray[np.float64], seconds: float
+) -> NDArray[np.float64]:
     """Return a stationary Ornstein-Uhlenbeck path.
 
     Args:

@@ -33,7 +33,8 @@ class RayExecutor:
         options = {"num_cpus": 1, "max_retries": 3, "runtime_env": {"env_vars": THREADS}}
         reference = self._ray.remote(function).options(**options).remote(*arguments)
         self._begun.append(reference)
-        return reference.future()
+        future: Future[Any] = reference.future()
+        return future
 
     def shutdown(self, cancel_futures: bool = True) -> None:
         """Stop what is still running, and disconnect."""

@@ -64,7 +64,8 @@ def main(config: MergeConfig) -> None:
 def sources(store: EpisodeStore) -> list[dict[str, Any]]:
     """Return the sets as collected that a set is made of, itself if it was collected."""
     if "sources" in store.info:
-        return store.info["sources"]
+        collected: list[dict[str, Any]] = store.info["sources"]
+        return collected
     # The checksums of the recorded files say what was collected, whatever the schema.
     digest = sha256("".join(row["h5"] + row["mp4"] for row in store.rows()).encode())
     facts = {key: store.info.get(key) for key in ("strategy", "seed", "dexbench")}

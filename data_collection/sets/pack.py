@@ -15,11 +15,12 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import h5py
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.data_collection.store.states import PACK_SCHEMA, SetStates
@@ -53,10 +54,10 @@ def main(config: PackConfig) -> None:
     """
     source = SetStates(config.set)
     limit = float("inf") if config.max_mb is None else config.max_mb * 1e6
-    scenes: dict[int, list[dict]] = {}
+    scenes: dict[int, list[dict[str, Any]]] = {}
     for row in source.rows:
         scenes.setdefault(row["scene"], []).append(row)
-    packed: list[dict] = []
+    packed: list[dict[str, Any]] = []
     try:
         with (
             atomic_file(config.out) as draft,
@@ -79,7 +80,7 @@ def main(config: PackConfig) -> None:
     print(f"wrote {config.out}: {len(packed)} of {len(source.rows)} episodes, {size:.1f} MB")
 
 
-def _members(source: SetStates, rows: list[dict], packed: set[str]) -> dict[str, bytes]:
+def _members(source: SetStates, rows: list[dict[str, Any]], packed: set[str]) -> dict[str, bytes]:
     """Return the files that a scene adds to a pack, by name."""
     members = {}
     for row in rows:
@@ -96,7 +97,7 @@ def _members(source: SetStates, rows: list[dict], packed: set[str]) -> dict[str,
     return members
 
 
-def _h5(state: np.ndarray) -> bytes:
+def _h5(state: NDArray[np.float64]) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         # Most of a state never changes: bytes of the same place side by side compress best.

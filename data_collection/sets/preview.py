@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from dexbench.data_collection.store.store import EpisodeStore
@@ -73,7 +74,9 @@ def caption(row: dict[str, Any]) -> str:
     return f"{row['id']} {row['kind']} {' '.join(facts)}".rstrip()
 
 
-def mosaic(clips: Sequence[np.ndarray], captions: Sequence[str], columns: int) -> list[np.ndarray]:
+def mosaic(
+    clips: Sequence[NDArray[np.uint8]], captions: Sequence[str], columns: int
+) -> list[NDArray[np.uint8]]:
     """Return clips (T, height, width, 3) side by side; one that is over shows its last frame.
 
     Returns:
@@ -85,9 +88,11 @@ def mosaic(clips: Sequence[np.ndarray], captions: Sequence[str], columns: int) -
     ]
 
 
-def sheet(clips: Sequence[np.ndarray], captions: Sequence[str], columns: int) -> np.ndarray:
+def sheet(
+    clips: Sequence[NDArray[np.uint8]], captions: Sequence[str], columns: int
+) -> NDArray[np.uint8]:
     """Return a row a clip, of frames spread evenly from its first to its last; (H, W, 3) uint8."""
-    pictures: list[np.ndarray] = []
+    pictures: list[NDArray[np.uint8]] = []
     texts: list[str] = []
     for clip, text in zip(clips, captions, strict=True):
         times = np.linspace(0, len(clip) - 1, columns).round().astype(int)
@@ -99,7 +104,9 @@ def sheet(clips: Sequence[np.ndarray], captions: Sequence[str], columns: int) ->
     return _page(pictures, texts, columns)
 
 
-def _page(pictures: Sequence[np.ndarray], texts: Sequence[str], columns: int) -> np.ndarray:
+def _page(
+    pictures: Sequence[NDArray[np.uint8]], texts: Sequence[str], columns: int
+) -> NDArray[np.uint8]:
     height, width = TILE
     lines = -(-len(pictures) // columns)
     page = Image.new("RGB", (min(columns, len(pictures)) * width, lines * (height + LINE)), "white")
@@ -111,7 +118,7 @@ def _page(pictures: Sequence[np.ndarray], texts: Sequence[str], columns: int) ->
     return np.asarray(page)
 
 
-def frames(store: EpisodeStore, row: dict[str, Any]) -> np.ndarray:
+def frames(store: EpisodeStore, row: dict[str, Any]) -> NDArray[np.uint8]:
     """Return a clip's frames (T, *TILE, 3) uint8."""
     path = store.file(row, "mp4")
     try:

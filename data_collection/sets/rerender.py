@@ -12,11 +12,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import mujoco
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.data_collection.store.manifest import info_bytes, sha256
@@ -52,11 +53,11 @@ class RerenderConfig:
 class Camera(HeadCamera):
     """A camera that also sees depth."""
 
-    def depth(self, data: mujoco.MjData) -> np.ndarray:
+    def depth(self, data: mujoco.MjData) -> NDArray[np.float32]:
         """Distance along the optical axis (height, width) float32, in m."""
         self._renderer.enable_depth_rendering()
         self._renderer.update_scene(data, self._name, self._option)
-        distances = self._renderer.render().copy()
+        distances: NDArray[np.float32] = self._renderer.render().copy()
         self._renderer.disable_depth_rendering()
         return distances
 
@@ -88,7 +89,7 @@ def main(config: RerenderConfig) -> None:
     print(f"wrote {config.out}: {len(rows)} episodes, {config.camera}, {height}x{width} px")
 
 
-def play_states(model: mujoco.MjModel, states: np.ndarray) -> Iterator[mujoco.MjData]:
+def play_states(model: mujoco.MjModel, states: NDArray[np.float64]) -> Iterator[mujoco.MjData]:
     """Yield the scene in each of the states (T, n), ready to be looked at.
 
     Raises:
@@ -106,7 +107,9 @@ def play_states(model: mujoco.MjModel, states: np.ndarray) -> Iterator[mujoco.Mj
         yield data
 
 
-def _render(config: RerenderConfig, source: States, row: dict, height: int, width: int) -> None:
+def _render(
+    config: RerenderConfig, source: States, row: dict[str, Any], height: int, width: int
+) -> None:
     name = f"{row['id']:06d}"
     video = config.out / f"{name}.mp4"
     depth = config.out / f"{name}.depth.npz"
@@ -141,7 +144,7 @@ def _check_camera(model: mujoco.MjModel, name: str) -> None:
         raise UserError(f"there is no camera {name!r}; the scenes have {', '.join(names)}")
 
 
-def _claim(out: Path, facts: dict) -> None:
+def _claim(out: Path, facts: dict[str, Any]) -> None:
     """Make the folder, or see that it holds pictures of the same kind."""
     path, text = out / "rerender.json", json.dumps(facts, sort_keys=True)
     if path.exists() and path.read_text() == text:
@@ -157,7 +160,7 @@ def _claim(out: Path, facts: dict) -> None:
         raise UserError(f"cannot write {out} ({error}); choose another --out") from error
 
 
-def _save(path: Path, **arrays: np.ndarray) -> None:
+def _save(path: Path, **arrays: NDArray[Any]) -> None:
     """Write an npz whole or not at all."""
     with atomic_file(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, **arrays)

@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.utils.files import atomic_file
 
@@ -18,19 +19,19 @@ ARRAYS = ("agent_pos", "action", "keypoints", "state", "object_pos", "contact")
 class Episode:
     """A recorded clip of T frames; row t of every array belongs to frame t."""
 
-    frames: np.ndarray
+    frames: NDArray[np.uint8]
     """Images (T, H, W, 3) uint8; 224x392 unless the set was made with another --size."""
-    agent_pos: np.ndarray
+    agent_pos: NDArray[np.float32]
     """Achieved joint angles (T, 23) float32 in rad."""
-    action: np.ndarray
+    action: NDArray[np.float32]
     """Targets (T, 23) float32 in rad commanded from frame t to t + 1; the last row repeats."""
-    keypoints: np.ndarray
+    keypoints: NDArray[np.float32]
     """Hand keypoints (T, 21, 3) float32 in the camera frame, in m."""
-    state: np.ndarray
+    state: NDArray[np.float64]
     """Full integration states (T, n) float64."""
-    object_pos: np.ndarray
+    object_pos: NDArray[np.float64]
     """Object centres (T, k, 3) float64 in the base frame, in m."""
-    contact: np.ndarray
+    contact: NDArray[np.bool_]
     """Whether the hand touches any object, (T,) bool."""
     xml: str
     """Frozen MJCF of the scene."""

@@ -28,7 +28,7 @@ def read_info(root: Path) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"{root} holds no episode set; `dexbench collect --out {root}` makes one")
     try:
-        info = json.loads(path.read_bytes())
+        info: dict[str, Any] = json.loads(path.read_bytes())
         schema = int(info["schema"])
     except (ValueError, TypeError, LookupError) as error:
         raise UserError(
@@ -49,7 +49,7 @@ def parse_line(line: bytes, checked: bool) -> dict[str, Any] | None:
         checked: Whether it must hold its checksum, as from schema 2 on.
     """
     try:
-        row = json.loads(line)
+        row: dict[str, Any] = json.loads(line)
         row["id"] + row["frames"]
     except (ValueError, TypeError, LookupError):
         return None

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import h5py
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.freeze import load
 from dexbench.utils.errors import UserError
@@ -32,7 +33,7 @@ class States(Protocol):
     info: dict[str, Any]
     """The set's description."""
 
-    def states(self, row: dict[str, Any]) -> np.ndarray:
+    def states(self, row: dict[str, Any]) -> NDArray[np.float64]:
         """Full integration states (T, n) float64 of an episode."""
 
     def model(self, row: dict[str, Any]) -> mujoco.MjModel:
@@ -80,12 +81,13 @@ class SetStates:
         except (OSError, EOFError, zlib.error) as error:
             raise self._store.damaged(self._store.file(row, "model_gz"), error) from error
 
-    def states(self, row: dict[str, Any]) -> np.ndarray:
+    def states(self, row: dict[str, Any]) -> NDArray[np.float64]:
         """Full integration states (T, n) float64 of an episode."""
         path = self._store.file(row, "h5")
         try:
             with h5py.File(path) as file:
-                return file["state"][()]
+                states: NDArray[np.float64] = file["state"][()]
+                return states
         except (OSError, KeyError) as error:
             raise self._store.damaged(path, error) from error
 
@@ -122,11 +124,12 @@ class PackStates:
                 raise
             raise self._damaged(e) from e
 
-    def states(self, row: dict[str, Any]) -> np.ndarray:
+    def states(self, row: dict[str, Any]) -> NDArray[np.float64]:
         """Full integration states (T, n) float64 of an episode."""
         try:
             with h5py.File(io.BytesIO(self._zip.read(f"states/{row['id']:06d}.h5"))) as file:
-                return file["state"][()]
+                states: NDArray[np.float64] = file["state"][()]
+                return states
         except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise self._damaged(error) from error
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.scenes import objects
 from dexbench.utils.seeding import noise_seed
@@ -27,7 +28,8 @@ def tint(image: Image, colour: tuple[int, int, int], hue: int) -> Image:
         # the smallest and the largest, which is exact in integers.
         ends = pixels.min(-1, keepdims=True) + pixels.max(-1, keepdims=True)
         pixels = ends - pixels[..., [1, 2, 0]]
-    return (pixels * np.asarray(colour) // 255).astype(np.uint8)
+    tinted: Image = (pixels * np.asarray(colour) // 255).astype(np.uint8)
+    return tinted
 
 
 def _shrink(image: Image) -> Image:
@@ -36,10 +38,13 @@ def _shrink(image: Image) -> Image:
     height, width = (edge // factor for edge in image.shape[:2])
     blocks = image[: height * factor, : width * factor].astype(np.int64)
     blocks = blocks.reshape(height, factor, width, factor, -1)
-    return (blocks.sum((1, 3)) // factor**2).astype(np.uint8)
+    means: Image = (blocks.sum((1, 3)) // factor**2).astype(np.uint8)
+    return means
 
 
-def _extent(mesh: Path, scale: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
+def _extent(
+    mesh: Path, scale: tuple[float, float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lower and upper corner (3,) of a shipped mesh's bounding box in its own frame, in m."""
     import mujoco
 
@@ -126,8 +131,8 @@ def _xml(
     look: str,
     assets: list[str],
     geoms: list[str],
-    low: np.ndarray,
-    high: np.ndarray,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
 ) -> str:
     """Return the instance's MJCF for RoboCasa: a body ``object``, a geom ``reg_bbox``."""
     specular, shininess = objects.CATEGORIES[item.category].shine

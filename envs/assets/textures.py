@@ -36,7 +36,8 @@ def noise(size: int, columns: int, rows: int, seed: int) -> Field:
     y0, y1, wy = axis(rows)
     lattice = hash_lattice(np.arange(columns)[None, :], np.arange(rows)[:, None], seed)
     across = (lattice[:, x0] * (256 - wx) + lattice[:, x1] * wx) // 256
-    return (across[y0] * (256 - wy)[:, None] + across[y1] * wy[:, None]) // 256
+    values: Field = (across[y0] * (256 - wy)[:, None] + across[y1] * wy[:, None]) // 256
+    return values
 
 
 def clouds(size: int, columns: int, rows: int, seed: int, octaves: int = 5) -> Field:
@@ -74,7 +75,8 @@ def ramp(field: Field, *colours: Colour) -> Field:
     table = np.asarray(colours, np.int64)
     position = np.clip(field, 0, FULL - 1) * (len(colours) - 1)
     low, part = position // FULL, position % FULL
-    return (table[low] * (FULL - part[..., None]) + table[low + 1] * part[..., None]) // FULL
+    mixed: Field = table[low] * (FULL - part[..., None]) + table[low + 1] * part[..., None]
+    return mixed // FULL
 
 
 def finish(colour: Field, shade: Field | None = None) -> Image:
@@ -99,9 +101,10 @@ def grain(size: int, seed: int, rings: int = 9) -> Field:
     ring = ring * ring // FULL
     fibre = noise(size, size // 3, 4, seed + 7)
     pores = stretch(noise(size, size // 2, 16, seed + 11), 46000, 60000)
-    return np.clip(
+    values: Field = np.clip(
         (ring * 5 + fibre * 3 + clouds(size, 3, 2, seed + 3) * 4) // 12 + pores // 6, 0, FULL
     )
+    return values
 
 
 def wood(size: int, seed: int, *colours: Colour, rings: int = 9) -> Image:

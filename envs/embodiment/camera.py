@@ -5,9 +5,16 @@ degrees over 600 rows, of which rows 26-574 are kept and resized to 224x392; ren
 ``FOVY`` gives the same picture (to 0.2 px at the left and right edge) in one step.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Points = TypeVar("Points", NDArray[np.floating[Any]], "Tensor")
+"""Of numpy or of torch; what comes back is of the same library, dtype and device."""
 
 HEIGHT, WIDTH = 224, 392
 FOCAL = 300 / np.tan(np.radians(40)) * HEIGHT / 548
@@ -28,24 +35,27 @@ OPTICAL_IN_BASE = np.array(
 )
 
 
-def base_to_camera(points: Any) -> Any:
+def base_to_camera(points: Points) -> Points:
     """Map points (..., 3) from base frame to the optical frame, in m (numpy or torch)."""
     turn, origin = _like(points, OPTICAL_IN_BASE), _like(points, np.array(HEAD_POS))
-    return (points - origin) @ turn
+    seen: Points = (points - origin) @ turn
+    return seen
 
 
-def camera_to_base(points: Any) -> Any:
+def camera_to_base(points: Points) -> Points:
     """Map points (..., 3) from the optical frame to base frame, in m (numpy or torch)."""
     turn, origin = _like(points, OPTICAL_IN_BASE), _like(points, np.array(HEAD_POS))
-    return points @ turn.T + origin
+    placed: Points = points @ turn.T + origin
+    return placed
 
 
-def project(points: Any) -> Any:
+def project(points: Points) -> Points:
     """Map points (..., 3) in the optical frame to pixels (..., 2), column and row of the image."""
-    return points[..., :2] / points[..., 2:] * FOCAL + _like(points, np.array(CENTER))
+    pixels: Points = points[..., :2] / points[..., 2:] * FOCAL + _like(points, np.array(CENTER))
+    return pixels
 
 
-def unproject(pixels: Any, depth: Any) -> Any:
+def unproject(pixels: Points, depth: Points) -> Points:
     """Map pixels (..., 2) and depths (...,) in m along the optical axis to points (..., 3) in m."""
     rays = (pixels - _like(pixels, np.array(CENTER))) / FOCAL
     if isinstance(pixels, np.ndarray):
@@ -55,7 +65,7 @@ def unproject(pixels: Any, depth: Any) -> Any:
     return torch.cat([rays * depth[..., None], depth[..., None]], dim=-1)
 
 
-def _like(reference: Any, values: np.ndarray) -> Any:
+def _like(reference: Points, values: NDArray[np.float64]) -> Points:
     """Return the values as an array of the reference's library, dtype and device."""
     if isinstance(reference, np.ndarray):
         return values.astype(reference.dtype)

@@ -5,6 +5,8 @@ the chain is evaluated for all of them, and for the four fingers, at once: 11 sm
 23. MuJoCo is the oracle in the tests.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -45,7 +47,7 @@ class HandKinematics:
     def __init__(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32):
         fingers = [HAND[name] for name in FINGERS]
 
-        def table(rows: list) -> Tensor:
+        def table(rows: list[Any]) -> Tensor:
             return torch.tensor(rows, dtype=torch.float64).to(device, dtype)
 
         self._arm_turn = torch.stack([_hinge(link) for link in ARM]).to(device, dtype)

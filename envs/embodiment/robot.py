@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 Vec = tuple[float, ...]
 HALF = math.sqrt(0.5)
@@ -125,7 +126,7 @@ LOWER = np.array([link.limits[0] for link in LINKS])
 UPPER = np.array([link.limits[1] for link in LINKS])
 
 
-def _inward(limits: np.ndarray, towards: float) -> np.ndarray:
+def _inward(limits: NDArray[np.float64], towards: float) -> NDArray[np.float32]:
     """Return the limits as float32, rounded towards the inside of the float64 limits."""
     rounded = limits.astype(np.float32)
     outside = rounded > limits if towards < 0 else rounded < limits

@@ -5,8 +5,10 @@ It plays by the agents' rules: one vector of 23 joint targets every 0.1 s.
 
 from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, WRIST
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
@@ -33,11 +35,11 @@ class ScriptedExpert:
 
     def __init__(self, simulation: Simulation, observe: Callable[[], None] | None = None):
         self.simulation = simulation
-        self.targets: list[np.ndarray] = []
+        self.targets: list[NDArray[np.float32]] = []
         """Targets (23,) float32 commanded so far."""
         self._observe = observe
 
-    def command(self, target: np.ndarray) -> None:
+    def command(self, target: NDArray[Any]) -> None:
         """Command one control step."""
         # float32 is what agents send, so a recorded trial replays bit for bit.
         row = np.clip(target.astype(np.float32), LOWEST, HIGHEST)
@@ -46,7 +48,7 @@ class ScriptedExpert:
         if self._observe is not None:
             self._observe()
 
-    def move(self, arm: np.ndarray, hand: np.ndarray, least: int = 1) -> None:
+    def move(self, arm: NDArray[np.float64], hand: NDArray[np.float64], least: int = 1) -> None:
         """Ramp the targets to arm (7,) and hand (16,) joints at bounded speed, in rad."""
         goal = np.concatenate([arm, hand])
         start = self.simulation.joint_targets
@@ -59,7 +61,7 @@ class ScriptedExpert:
         for i in range(1, steps + 1):
             self.command(start + (goal - start) * i / steps)
 
-    def follow(self, rows: np.ndarray, hand: np.ndarray) -> None:
+    def follow(self, rows: NDArray[np.float64], hand: NDArray[np.float64]) -> None:
         """Move through arm rows (n, 7) with the hand at (16,) joints."""
         for row in rows:
             self.move(row, hand)
@@ -81,7 +83,7 @@ class ScriptedExpert:
         self.move(self.simulation.joint_targets[ARM_JOINTS], grasp.closed_hand, least=6)
         self.hold(3)
 
-    def carry(self, wrist: np.ndarray, grasp: GraspPlan) -> bool:
+    def carry(self, wrist: NDArray[np.float64], grasp: GraspPlan) -> bool:
         """Take the wrist in a straight line to a position (3,) in the base frame, the grip kept.
 
         Returns:
@@ -98,8 +100,12 @@ class ScriptedExpert:
 
 
 def straight(
-    ik: ArmIK, start: np.ndarray, end: np.ndarray, turn: np.ndarray, arm: np.ndarray
-) -> np.ndarray | None:
+    ik: ArmIK,
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    turn: NDArray[np.float64],
+    arm: NDArray[np.float64],
+) -> NDArray[np.float64] | None:
     """Arm joints (8, 7) that take the wrist straight from ``start`` to ``end``, both (3,) in m.
 
     Args:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS
 from dexbench.envs.embodiment.kinematics import rotation
@@ -49,26 +50,26 @@ SIDE_FAVOUR = 0.5
 class GraspPlan:
     """A planned grasp; arm rows are joint angles in rad, hand rows too."""
 
-    standoff: np.ndarray
+    standoff: NDArray[np.float64]
     """Arm joints (7,) before the approach."""
-    approach: np.ndarray
+    approach: NDArray[np.float64]
     """Arm joints (n, 7) along the approach; the last row is the grasp."""
-    open_hand: np.ndarray
+    open_hand: NDArray[np.float64]
     """Hand joints (16,) before closing."""
-    closed_hand: np.ndarray
+    closed_hand: NDArray[np.float64]
     """Hand joint targets (16,) that squeeze the object."""
-    wrist: np.ndarray
+    wrist: NDArray[np.float64]
     """Wrist position (3,) of the grasp in the base frame, in m."""
-    turn: np.ndarray
+    turn: NDArray[np.float64]
     """Wrist rotation (3, 3) of the grasp in the base frame."""
 
 
-def object_points(simulation: Simulation, name: str) -> np.ndarray:
+def object_points(simulation: Simulation, name: str) -> NDArray[np.float64]:
     """Return points (n, 3) that span an object's collision shape, in the base frame, in m."""
     return np.concatenate(object_pieces(simulation, name))
 
 
-def object_pieces(simulation: Simulation, name: str) -> list[np.ndarray]:
+def object_pieces(simulation: Simulation, name: str) -> list[NDArray[np.float64]]:
     """Return the same, (n, 3) of each convex piece."""
     model, data = simulation.model, simulation.data
     body = model.body(name).id
@@ -89,7 +90,7 @@ def object_pieces(simulation: Simulation, name: str) -> list[np.ndarray]:
     return pieces
 
 
-def palm_turn(yaw: float, pitch: float, roll: float = 0.0) -> np.ndarray:
+def palm_turn(yaw: float, pitch: float, roll: float = 0.0) -> NDArray[np.float64]:
     """Palm rotation (3, 3) in the base frame, its columns the palm's normal, across, and fingers.
 
     Args:
@@ -108,7 +109,9 @@ _PALM_TURN = rotation(PALM_QUAT).numpy()
 _PALM_POS = np.array(PALM_POS)
 
 
-def wrist_pose(palm: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def wrist_pose(
+    palm: NDArray[np.float64], turn: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Wrist position and rotation that put the palm frame at a pose, all in the base frame."""
     wrist_turn = turn @ _PALM_TURN.T
     return palm - wrist_turn @ _PALM_POS, wrist_turn
@@ -137,7 +140,9 @@ def grasps(
     start = simulation.joint_positions[ARM_JOINTS]
     favour = rng.uniform(-SIDE_FAVOUR, SIDE_FAVOUR)  # so that both kinds get their turn
     # For each roll what comes between fingers and thumb, and the height that the hand stays below.
-    room: dict[int, tuple[np.ndarray, float]] = {0: (points, np.inf)} if "top" in sides else {}
+    room: dict[int, tuple[NDArray[np.float64], float]] = (
+        {0: (points, np.inf)} if "top" in sides else {}
+    )
     if "side" in sides and np.ptp(points[:, 2]) > SIDE_LEAST:
         low = [piece for piece in pieces if piece[:, 2].min() <= table + SIDE_REACH]
         begin = [piece[:, 2].min() for piece in pieces]
@@ -163,12 +168,12 @@ def grasps(
 
 
 def _plan(
-    points: np.ndarray,
+    points: NDArray[np.float64],
     ceiling: float,
     table: float,
-    turn: np.ndarray,
+    turn: NDArray[np.float64],
     ik: ArmIK,
-    start: np.ndarray,
+    start: NDArray[np.float64],
     rise: float,
 ) -> GraspPlan | None:
     """Return the grasp with the palm at one rotation; None where the arm cannot go."""

@@ -4,6 +4,7 @@ from functools import cache
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.hand_mjcf import hand_mjcf
 from dexbench.envs.embodiment.keypoints import HAND_JOINTS, N_HAND_JOINTS
@@ -25,7 +26,7 @@ def _model() -> mujoco.MjModel:
     return mujoco.MjModel.from_xml_string(hand_mjcf("right"))
 
 
-def pads(hand: np.ndarray) -> np.ndarray:
+def pads(hand: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pad centres (4, 3) of index, middle, ring and thumb in the palm frame, in m."""
     data = mujoco.MjData(_model())
     data.qpos[:] = hand
@@ -33,7 +34,7 @@ def pads(hand: np.ndarray) -> np.ndarray:
     return _pads(data)[0]
 
 
-def _pads(data: mujoco.MjData) -> tuple[np.ndarray, list[int], list[np.ndarray]]:
+def _pads(data: mujoco.MjData) -> tuple[NDArray[np.float64], list[int], list[NDArray[np.float64]]]:
     """Pad centres in the palm frame, the bodies they are on, and their world positions."""
     palm = data.body("allegro_hand")
     turn = palm.xmat.reshape(3, 3)
@@ -47,7 +48,7 @@ def _pads(data: mujoco.MjData) -> tuple[np.ndarray, list[int], list[np.ndarray]]
     return np.array(points), bodies, worlds
 
 
-def posture(targets: np.ndarray, start: np.ndarray = REST) -> np.ndarray:
+def posture(targets: NDArray[np.float64], start: NDArray[np.float64] = REST) -> NDArray[np.float64]:
     """Hand joints (16,) in rad whose pads are nearest to targets (4, 3) in the palm frame, in m.
 
     Least squares from ``start`` (16,) with a weak pull back to it, within the joint limits.
@@ -77,8 +78,8 @@ def posture(targets: np.ndarray, start: np.ndarray = REST) -> np.ndarray:
 
 
 def straddle(
-    low: float, high: float, depth: float, clearance: float, start: np.ndarray = REST
-) -> np.ndarray:
+    low: float, high: float, depth: float, clearance: float, start: NDArray[np.float64] = REST
+) -> NDArray[np.float64]:
     """Return a posture with the fingers beyond ``high`` and the thumb below ``low``.
 
     Args:

@@ -2,6 +2,7 @@
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS
 from dexbench.envs.embodiment.robot import INIT_ARM, LOWER, UPPER
@@ -36,7 +37,9 @@ class ArmIK:
         mujoco.mj_kinematics(simulation.model, self._data)
         self._turn = simulation.base_turn()
 
-    def solve(self, pos: np.ndarray, turn: np.ndarray, start: np.ndarray) -> np.ndarray | None:
+    def solve(
+        self, pos: NDArray[np.float64], turn: NDArray[np.float64], start: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
         """Arm joints (7,) in rad, or None where none was found.
 
         Args:
@@ -72,13 +75,17 @@ class ArmIK:
         return q if reached else None
 
     def line(
-        self, points: np.ndarray, turn: np.ndarray, start: np.ndarray, jump: float = 0.5
-    ) -> np.ndarray | None:
+        self,
+        points: NDArray[np.float64],
+        turn: NDArray[np.float64],
+        start: NDArray[np.float64],
+        jump: float = 0.5,
+    ) -> NDArray[np.float64] | None:
         """Arm joints (n, 7) that take the wrist through points (n, 3) at one rotation.
 
         None if a point cannot be reached or two neighbours differ by over ``jump`` rad in a joint.
         """
-        path: list[np.ndarray] = []
+        path: list[NDArray[np.float64]] = []
         for point in points:
             q = self.solve(point, turn, path[-1] if path else start)
             if q is None or (path and np.abs(q - path[-1]).max() > jump):
@@ -86,7 +93,9 @@ class ArmIK:
             path.append(q)
         return np.array(path)
 
-    def _error(self, q: np.ndarray, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
+    def _error(
+        self, q: NDArray[np.float64], pos: NDArray[np.float64], quat: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Position (m) and rotation (rad) still to go, (6,), in the world frame."""
         self._data.qpos[self._sim.qpos_addresses[ARM_JOINTS]] = q
         mujoco.mj_kinematics(self._sim.model, self._data)

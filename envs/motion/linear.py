@@ -2,9 +2,10 @@
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 
-def solve(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+def solve(matrix: NDArray[np.float64], vector: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the solution (n,) of a symmetric positive definite system, by Cholesky's factors.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.assets.cache import asset_root
 from dexbench.envs.scenes import objects
@@ -30,7 +31,7 @@ _BASE_YAW = np.pi / 2
 """World direction of the base frame's x, in rad: towards the counter, along RoboCasa's y."""
 
 
-class DexKitchen(Kitchen):
+class DexKitchen(Kitchen):  # type: ignore[misc]  # RoboCasa has no types
     """RoboCasa's kitchen with everything fixed by a recipe.
 
     Fixtures, styles and arena are made by RoboCasa's own code. What differs: the objects and the
@@ -53,7 +54,7 @@ class DexKitchen(Kitchen):
         """World position of the base frame, in m."""
         self.base_yaw = _BASE_YAW
         """World direction of the base frame's x, in rad."""
-        self._settling: tuple[np.ndarray, np.ndarray] | None = None
+        self._settling: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         self._is_settling = False
         options: dict[str, Any] = {
             "has_offscreen_renderer": False,
@@ -119,7 +120,7 @@ class DexKitchen(Kitchen):
         robot.set_base_xpos([10.0, 10.0, pos[2]])
         robot.set_base_ori(turn)
 
-    def _robot_indices(self) -> tuple[np.ndarray, np.ndarray]:
+    def _robot_indices(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return indices of the robot's entries in qpos and qvel."""
         model = self.sim.model._model
         owned = [
@@ -129,7 +130,7 @@ class DexKitchen(Kitchen):
         ]
         return model.jnt_qposadr[owned], model.jnt_dofadr[owned]
 
-    def _pre_action(self, action: np.ndarray, policy_step: bool = False) -> None:
+    def _pre_action(self, action: NDArray[np.float64], policy_step: bool = False) -> None:
         if not self._is_settling:
             super()._pre_action(action, policy_step)
             return
@@ -158,7 +159,7 @@ class DexKitchen(Kitchen):
         robot = self.robots[0].robot_model
         robot.set_base_xpos(self.base_pos)
         # Not `edit_model_xml`, which looks for files by the names of the folders they are in.
-        xml = self.model.get_xml()
+        xml: str = self.model.get_xml()
         robot.set_base_xpos([10.0, 10.0, self.base_pos[2]])
         return xml
 

@@ -7,8 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from robosuite.models.bases import MobileBaseModel, register_base
 from robosuite.models.grippers import register_gripper
 from robosuite.models.grippers.gripper_model import GripperModel
@@ -31,7 +33,7 @@ def _file(xml: str) -> Iterator[str]:
         yield str(path)
 
 
-class _AllegroHand(GripperModel):
+class _AllegroHand(GripperModel):  # type: ignore[misc]  # robosuite has no types
     """A 16-joint Allegro hand; actions are joint targets, scaled to [-1, 1] by robosuite."""
 
     side = "right"
@@ -40,12 +42,12 @@ class _AllegroHand(GripperModel):
         with _file(hand_mjcf(self.side)) as path:
             super().__init__(path, idn=idn)
 
-    def format_action(self, action: np.ndarray) -> np.ndarray:
+    def format_action(self, action: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pass one value in [-1, 1] per joint through, limited."""
         return np.clip(action, -1, 1)
 
     @property
-    def init_qpos(self) -> np.ndarray:
+    def init_qpos(self) -> NDArray[np.float64]:
         """Joint angles (16,) at reset, in rad: open, thumb opposed."""
         return OPEN_HAND.copy()
 
@@ -81,7 +83,7 @@ class AllegroLeft(_AllegroHand):
 
 
 @register_base
-class TMRBase(MobileBaseModel):
+class TMRBase(MobileBaseModel):  # type: ignore[misc]  # robosuite has no types
     """The wheeled base: planar joints named as RoboCasa's kitchens expect them."""
 
     def __init__(self, idn: int | str = 0):
@@ -89,7 +91,7 @@ class TMRBase(MobileBaseModel):
             super().__init__(path, idn=idn)
 
     @property
-    def top_offset(self) -> np.ndarray:
+    def top_offset(self) -> NDArray[np.float64]:
         """The arms' frame is the base frame."""
         return np.zeros(3)
 
@@ -100,7 +102,7 @@ class TMRBase(MobileBaseModel):
 
 
 @register_robot_class("WheeledRobot")
-class FrankaTMRAllegro(ManipulatorModel):
+class FrankaTMRAllegro(ManipulatorModel):  # type: ignore[misc]  # robosuite has no types
     """Two Franka arms on the TMR torso, an Allegro hand on each (paper App. C.2)."""
 
     arms = ["right", "left"]
@@ -125,12 +127,12 @@ class FrankaTMRAllegro(ManipulatorModel):
         return {"right": "osc_pose", "left": "osc_pose"}
 
     @property
-    def init_qpos(self) -> np.ndarray:
+    def init_qpos(self) -> NDArray[np.float64]:
         """Joint angles (14,) at reset, right arm then left, in rad."""
         return np.concatenate([INIT_ARM, INIT_LEFT_ARM])
 
     @property
-    def base_xpos_offset(self) -> dict:
+    def base_xpos_offset(self) -> dict[str, Any]:
         """Base position in m relative to robosuite's arenas."""
         return {
             "bins": (-0.7, -0.1, 0),
@@ -139,7 +141,7 @@ class FrankaTMRAllegro(ManipulatorModel):
         }
 
     @property
-    def top_offset(self) -> np.ndarray:
+    def top_offset(self) -> NDArray[np.float64]:
         """Top of the robot above its base, in m."""
         return np.array((0, 0, 1.0))
 

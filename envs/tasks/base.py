@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.robot import OPEN_HAND, READY_ARM
 from dexbench.envs.motion.expert import ScriptedExpert
@@ -143,7 +144,7 @@ class Task(ABC):
     def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:
         """Raise ``Rejected`` where the start is too near the goal or breaks the task's premise."""
 
-    def check(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
+    def check(self, simulation: Simulation, trial: Trial, before: NDArray[np.float64]) -> None:
         """Reject unfair starts, and trials that holding still or no expert solves.
 
         Args:
@@ -163,7 +164,7 @@ class Task(ABC):
         if not playback.solves(trial.expert_actions):
             raise Rejected("the expert fails")
 
-    def check_held(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
+    def check_held(self, simulation: Simulation, trial: Trial, before: NDArray[np.float64]) -> None:
         """Raise ``Rejected`` where an episode of holding still spoils the scene.
 
         Args:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.simulation import Simulation
 
@@ -13,9 +14,9 @@ from dexbench.envs.simulation import Simulation
 class Goal:
     """What the criterion compares with, in the base frame, in m."""
 
-    keypoints: np.ndarray
+    keypoints: NDArray[np.float64]
     """Hand keypoints (21, 3)."""
-    object_position: np.ndarray
+    object_position: NDArray[np.float64]
     """Centre (3,) of the target object."""
 
     @staticmethod

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.keypoints import WRIST
 from dexbench.envs.motion.expert import ScriptedExpert, find_grasp
@@ -79,7 +80,7 @@ class Grasp(Task):
         if simulation.hand_touches():
             raise Rejected("the hand touches an object at the start")
 
-    def check(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
+    def check(self, simulation: Simulation, trial: Trial, before: NDArray[np.float64]) -> None:
         """Check that the goal has the wrist near the object, and what all tasks check."""
         simulation.set_state(trial.goal_state)
         goal = Goal.seen(simulation, trial.target)

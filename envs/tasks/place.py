@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, WRIST
 from dexbench.envs.motion.expert import ScriptedExpert, find_grasp, straight
@@ -82,14 +83,16 @@ class Place(Task):
         if not simulation.hand_touches(target):
             raise Rejected("the object is not in the hand")
 
-    def check_held(self, simulation: Simulation, trial: Trial, before: np.ndarray) -> None:
+    def check_held(self, simulation: Simulation, trial: Trial, before: NDArray[np.float64]) -> None:
         """Check that the object is still in the hand, within 2 cm of where it was."""
         moved = np.linalg.norm(simulation.object_position(trial.target) - before)
         if moved > 0.02 or not simulation.hand_touches(trial.target):
             raise Rejected("the object slips while the hand holds still")
 
 
-def free_spots(simulation: Simulation, target: str, rng: np.random.Generator) -> list[np.ndarray]:
+def free_spots(
+    simulation: Simulation, target: str, rng: np.random.Generator
+) -> list[NDArray[np.float64]]:
     """Return places (2,) on the counter that others leave free, as far away as objects are carried.
 
     Raises:

@@ -4,7 +4,9 @@ Whatever plays a trial does so with a `Playback`: the environment, ``dexbench ve
 the checks of a drawn trial. So all of them judge alike.
 """
 
-import numpy as np
+from typing import Any
+
+from numpy.typing import NDArray
 
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.trial import HELD_STEPS, Trial
@@ -47,7 +49,7 @@ class Playback:
         """Whether the criterion has held for the last 10 steps."""
         return self.held_steps >= HELD_STEPS
 
-    def step(self, action: np.ndarray) -> Outcome:
+    def step(self, action: NDArray[Any]) -> Outcome:
         """Command joint targets (23,) in rad for 0.1 s.
 
         Raises:
@@ -59,7 +61,7 @@ class Playback:
         self.held_steps = self.held_steps + 1 if self.outcome.holds else 0
         return self.outcome
 
-    def solves(self, actions: np.ndarray) -> bool:
+    def solves(self, actions: NDArray[Any]) -> bool:
         """Play joint targets (n, 23) in rad; whether the criterion ever holds for 10 steps."""
         solved = False
         for action in actions:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.keypoints import (
     ARM_JOINTS,
@@ -58,7 +59,7 @@ class Reach(Task):
         for way in _ways(simulation, start, goal):
             simulation.set_state(state)
 
-            def solve(expert: ScriptedExpert, way: list[np.ndarray] = way) -> None:
+            def solve(expert: ScriptedExpert, way: list[NDArray[np.float64]] = way) -> None:
                 for posture in way:
                     expert.move(posture[ARM_JOINTS], posture[HAND_JOINTS], least=20 // len(way))
                 expert.hold(5)
@@ -70,8 +71,8 @@ class Reach(Task):
         raise Rejected("the expert knocks an object")
 
     def _far_posture(
-        self, simulation: Simulation, start: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+        self, simulation: Simulation, start: NDArray[np.float64], rng: np.random.Generator
+    ) -> NDArray[np.float64]:
         """Return a posture (23,) far enough from another.
 
         Raises:
@@ -92,15 +93,15 @@ class Reach(Task):
             raise Rejected("start too near the goal")
 
 
-def farthest_moved(simulation: Simulation, places: np.ndarray) -> float:
+def farthest_moved(simulation: Simulation, places: NDArray[np.float64]) -> float:
     """Return how far the object that moved most is from its place, one of (n, 3), in m."""
     now = [simulation.object_position(name) for name in simulation.objects]
     return float(np.linalg.norm(np.subtract(now, places), axis=1).max())
 
 
 def _ways(
-    simulation: Simulation, start: np.ndarray, goal: np.ndarray
-) -> Iterator[list[np.ndarray]]:
+    simulation: Simulation, start: NDArray[np.float64], goal: NDArray[np.float64]
+) -> Iterator[list[NDArray[np.float64]]]:
     """Yield postures (23,) to pass: the goal's alone, or one above the middle first.
 
     Moves the robot.
@@ -119,7 +120,7 @@ def _ways(
             yield [np.concatenate([arm, middle[HAND_JOINTS]]), goal]
 
 
-def free_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
+def free_posture(simulation: Simulation, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return a posture (23,) in which the hand touches no object; the robot is left in it.
 
     Raises:
@@ -133,7 +134,7 @@ def free_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray
     raise Rejected("no posture clear of the objects")
 
 
-def draw_posture(simulation: Simulation, rng: np.random.Generator) -> np.ndarray:
+def draw_posture(simulation: Simulation, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return joints (23,) in rad: palm somewhere above the counter, fingers half open.
 
     Raises:

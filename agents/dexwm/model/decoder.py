@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.learning.weights import load_weights, save_weights
@@ -45,7 +46,7 @@ def load_decoder(weights: Path) -> PixelDecoder | None:
 
 
 @torch.no_grad()
-def pictures(decoder: PixelDecoder, latent: Tensor) -> np.ndarray:
+def pictures(decoder: PixelDecoder, latent: Tensor) -> NDArray[np.uint8]:
     """Draw latent states.
 
     Args:
@@ -61,4 +62,5 @@ def pictures(decoder: PixelDecoder, latent: Tensor) -> np.ndarray:
     image = patches.reshape(-1, rows, columns, side, side, 3).transpose(2, 3)
     image = image.reshape(len(latent), rows * side, columns * side, 3)
     factor = HEIGHT // (rows * side)
-    return image.round().byte().numpy().repeat(factor, 1).repeat(factor, 2)
+    drawn: NDArray[np.uint8] = image.round().byte().numpy()
+    return drawn.repeat(factor, 1).repeat(factor, 2)

@@ -22,7 +22,8 @@ class ResidualConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, C, h, w)`` to the same shape."""
-        return x + self.conv2(F.gelu(self.conv1(self.norm(x))))
+        out: Tensor = x + self.conv2(F.gelu(self.conv1(self.norm(x))))
+        return out
 
 
 class CompactEncoder(nn.Module):
@@ -96,7 +97,8 @@ class PixelDecoder(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Map latents ``(B, P, C)`` to ``patches`` of pictures / 64 - 2."""
-        return self.out(self.block(latent + self.position)) + 0.5
+        patches: Tensor = self.out(self.block(latent + self.position)) + 0.5
+        return patches
 
 
 def build_encoder(config: ModelConfig) -> nn.Module:

@@ -124,7 +124,8 @@ class Trunk(nn.Module):
 
     def tokens(self, latent: Tensor) -> Tensor:
         """Map latent states ``(B, P, C)`` to tokens ``(B, P, dim)``."""
-        return self.norm(self.blocks(self.embed(latent) + self.position))
+        tokens: Tensor = self.norm(self.blocks(self.embed(latent) + self.position))
+        return tokens
 
 
 class KeypointHead(Trunk):

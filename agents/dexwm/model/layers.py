@@ -21,20 +21,22 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         # All queries that share their keys make one long sequence: nothing is copied.
         shared = query.transpose(0, 1).flatten(1, 2).unsqueeze(0)
         mixed = attention(shared, key, value)
-        return mixed.squeeze(0).unflatten(1, (batch, length)).transpose(0, 1)
+        split: Tensor = mixed.squeeze(0).unflatten(1, (batch, length))
+        return split.transpose(0, 1)
     # On CPUs two matmuls are quicker than fused attention: several times for the backward pass, and
     # up to twice for bfloat16 without AMX.
     on_cpu = query.device.type == "cpu"  # asked first: a compiler cannot follow the next question
     plain = on_cpu and query.dtype == torch.bfloat16 and not torch.cpu._is_amx_tile_supported()
     if on_cpu and (plain or torch.is_grad_enabled()):
-        logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+        logits: Tensor = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
         return logits.softmax(-1) @ value
     return F.scaled_dot_product_attention(query, key, value)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """``(..., N, D)`` to ``(..., heads, N, D / heads)``."""
-    return x.unflatten(-1, (heads, -1)).transpose(-2, -3)
+    split: Tensor = x.unflatten(-1, (heads, -1))
+    return split.transpose(-2, -3)
 
 
 def merge_heads(x: Tensor) -> Tensor:
@@ -73,4 +75,5 @@ class Block(nn.Module):
             split_heads(part, self.heads) for part in self.qkv(self.norm1(x)).chunk(3, -1)
         )
         x = x + self.out(merge_heads(attention(query, key, value)))
-        return x + self.mlp(self.norm2(x))
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out

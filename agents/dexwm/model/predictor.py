@@ -71,14 +71,15 @@ class Predictor(nn.Module):
                 f"the history holds {last} frames, this model was built for at most "
                 f"{self.config.max_frames}; drop the oldest frames"
             )
-        tokens = self.embed(states)
+        tokens: Tensor = self.embed(states)
         if self.paper:
             return tokens + self.position[first_slot:last]
         return tokens + self.position + self.slot[first_slot:last]
 
     def _condition(self, actions: Tensor, like: Tensor) -> Tensor:
         """Embed actions ``(B, F, 132)`` in the dtype of ``like``."""
-        return self.action(actions.to(like.dtype) * self.config.action_scale)
+        condition: Tensor = self.action(actions.to(like.dtype) * self.config.action_scale)
+        return condition
 
     def encode_history(
         self, states: Tensor, past: KeysValues | None = None, actions: Tensor | None = None
@@ -142,7 +143,8 @@ class Predictor(nn.Module):
             else:
                 x = block(x, condition, key, value)
         shift, scale = self.final_modulation(F.silu(condition)).unsqueeze(2).chunk(2, -1)
-        return self.project(self.out(modulate(x, shift, scale)))
+        predicted: Tensor = self.project(self.out(modulate(x, shift, scale)))
+        return predicted
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         """Teacher-forced prediction of every next state of a clip.

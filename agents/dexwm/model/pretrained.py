@@ -65,7 +65,7 @@ class PretrainedEncoder(nn.Module):
     def pixels(self, images: Tensor) -> Tensor:
         """Return pictures ``(B, H, W, 3)`` in 0..255 as the encoder's input ``(B, 3, h, w)``."""
         mean, std = images.new_tensor([self.spec.mean, self.spec.std], dtype=torch.float32)
-        x = ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+        x: Tensor = ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
         rows, columns = self.config.grid
         size = (rows * self.spec.patch, columns * self.spec.patch)
         if x.shape[2:] != size:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dexbench.agents.learning.episodes import Episodes
@@ -35,7 +36,7 @@ class Batches:
     ):
         self.episodes, self.encoder, self.ranks, self.dtype = episodes, encoder, ranks, dtype
         self.augmented = augmented
-        self.features: np.ndarray | None = None
+        self.features: NDArray[np.float16] | None = None
         self.read = Rate()
         """Frames that were read."""
 
@@ -52,7 +53,9 @@ class Batches:
                 progress,
             )
 
-    def pictures(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def pictures(
+        self, index: NDArray[np.int64], draw: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
         """Return pictures and keypoints of frames.
 
         Args:
@@ -68,7 +71,7 @@ class Batches:
         images, points = self._read(index)
         return self.ranks.part(augment(images, points, draw)), self.ranks.part(points)
 
-    def states(self, index: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def states(self, index: NDArray[np.int64], draw: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return latents ``(b, F, P, C)`` and keypoints of frames; otherwise as ``pictures``."""
         if self.features is not None:
             index = self.ranks.part(index)
@@ -80,10 +83,10 @@ class Batches:
             states = self.encoder(images.flatten(0, 1))
         return states.unflatten(0, images.shape[:2]), points
 
-    def _read(self, index: np.ndarray) -> tuple[Tensor, Tensor]:
+    def _read(self, index: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         with self.read.of(index.size):
             images = torch.from_numpy(self.episodes.frames[index]).to(self.ranks.device)
             return images, self._points(index)
 
-    def _points(self, index: np.ndarray) -> Tensor:
+    def _points(self, index: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.episodes.keypoints[index]).to(self.ranks.device)

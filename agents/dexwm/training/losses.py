@@ -100,7 +100,8 @@ def end_to_end_loss(
 def _pixel_error(decoder: PixelDecoder, latent: Tensor, images: Tensor) -> Tensor:
     """Mean squared error of the pictures ``(B, H, W, 3)`` decoded from ``(B, P, C)``."""
     target = decoder.patches(images.float() / 64 - 2)
-    return (decoder(latent).float() - target).square().mean()
+    error: Tensor = decoder(latent).float() - target
+    return error.square().mean()
 
 
 def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dexbench.agents.learning.episodes import Episodes
 
@@ -40,7 +41,9 @@ class TrainingRecipe:
     clip: float | None = 1.0
     """Largest global norm of the gradient; None leaves it as it is."""
 
-    def windows(self, episodes: Episodes, draw: np.random.Generator, clips: int) -> np.ndarray:
+    def windows(
+        self, episodes: Episodes, draw: np.random.Generator, clips: int
+    ) -> NDArray[np.int64]:
         """Frame indices ``(B, F)`` of a batch's windows.
 
         Args:

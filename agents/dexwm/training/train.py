@@ -33,7 +33,9 @@ from .stages import Stage, build_stages
 class Trainer:
     """Runs the stages one after the other; see ``train``."""
 
-    def __init__(self, config: TrainConfig, on_step: Callable[[dict], None] | None = None):
+    def __init__(
+        self, config: TrainConfig, on_step: Callable[[dict[str, Any]], None] | None = None
+    ):
         self.config, self.recipe = config, recipe = resolve(config)
         config, self.on_step = self.config, on_step
         self.ranks = Ranks(config.device)
@@ -178,7 +180,8 @@ class Trainer:
             taken = state["taken"][index] if index < state["stage"] else state["step"]
             if taken is None or not config.steps[index]:
                 return 1.0
-            return taken / config.steps[index]
+            share: float = taken / config.steps[index]
+            return share
         whole = sum(config.shares[config.first_stage :])
         seconds = 60 * config.minutes * config.shares[index] / whole
         return state["seconds"][index] / seconds if seconds else 1.0
@@ -186,7 +189,7 @@ class Trainer:
     @property
     def ended(self) -> bool:
         """Whether the last stage is done."""
-        return self.state["stage"] > self.stages[-1].index
+        return bool(self.state["stage"] > self.stages[-1].index)
 
     def ended_early(self) -> bool:
         """Return whether the weights are written and the last stage now has a larger budget."""
@@ -246,7 +249,9 @@ class Trainer:
             self.optimizer.load(tensors)
 
 
-def train(config: TrainConfig, on_step: Callable[[dict], None] | None = None) -> dict[str, Any]:
+def train(
+    config: TrainConfig, on_step: Callable[[dict[str, Any]], None] | None = None
+) -> dict[str, Any]:
     """Train a DexWM, or continue the run of the same command, and write its weights.
 
     Args:
