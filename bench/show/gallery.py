@@ -27,7 +27,7 @@ PITCH = 0.17
 """Distance in m between the objects of a row."""
 
 
-def _recipes(styles_each: int) -> Iterator[tuple[str, dict[str, object]]]:
+def named_recipes(styles_each: int) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield each layout in some styles, with its title; all styles get their turn."""
     from dexbench.envs.scenes.layouts import LAYOUTS
     from dexbench.envs.scenes.recipe import draw_recipe
@@ -59,7 +59,7 @@ def kitchens(styles_each: int = 2) -> NDArray[np.uint8]:
     from dexbench.envs.robocasa.build import build_scene
     from dexbench.envs.simulation import Simulation
 
-    cells = list(_recipes(styles_each))
+    cells = list(named_recipes(styles_each))
     rows = -(-len(cells) // ACROSS)
     page = Image.new("RGB", (ACROSS * (CELL[1] + 4), rows * (CELL[0] + LINE + 4)), "white")
     draw = ImageDraw.Draw(page)

@@ -92,7 +92,7 @@ def write(root: Path, out: Path, released_image: bool) -> None:
             total += count
         data.attrs["total"] = total
         data.attrs["env_args"] = json.dumps(_env_args(source.info), sort_keys=True)
-        for key, names in _split(source.rows).items():
+        for key, names in split_scenes(source.rows).items():
             file.create_dataset(f"mask/{key}", data=np.array(names, "S"))
 
 
@@ -102,13 +102,15 @@ def _env_args(info: dict[str, Any]) -> dict[str, Any]:
     return {"env_name": "DexKitchen", "type": 1, "env_kwargs": kwargs}
 
 
-def _split(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+def split_scenes(
+    rows: list[dict[str, Any]], valid_share: float = VALID_SHARE
+) -> dict[str, list[str]]:
     """Return names of demos by filter key; scenes are held out whole, by their number alone.
 
     The first is always for training, and the last is held out where no other is.
     """
     others = sorted({row["scene"] for row in rows})[1:]
-    held_out = {s for s in others if rng("export", "valid", s).random() < VALID_SHARE}
+    held_out = {s for s in others if rng("export", "valid", s).random() < valid_share}
     held_out = held_out or set(others[-1:])
     names = [(f"demo_{i}", row["scene"] in held_out) for i, row in enumerate(rows)]
     return {

@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -57,10 +57,24 @@ class CollectConfig:
     """Address of the Ray cluster; by default that in $RAY_ADDRESS, or one made of this machine."""
 
 
-def main(config: CollectConfig) -> None:
+@dataclass(frozen=True)
+class Recording:
+    """How scenes are recorded: with dexbench's own strategies in processes, or as a test does."""
+
+    record: Callable[[CollectConfig, int], list[dict[str, Any]]]
+    """Writes the clips of scene ``index`` into the set and returns their rows."""
+    pool: Callable[[CollectConfig, int], "Executor | RayExecutor"]
+    """Makes what calls ``record``, with that many workers."""
+
+
+def main(config: CollectConfig, recording: Recording | None = None) -> None:
     """Collect until the set has the clips or hours asked for; resumes where it stopped.
 
     What is there already is checked against its checksums; damaged scenes are made again.
+
+    Args:
+        config: What to record, and where.
+        recording: How to record it; dexbench's own by default.
 
     Raises:
         UserError: Not exactly one of --episodes and --hours was given, or too little; --size makes
@@ -83,7 +97,7 @@ def main(config: CollectConfig) -> None:
     facts = {"strategy": config.strategy, "seed": config.seed}
     store = EpisodeStore(config.out, facts | {"image_size": list(parse_size(config.size))})
     with _alone(config.out):
-        _fill(config, store, goal, unit)
+        _fill(config, store, goal, unit, recording or DEXBENCH)
 
 
 @contextmanager
@@ -105,7 +119,9 @@ def _alone(out: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _fill(config: CollectConfig, store: EpisodeStore, goal: int, unit: str) -> None:
+def _fill(
+    config: CollectConfig, store: EpisodeStore, goal: int, unit: str, recording: Recording
+) -> None:
     """Collect until the set has ``goal`` frames or episodes, and clear up."""
     done = _complete_scenes(store)
     known = max(done, default=-1) + 1  # damaged scenes before the last whole one are made again
@@ -116,7 +132,7 @@ def _fill(config: CollectConfig, store: EpisodeStore, goal: int, unit: str) -> N
     with tqdm(total=goal, unit=unit, disable=None) as bar:
         # The set is the shortest run of scenes 0, 1, 2, ... that is enough, whoever makes them.
         total = 0
-        with closing(_in_order(config, store, done)) as scenes:
+        with closing(_in_order(config, store, done, recording)) as scenes:
             for count, rows in enumerate(scenes, 1):
                 bar.update(amount(rows))
                 total += amount(rows)
@@ -143,13 +159,16 @@ def _complete_scenes(store: EpisodeStore) -> dict[int, list[dict[str, Any]]]:
 
 
 def _in_order(
-    config: CollectConfig, store: EpisodeStore, done: dict[int, list[dict[str, Any]]]
+    config: CollectConfig,
+    store: EpisodeStore,
+    done: dict[int, list[dict[str, Any]]],
+    recording: Recording,
 ) -> Generator[list[dict[str, Any]], None, None]:
     """Manifest rows of scene 0, 1, 2, ...; when a process is lost, new ones go on in its place."""
     scene = losses = 0
     while True:
         try:
-            with closing(_made(config, store, done, scene)) as made:
+            with closing(_made(config, store, done, recording, scene)) as made:
                 for rows in made:
                     yield rows
                     scene, losses = scene + 1, 0
@@ -168,6 +187,7 @@ def _made(
     config: CollectConfig,
     store: EpisodeStore,
     done: dict[int, list[dict[str, Any]]],
+    recording: Recording,
     scene: int,
 ) -> Generator[list[dict[str, Any]], None, None]:
     """Manifest rows from ``scene`` on: those that exist, then new ones as they are made."""
@@ -176,12 +196,12 @@ def _made(
         scene += 1
     workers = config.workers or os.cpu_count() or 1
     others = active_children()
-    pool = _pool(config, workers)
+    pool = recording.pool(config, workers)
     pending: list[Future[list[dict[str, Any]]] | list[dict[str, Any]]] = []
     try:
         while True:
             while len(pending) < workers + 2:
-                pending.append(done.get(scene) or pool.submit(_record, config, scene))
+                pending.append(done.get(scene) or pool.submit(recording.record, config, scene))
                 scene += 1
             scene_rows = pending.pop(0)
             if isinstance(scene_rows, list):
@@ -198,7 +218,8 @@ def _made(
         pool.shutdown(cancel_futures=True)
 
 
-def _pool(config: CollectConfig, workers: int) -> "ProcessPoolExecutor | RayExecutor":
+def open_pool(config: CollectConfig, workers: int) -> "Executor | RayExecutor":
+    """Return workers on this machine, or on those of a Ray cluster."""
     if config.executor == "ray":
         return RayExecutor(workers, config.ray_address)
     return ProcessPoolExecutor(workers, get_context("spawn"), _prepare)
@@ -210,7 +231,7 @@ def _prepare() -> None:
     os.environ.update(THREADS)
 
 
-def _record(config: CollectConfig, index: int) -> list[dict[str, Any]]:
+def record_scene(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     """Draw scene ``index``, play the strategy in it, write its clips; return their rows."""
     from dexbench.envs.robocasa.build import build_scene
     from dexbench.envs.scenes.recipe import draw_recipe
@@ -236,3 +257,7 @@ def _record(config: CollectConfig, index: int) -> list[dict[str, Any]]:
             for clip, episode in enumerate(clips)
         ]
     raise RuntimeError(f"no scene for place {index} of the set in {SCENE_DRAWS} draws")
+
+
+DEXBENCH = Recording(record_scene, open_pool)
+"""dexbench's own strategies, in processes."""

@@ -5,6 +5,7 @@ import torch
 from dexbench.envs.embodiment.camera import base_to_camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST, OPEN_HAND, READY_ARM
+from dexbench.envs.rendering import HeadCamera
 from dexbench.envs.simulation import Simulation
 from dexbench.utils.seeding import rng
 
@@ -75,7 +76,9 @@ def test_pictures_are_upright_and_show_the_hand(sim):
     from dexbench.envs.embodiment.camera import project
 
     columns, rows = project(sim.keypoints_camera).T
-    seen = np.isin(sim._camera.segment(sim.data), np.flatnonzero(sim.hand_geoms))
+    camera = HeadCamera(sim.model)
+    seen = np.isin(camera.segment(sim.data), np.flatnonzero(sim.hand_geoms))
+    camera.close()
     found = np.argwhere(seen).mean(axis=0)
     assert np.abs(found - [rows[1:].mean(), columns[1:].mean()]).max() < 25
 

@@ -297,6 +297,18 @@ class SlowSuccess:
         return chunk
 
 
+class BeginsWithAnother(SlowSuccess):
+    """Begins its trial when a second one has begun too."""
+
+    def reset(self, task: str, seed: int) -> None:
+        super().reset(task, seed)
+        deadline = time.monotonic() + 100
+        while len(list(Path(self.folder).iterdir())) < 2:
+            if time.monotonic() > deadline:
+                raise TimeoutError("no second trial began within 100 s")
+            time.sleep(0.01)
+
+
 class LeavesPid(Wander):
     """Writes its process id where the test finds it, and hangs in its first decision."""
 

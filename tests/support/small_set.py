@@ -5,17 +5,15 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
 
-from dexbench.data_collection.record import collect, strategies
-from dexbench.data_collection.record.collect import CollectConfig
+from dexbench.data_collection.record import collect
+from dexbench.data_collection.record.collect import CollectConfig, Recording
+from dexbench.data_collection.record.strategies import CLIPS
 from dexbench.data_collection.store.episode import Episode
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.utils.seeding import rng
-
-CLIPS = 6
 
 
 def record(config, index):
@@ -31,25 +29,23 @@ def record(config, index):
     return rows
 
 
-def threads(workers, context, initializer):
+def threads(config, workers):
+    """Threads see what a test made; processes would import the package anew."""
     return ThreadPoolExecutor(workers)
 
 
-@contextmanager
-def collector():
-    """Inside, `dexbench collect` makes such sets."""
-    old = collect._record, collect.ProcessPoolExecutor, strategies.CLIPS
-    collect._record, collect.ProcessPoolExecutor, strategies.CLIPS = record, threads, CLIPS
-    try:
-        yield
-    finally:
-        collect._record, collect.ProcessPoolExecutor, strategies.CLIPS = old
+SMALL = Recording(record, threads)
+"""What makes such sets in place of recording in kitchens."""
+
+
+def collect_small(config: CollectConfig):
+    """`dexbench collect`, of such sets."""
+    collect.main(config, SMALL)
 
 
 def fill(folder, episodes=12, seed=0):
-    """Collect a small set, as `dexbench collect` does."""
-    with collector():
-        collect.main(CollectConfig(folder, "programmatic", episodes, workers=1, seed=seed))
+    """Collect a small set."""
+    collect_small(CollectConfig(folder, "programmatic", episodes, workers=1, seed=seed))
     return folder
 
 

@@ -15,7 +15,7 @@ from dexbench.utils.errors import UserError
 
 
 def test_every_layout_and_style_has_a_picture_and_stars_mark_what_suites_keep() -> None:
-    cells = list(gallery._recipes(2))
+    cells = list(gallery.named_recipes(2))
     assert {recipe["layout"] for _, recipe in cells} == set(LAYOUTS)
     assert {recipe["style"] for _, recipe in cells} == set(STYLES)
     for title, recipe in cells:

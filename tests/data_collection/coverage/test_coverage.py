@@ -72,7 +72,7 @@ def during(first, end):
 @pytest.fixture(scope="module")
 def two_sets(tmp_path_factory):
     folder = tmp_path_factory.mktemp("coverage")
-    return fill(folder / "one"), fill(folder / "<b>$two", 6, seed=1)
+    return fill(folder / "one"), fill(folder / "<b>$two", 4, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_damaged_and_empty_sets_are_named(tmp_path):
     with pytest.raises(UserError, match="holds no episode yet"):
         main(CoverageConfig((tmp_path / "empty",), tmp_path / "x.html"))
     for kind, name in (("episodes", "000003.h5"), ("videos", "000000.mp4")):
-        root = fill(tmp_path / kind, 6)
+        root = fill(tmp_path / kind, 4)
         (root / kind / name).write_bytes(b"")
         with pytest.raises(UserError, match=f"{name} is missing or damaged.*data verify"):
             main(CoverageConfig((root,), tmp_path / "x.html"))

@@ -63,11 +63,10 @@ def test_names_and_shapes_are_the_released_ones(real_set, exported):
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 200])
-def test_scenes_are_held_out_whole_and_some_are_left(count, monkeypatch):
+def test_scenes_are_held_out_whole_and_some_are_left(count):
     rows = [{"scene": i // 4} for i in range(4 * count)]
     for share in (0.0, 0.1, 1.0):
-        monkeypatch.setattr(robomimic, "VALID_SHARE", share)
-        split = robomimic._split(rows)
+        split = robomimic.split_scenes(rows, share)
         scenes = {key: {int(n.removeprefix("demo_")) // 4 for n in split[key]} for key in split}
         everything = [f"demo_{i}" for i in range(4 * count)]
         assert sorted(split["train"] + split["valid"]) == sorted(everything)

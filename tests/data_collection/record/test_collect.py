@@ -5,19 +5,19 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from support.small_set import episode
+from support.small_set import episode, threads
 
 from dexbench.data_collection.record import clips, collect, strategies
-from dexbench.data_collection.record.collect import CollectConfig
+from dexbench.data_collection.record.collect import CollectConfig, Recording, record_scene
 from dexbench.data_collection.record.noise import ornstein_uhlenbeck
 from dexbench.data_collection.record.recorder import LIFT
+from dexbench.data_collection.record.strategies import CLIPS
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.camera import camera_to_base
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST, OPEN_HAND, READY_ARM
@@ -31,103 +31,98 @@ from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import rng
 from dexbench.utils.video import read_video
 
-CLIPS = 6
-
 
 def manifest(folder):
     return (folder / "manifest.jsonl").read_bytes()
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """Scenes of synthetic clips, made by threads; returns the indices of those that were made."""
-    made = []
+class Quick:
+    """Scenes of synthetic clips; scene i has clips of 2 + i frames."""
 
-    def record(config, index):
+    def __init__(self):
+        self.made = []
+        """Indices of the scenes that were recorded."""
+
+    def record(self, config, index):
         time.sleep(0.02 * (index % 3))  # so that later scenes may be done first
-        made.append(index)
+        self.made.append(index)
         store = EpisodeStore(config.out)
         ids = range(index * CLIPS, (index + 1) * CLIPS)
-        made_of = {"frames": 2 + index, "xml": f"<mujoco model='{index}'/>"}
-        return [store.write(i, episode(i, **made_of)) | {"scene": index} for i in ids]
-
-    def threads(workers, context, initializer):
-        return ThreadPoolExecutor(workers)
-
-    monkeypatch.setattr(strategies, "CLIPS", CLIPS)
-    monkeypatch.setattr(collect, "_record", record)
-    monkeypatch.setattr(collect, "ProcessPoolExecutor", threads)
-    return made
+        look = {"frames": 2 + index, "xml": f"<mujoco model='{index}'/>"}
+        return [store.write(i, episode(i, **look)) | {"scene": index} for i in ids]
 
 
-def run(folder, **settings):
-    collect.main(CollectConfig(out=folder, strategy="programmatic", **({"workers": 1} | settings)))
+@pytest.fixture
+def quick():
+    return Quick()
+
+
+def run(folder, record, **settings):
+    """Collect with threads and return the manifest."""
+    config = CollectConfig(out=folder, strategy="programmatic", **({"workers": 1} | settings))
+    collect.main(config, Recording(record, threads))
     return manifest(folder)
 
 
 def test_a_set_does_not_depend_on_workers(quick, tmp_path):
-    one = run(tmp_path / "one", episodes=13)
-    assert run(tmp_path / "three", episodes=13, workers=3) == one
-    rows = [json.loads(line) for line in one.splitlines()]
-    assert [row["id"] for row in rows] == list(range(18)), "whole scenes, in order"
-    assert [row["scene"] for row in rows] == [0] * 6 + [1] * 6 + [2] * 6
+    by_one = run(tmp_path / "one", quick.record, episodes=2 * CLIPS + 1)
+    assert run(tmp_path / "three", quick.record, episodes=2 * CLIPS + 1, workers=3) == by_one
+    rows = [json.loads(line) for line in by_one.splitlines()]
+    assert [row["id"] for row in rows] == list(range(3 * CLIPS)), "whole scenes, in order"
+    assert [row["scene"] for row in rows] == [0] * CLIPS + [1] * CLIPS + [2] * CLIPS
 
 
 def test_a_set_is_continued_not_begun_anew(quick, tmp_path):
-    whole = run(tmp_path / "whole", episodes=18)
+    whole = run(tmp_path / "whole", quick.record, episodes=3 * CLIPS)
     part = tmp_path / "part"
-    run(part, episodes=6)
-    quick.clear()
-    assert run(part, episodes=18) == whole
-    assert 0 not in quick
-    quick.clear()
-    assert run(part, episodes=18) == whole
-    assert quick == [], "there is nothing left to do"
+    run(part, quick.record, episodes=CLIPS)
+    quick.made.clear()
+    assert run(part, quick.record, episodes=3 * CLIPS) == whole
+    assert 0 not in quick.made
+    quick.made.clear()
+    assert run(part, quick.record, episodes=3 * CLIPS) == whole
+    assert quick.made == [], "there is nothing left to do"
 
 
 @pytest.mark.parametrize("cut", [1, 400, 1000])
 def test_a_crash_while_committing_leaves_no_partial_scene(quick, tmp_path, cut):
-    whole = run(tmp_path / "set", episodes=12)
+    whole = run(tmp_path / "set", quick.record, episodes=2 * CLIPS)
     (tmp_path / "set" / "manifest.jsonl").write_bytes(whole[:-cut])
-    assert run(tmp_path / "set", episodes=12) == whole
+    assert run(tmp_path / "set", quick.record, episodes=2 * CLIPS) == whole
 
 
-def test_a_scene_that_fails_stops_the_run_and_keeps_the_rest(quick, tmp_path, monkeypatch):
-    whole = run(tmp_path / "whole", episodes=12)
-    record = collect._record
+def test_a_scene_that_fails_stops_the_run_and_keeps_the_rest(quick, tmp_path):
+    whole = run(tmp_path / "whole", quick.record, episodes=2 * CLIPS)
 
     def failing(config, index):
         if index == 1:
             raise RuntimeError("no scene")
-        return record(config, index)
+        return quick.record(config, index)
 
-    monkeypatch.setattr(collect, "_record", failing)
     with pytest.raises(RuntimeError, match="no scene"):
-        run(tmp_path / "set", episodes=12)
-    assert manifest(tmp_path / "set") == b"".join(whole.splitlines(keepends=True)[:6])
-    monkeypatch.setattr(strategies, "CLIPS", CLIPS)
-    monkeypatch.setattr(collect, "_record", record)
-    assert run(tmp_path / "set", episodes=12) == whole
+        run(tmp_path / "set", failing, episodes=2 * CLIPS)
+    assert manifest(tmp_path / "set") == b"".join(whole.splitlines(keepends=True)[:CLIPS])
+    assert run(tmp_path / "set", quick.record, episodes=2 * CLIPS) == whole
 
 
-def test_two_runs_do_not_fill_one_set(quick, tmp_path, monkeypatch):
+def test_two_runs_do_not_fill_one_set(quick, tmp_path):
     refused = []
 
-    def record(config, index, first=collect._record):
+    def record(config, index):
         with pytest.raises(UserError, match="another run is filling"):
-            run(tmp_path / "set", episodes=6)
+            run(tmp_path / "set", quick.record, episodes=CLIPS)
         refused.append(index)
-        return first(config, index)
+        return quick.record(config, index)
 
-    monkeypatch.setattr(collect, "_record", record)
-    assert run(tmp_path / "set", episodes=6) == manifest(tmp_path / "set") and 0 in refused
+    rows = run(tmp_path / "set", record, episodes=CLIPS)
+    assert rows == manifest(tmp_path / "set") and 0 in refused
 
 
 def test_a_folder_that_something_else_left_in_a_set_is_left_alone(quick, tmp_path):
     (tmp_path / "set").mkdir()
-    run(tmp_path / "set", episodes=6)
+    run(tmp_path / "set", quick.record, episodes=CLIPS)
     (tmp_path / "set" / "videos" / "@thumbnails").mkdir()
-    run(tmp_path / "set", episodes=12)
+    run(tmp_path / "set", quick.record, episodes=2 * CLIPS)
     assert (tmp_path / "set" / "videos" / "@thumbnails").is_dir()
 
 
@@ -151,11 +146,11 @@ def test_every_clip_of_a_scene_begins_with_its_objects_as_the_first_did(monkeypa
 
 
 def test_hours_are_robot_time_at_10_hz(quick, tmp_path):
-    # Scene i has 6 clips of 2 + i frames: 12, 18, 24, ...
-    rows = run(tmp_path / "set", hours=25 / 36000).splitlines()
-    assert len(rows) == 12
-    rows = run(tmp_path / "set", hours=31 / 36000).splitlines()
-    assert len(rows) == 18
+    first_two = CLIPS * (2 + 3)  # frames
+    rows = run(tmp_path / "set", quick.record, hours=first_two / 36000).splitlines()
+    assert len(rows) == 2 * CLIPS
+    rows = run(tmp_path / "set", quick.record, hours=(first_two + 1) / 36000).splitlines()
+    assert len(rows) == 3 * CLIPS
 
 
 @pytest.mark.parametrize(
@@ -212,15 +207,15 @@ def recorded(tmp_path_factory):
         for name in ("programmatic", "lift-noise"):
             config = CollectConfig(out=tmp_path_factory.mktemp(name) / "set", strategy=name)
             store = EpisodeStore(config.out, {"strategy": name, "seed": 0})
-            found[name] = (store, collect._record(config, 1))
+            found[name] = (store, record_scene(config, 1))
         config = CollectConfig(
             out=tmp_path_factory.mktemp("again") / "set", strategy="programmatic"
         )
-        found["again"] = (EpisodeStore(config.out, {}), collect._record(config, 1))
+        found["again"] = (EpisodeStore(config.out, {}), record_scene(config, 1))
         small = CollectConfig(
             out=tmp_path_factory.mktemp("small") / "set", strategy="programmatic", size="56x98"
         )
-        found["small"] = (EpisodeStore(small.out, {}), collect._record(small, 1))
+        found["small"] = (EpisodeStore(small.out, {}), record_scene(small, 1))
     return found
 
 
@@ -380,24 +375,22 @@ def test_a_killed_worker_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("times", [2, 3])
-def test_processes_may_be_lost_but_not_thrice_at_one_scene(tmp_path, quick, monkeypatch, times):
-    record, left = collect._record, [times]
+def test_processes_may_be_lost_but_not_thrice_at_one_scene(tmp_path, quick, times):
+    losses = iter(range(times))
 
-    def lost(config, index):
-        if index == 2 and left[0]:
-            left[0] -= 1
+    def record(config, index):
+        if index == 2 and next(losses, None) is not None:
             raise BrokenProcessPool
-        return record(config, index)
+        return quick.record(config, index)
 
-    monkeypatch.setattr(collect, "_record", lost)
-    config = CollectConfig(tmp_path / "set", episodes=24, workers=1)
     if times < collect.LOSSES:
-        collect.main(config)
-        assert len(list(EpisodeStore(tmp_path / "set").rows())) == 24
+        run(tmp_path / "set", record, episodes=4 * CLIPS)
+        whole_scenes = 4
     else:
         with pytest.raises(UserError, match="3 times in a row"):
-            collect.main(config)
-        assert len(list(EpisodeStore(tmp_path / "set").rows())) == 12, "what was whole is kept"
+            run(tmp_path / "set", record, episodes=4 * CLIPS)
+        whole_scenes = 2  # what was whole is kept
+    assert len(list(EpisodeStore(tmp_path / "set").rows())) == whole_scenes * CLIPS
 
 
 @pytest.mark.slow
@@ -434,9 +427,9 @@ def test_noise_that_starts_inside_the_counter_is_drawn_again(monkeypatch):
     assert clips.stuck(simulation)
     drawn = iter([low - ready, low - ready, np.zeros(23)])
     monkeypatch.setattr(clips, "ornstein_uhlenbeck", lambda r, n, *_: np.tile(next(drawn), (n, 1)))
-    monkeypatch.setattr(clips, "_play", lambda simulation, scene, rows, meta: rows)
-    rows = clips.replay(simulation, scene, np.tile(ready, (5, 1)), rng("noise"), {})
-    assert np.allclose(rows[0], ready)
+    monkeypatch.setattr(clips, "REPLAY_STEPS", 5)
+    clip = clips.replay(simulation, scene, np.tile(ready, (5, 1)), rng("noise"), {})
+    assert np.allclose(clip.action[0], ready)
     monkeypatch.setattr(clips, "ornstein_uhlenbeck", lambda r, n, *_: np.tile(low - ready, (n, 1)))
     with pytest.raises(Rejected, match="starts the robot inside something"):
         clips.replay(simulation, scene, np.tile(ready, (5, 1)), rng("noise"), {})

@@ -27,8 +27,8 @@ def test_facts_are_the_sets(folder):
     assert found["clips wander"] == "12"
     assert found["clips touched"] == "12 (100 %)"
     assert found["clips lifted"] == "0 (0 %)"
-    assert found["scenes"] == "2"
-    assert found["scenes with can"] == "2"
+    assert found["scenes"] == "3"
+    assert found["scenes with can"] == "3"
     size = sum(path.stat().st_size for path in folder.glob("*/*"))
     assert float(found["GB"]) == pytest.approx(size / 1e9, abs=1e-4)
 
@@ -49,11 +49,11 @@ def test_the_table_is_aligned_and_has_a_column_a_set(folder, capsys):
 def test_a_damaged_set_is_named(folder, tmp_path):
     with pytest.raises(UserError, match="holds no episode set"):
         main(InfoConfig((tmp_path,)))
-    other = fill(tmp_path / "set", 6)
+    other = fill(tmp_path / "set", 4)
     (other / "episodes" / "000000.h5").write_bytes(b"")
     with pytest.raises(UserError, match="000000.h5 is missing or damaged.*data verify"):
         main(InfoConfig((other,)))
-    other = fill(tmp_path / "other", 6)
+    other = fill(tmp_path / "other", 4)
     with h5py.File(other / "episodes" / "000000.h5", "a") as file:
         file.attrs["meta"] = file.attrs["meta"][:-1]
     with pytest.raises(UserError, match="000000.h5 is missing or damaged.*data verify"):

@@ -15,7 +15,7 @@ def sets(tmp_path_factory):
     root = tmp_path_factory.mktemp("merge")
     return [
         fill(root / name, count, seed)
-        for seed, (name, count) in enumerate({"a": 6, "b": 12, "c": 6}.items())
+        for seed, (name, count) in enumerate({"a": 4, "b": 12, "c": 4}.items())
     ]
 
 
@@ -31,17 +31,17 @@ def test_a_merged_set_holds_all_and_says_where_it_is_from(sets, tmp_path):
     assert verify(out) == []
     assert (contents(a), contents(b)) == before
     rows = list(EpisodeStore(out).rows())
-    assert [row["id"] for row in rows] == list(range(18))
-    assert [row["scene"] for row in rows] == [0] * 6 + [1] * 6 + [2] * 6
-    assert [row["source"] for row in rows] == [[0, i] for i in range(6)] + [
+    assert [row["id"] for row in rows] == list(range(16))
+    assert [row["scene"] for row in rows] == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    assert [row["source"] for row in rows] == [[0, i] for i in range(4)] + [
         [1, i] for i in range(12)
     ]
     sources = EpisodeStore(out).info["sources"]
     assert [(s["strategy"], s["seed"], s["episodes"]) for s in sources] == [
-        ("programmatic", 0, 6),
+        ("programmatic", 0, 4),
         ("programmatic", 1, 12),
     ]
-    for old, new in ((a / "videos/000005.mp4", 5), (b / "videos/000003.mp4", 9)):
+    for old, new in ((a / "videos/000003.mp4", 3), (b / "videos/000005.mp4", 9)):
         assert (out / f"videos/{new:06d}.mp4").samefile(old), "a hard link"
 
 
@@ -65,7 +65,7 @@ def test_merging_is_associative(sets, tmp_path):
 
 def test_mixed_schemas_are_refused_and_old_ones_brought_up_to_date(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "PACK_VERSION", "1")  # sets of schema 1 were made with that pack
-    a, b = fill(tmp_path / "a", 6), fill(tmp_path / "b", 12, seed=1)
+    a, b = fill(tmp_path / "a", 4), fill(tmp_path / "b", 12, seed=1)
     old = as_schema_1(shutil.copytree(a, tmp_path / "old"))
     with pytest.raises(UserError, match="schema"):
         merge(tmp_path / "mixed", b, old)

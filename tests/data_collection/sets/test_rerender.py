@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dexbench.data_collection.sets.pack import PackConfig, _cost
+from dexbench.data_collection.sets.pack import PackConfig
 from dexbench.data_collection.sets.pack import main as pack
 from dexbench.data_collection.sets.rerender import RerenderConfig, main
 from dexbench.data_collection.store.states import open_states
@@ -168,9 +168,6 @@ def test_a_pack_keeps_to_its_limit(real_set, packed, tmp_path, capsys):
     # A hair below what both take: what a scene adds is never reckoned too small.
     pack(PackConfig(real_set, tmp_path / "part.zip", max_mb=(size - 1) / 1e6))
     assert (tmp_path / "part.zip").stat().st_size < size
-    with zipfile.ZipFile(packed) as file:
-        for item in file.infolist():
-            assert _cost((item.filename, file.read(item))) > item.compress_size
     with pytest.raises(UserError, match="not one scene"):
         pack(PackConfig(real_set, tmp_path / "none.zip", max_mb=0.01))
     assert [path.name for path in tmp_path.iterdir()] == ["part.zip"]

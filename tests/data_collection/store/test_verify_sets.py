@@ -3,7 +3,7 @@ import shutil
 import time
 
 import pytest
-from support.small_set import as_schema_1, collector, contents, fill, fork_and_kill
+from support.small_set import as_schema_1, contents, fill, fork_and_kill
 
 from dexbench.bench import cli
 from dexbench.data_collection.store.manifest import info_bytes
@@ -31,7 +31,7 @@ def test_a_collected_set_is_whole(whole, capsys):
     assert verify(whole) == []
     main(VerifyConfig((whole,)))
     assert capsys.readouterr().out == f"{whole}: 12 episodes, all whole\n"
-    assert len(files(whole)) == 12 + 12 + 2 + 2, "scenes begun beyond the goal are gone"
+    assert len(files(whole)) == 12 + 12 + 3 + 2, "scenes begun beyond the goal are gone"
 
 
 def damage(stream, data):
@@ -80,12 +80,12 @@ def test_collecting_again_mends(whole, copy, name, harm):
 
 
 def test_damage_amid_a_set_is_mended_also_for_a_smaller_goal(tmp_path):
-    folder = fill(tmp_path / "set", 30)
+    folder = fill(tmp_path / "set", 32)
     before = contents(folder)
     for name in ("videos/000008.mp4", "episodes/000019.h5"):
         (folder / name).unlink()
     kept = (folder / "episodes/000002.h5").stat()
-    fill(folder, 6)
+    fill(folder, 4)
     assert contents(folder) == before
     assert (folder / "episodes/000002.h5").stat() == kept, "what is whole is not made again"
 
@@ -122,8 +122,7 @@ def test_the_mend_is_a_command_that_mends(copy):
         f"dexbench collect --out {copy} --strategy programmatic --seed 0 --episodes 12 "
         "--size 224x392"
     )
-    with collector():
-        cli.main(command.split()[1:])
+    cli.main(command.split()[1:], {"collect": ("support.small_set:collect_small", "")})
     assert verify(copy) == []
 
 
