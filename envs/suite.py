@@ -53,15 +53,15 @@ class Suite:
         """
         name = str(name)
         if name in VIEWS:
-            whole, first = VIEWS[name]
-            return Suite(SUITES / whole, name, first)
+            suite, first = VIEWS[name]
+            return Suite(SUITES / suite, name, first)
         return Suite(Path(name) if "/" in name else SUITES / name)
 
     @staticmethod
     def names() -> list[str]:
-        """Return names of the suites that come with the package, sorted."""
-        found = {path.parent.name for path in SUITES.glob("*/suite.json")}
-        return sorted(found | {view for view, (whole, _) in VIEWS.items() if whole in found})
+        """Return the names of the suites that come with the package, sorted."""
+        folders = {path.parent.name for path in SUITES.glob("*/suite.json")}
+        return sorted(folders | {view for view, (suite, _) in VIEWS.items() if suite in folders})
 
     @cached_property
     def hash(self) -> str:

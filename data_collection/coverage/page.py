@@ -83,8 +83,8 @@ def render(stores: Sequence[EpisodeStore], clips: int) -> str:
     return pages.render(
         HERE,
         sets=sets,
-        table=columns([_listed(one.facts) | measures.summary(one) for one in sets]),
-        rates=[measures.rates(one) for one in sets],
+        table=columns([_listed(item.facts) | measures.summary(item) for item in sets]),
+        rates=[measures.rates(item) for item in sets],
         looks=[look(store) for store in stores],
         workspaces=plots.workspaces(sets),
         joints=plots.joints(sets),

@@ -52,20 +52,20 @@ def write(store: EpisodeStore, out: Path) -> None:
     for number, row in enumerate(tqdm(rows, "exporting", unit="episode", disable=None)):
         count = row["frames"]
         with h5py.File(store.file(row, "h5")) as file:
-            found = {
+            values = {
                 "observation.state": file["agent_pos"][()],
                 "observation.keypoints": file["keypoints"][()].reshape(count, -1),
                 "observation.contact": file["contact"][()],
                 "action": file["action"][()],
             }
-        found |= {
+        values |= {
             "timestamp": (np.arange(count) / fps).astype(np.float32),
             "frame_index": np.arange(count),
             "episode_index": np.full(count, number),
             "index": first + np.arange(count),
             "task_index": np.full(count, tasks.index(row["kind"])),
         }
-        for name, value in found.items():
+        for name, value in values.items():
             columns.setdefault(name, []).append(value)
         chunk, place = divmod(number, CHUNK)
         video = out / "videos" / CAMERA / f"chunk-{chunk:03d}" / f"file-{place:03d}.mp4"
@@ -92,22 +92,22 @@ def write(store: EpisodeStore, out: Path) -> None:
             }
         )
         first += count
-    whole = {name: np.concatenate(parts) for name, parts in columns.items()}
+    arrays = {name: np.concatenate(chunks) for name, chunks in columns.items()}
 
     def column(value: NDArray[Any]) -> Any:
         if value.ndim == 1:
             return pa.array(value)
         return pa.FixedSizeListArray.from_arrays(pa.array(value.reshape(-1)), value.shape[1])
 
-    one = "chunk-000/file-000.parquet"
+    file_name = "chunk-000/file-000.parquet"
     for folder in ("data/chunk-000", "meta/episodes/chunk-000"):
         (out / folder).mkdir(parents=True)
-    table = pa.table({name: column(value) for name, value in whole.items()})
-    pq.write_table(table, out / "data" / one)
-    pq.write_table(pa.Table.from_pylist(episodes), out / "meta" / "episodes" / one)
+    table = pa.table({name: column(value) for name, value in arrays.items()})
+    pq.write_table(table, out / "data" / file_name)
+    pq.write_table(pa.Table.from_pylist(episodes), out / "meta" / "episodes" / file_name)
     index = pd.Index(tasks, name="task")
     pd.DataFrame({"task_index": range(len(tasks))}, index).to_parquet(out / "meta/tasks.parquet")
-    statistics = {name: _statistics(value) for name, value in whole.items()}
+    statistics = {name: _statistics(value) for name, value in arrays.items()}
     statistics[CAMERA] = _picture_statistics(store, rows)
     (out / "meta" / "stats.json").write_text(json.dumps(statistics, indent=1))
     info = {
@@ -123,7 +123,7 @@ def write(store: EpisodeStore, out: Path) -> None:
         "splits": {"train": f"0:{len(rows)}"},
         "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
         "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
-        "features": _features(whole, store.info["image_size"], fps),
+        "features": _features(arrays, store.info["image_size"], fps),
     }
     (out / "meta" / "info.json").write_text(json.dumps(info, indent=1))
 

@@ -43,9 +43,9 @@ def lift(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list
     """
     clips = []
     settle(simulation)
-    rest = simulation.get_state()
+    resting = simulation.get_state()
     for clip in range(CLIPS):
-        simulation.set_state(rest)
+        simulation.set_state(resting)
         if clip % 2:
             plan = lift_plan(simulation, rng, rng.uniform(*RISE))
             stand_near(simulation, plan, rng)
@@ -73,10 +73,10 @@ def lift_noise(simulation: Simulation, scene: Scene, rng: np.random.Generator) -
     As many clips again show the hand alone opening and closing.
     """
     settle(simulation)
-    rest = simulation.get_state()
+    resting = simulation.get_state()
     clips = []
     for clip in range(CLIPS):
-        simulation.set_state(rest)
+        simulation.set_state(resting)
         meta = {"kind": "replay" if clip % 2 == 0 else "open-close", "clip": clip}
         if clip % 2:
             permute_objects(simulation, rng, np.full(3, 10.0))
@@ -86,7 +86,7 @@ def lift_noise(simulation: Simulation, scene: Scene, rng: np.random.Generator) -
         start = clear_posture(simulation, rng)
         simulation.set_joints(np.concatenate([start[ARM_JOINTS], OPEN_HAND]))
         targets, grasp_point = lift_targets(simulation, lift_plan(simulation, rng))
-        simulation.set_state(rest)
+        simulation.set_state(resting)
         permute_objects(simulation, rng, grasp_point)
         settle(simulation)
         clips.append(replay(simulation, scene, targets, rng, meta))
@@ -96,10 +96,10 @@ def lift_noise(simulation: Simulation, scene: Scene, rng: np.random.Generator) -
 def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
     """Random targets, a third near objects and a third astray; no Lift data."""
     settle(simulation)
-    rest = simulation.get_state()
+    resting = simulation.get_state()
     clips = []
     for clip in range(CLIPS):
-        simulation.set_state(rest)
+        simulation.set_state(resting)
         permute_objects(simulation, rng, np.full(3, 10.0))
         settle(simulation)
         kind = "wander" if clip % CLIPS else "open-close"

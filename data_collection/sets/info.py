@@ -97,12 +97,12 @@ def _made_of(store: EpisodeStore) -> str:
 def _instances(store: EpisodeStore, rows: list[dict[str, Any]]) -> list[str]:
     """Return the object instances of every scene, one after the other."""
     firsts = {row["scene"]: row for row in reversed(rows)}
-    found: list[str] = []
+    instances: list[str] = []
     for row in firsts.values():
         path = store.file(row, "h5")
         try:
             with h5py.File(path) as file:
-                found += json.loads(file.attrs["meta"])["instances"]
+                instances += json.loads(file.attrs["meta"])["instances"]
         except (OSError, KeyError, ValueError) as error:
             raise store.damaged(path, error) from error
-    return found
+    return instances

@@ -100,17 +100,17 @@ def verify(root: Path, progress: bool = False) -> list[Problem]:
         else _collect_again(store.root, {} if fault else store.info, rows)
     )
     faults = [(INFO, fault)] if fault else []
-    faults += [(MANIFEST, what) for what in _manifest_faults(root, lines)]
+    faults += [(MANIFEST, text) for text in _manifest_faults(root, lines)]
     silent = None if progress else True
     for row, wrong in tqdm(damaged(store, rows), "verify", len(rows), disable=silent, unit="ep"):
-        faults += [(name, f"{what} (episode {row['id']})") for name, what in wrong.items()]
-    problems = [Problem(name, what, again) for name, what in faults]
+        faults += [(name, f"{text} (episode {row['id']})") for name, text in wrong.items()]
+    problems = [Problem(name, text, again) for name, text in faults]
     # A merged set is whole from the start: nothing that is left over could be needed by it.
     mend_leftover = "nothing needs it: delete it" if merged else again
     for path in store.unlisted():
         draft = "is a draft: a run was killed while writing it, or is writing it now"
-        what = draft if DRAFT.fullmatch(path.name) else "belongs to no episode of the manifest"
-        problems.append(Problem(str(path.relative_to(root)), what, mend_leftover))
+        text = draft if DRAFT.fullmatch(path.name) else "belongs to no episode of the manifest"
+        problems.append(Problem(str(path.relative_to(root)), text, mend_leftover))
     return problems
 
 
@@ -138,12 +138,13 @@ def damaged(
             name = str(path.relative_to(store.root))
             if kind == "model_gz":
                 # Many episodes share a scene, which is read once.
-                what = models.get(name)
-                what = models[name] = _model_fault(path, row) if what is None else what
+                if name not in models:
+                    models[name] = _model_fault(path, row)
+                text = models[name]
             else:
-                what = _fault(path, row.get(kind))
-            if what:
-                wrong[name] = what
+                text = _fault(path, row.get(kind))
+            if text:
+                wrong[name] = text
         yield row, wrong
 
 
@@ -161,10 +162,10 @@ def _model_fault(path: Path, row: dict[str, Any]) -> str:
     if "model_gz" in row or not path.is_file():
         return _fault(path, row.get("model_gz"))
     try:  # schema 1 knows the text only
-        whole = sha256(gzip.decompress(path.read_bytes())) == row["model"]
+        intact = sha256(gzip.decompress(path.read_bytes())) == row["model"]
     except (OSError, EOFError, zlib.error):
-        whole = False
-    return "" if whole else "is damaged or cut short"
+        intact = False
+    return "" if intact else "is damaged or cut short"
 
 
 def _info_fault(store: EpisodeStore, rows: list[dict[str, Any]]) -> str:

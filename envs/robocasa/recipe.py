@@ -156,7 +156,7 @@ def _instances(root: Path, split: Split) -> dict[str, list[str]]:
 
     Of each category RoboCasa keeps the last five, or half if there are fewer than ten, for tests.
     """
-    found: dict[str, list[str]] = {}
+    instances: dict[str, list[str]] = {}
     for category, registries in sorted(_categories().items()):
         for registry in REGISTRIES:
             kind = registries.get(registry)
@@ -172,8 +172,8 @@ def _instances(root: Path, split: Split) -> dict[str, list[str]]:
                 if _fits(path, kind.scale)
             ]
             if names:
-                found.setdefault(category, []).extend(names)
-    return found
+                instances.setdefault(category, []).extend(names)
+    return instances
 
 
 def _fits(path: Path, scale: float | list[float]) -> bool:
