@@ -118,7 +118,7 @@ def kitchens(sets: Sequence[Coverage]) -> str:
 
 
 def _workspace(
-    points: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], colour: str
+    points: NDArray[np.float32], low: NDArray[np.float64], high: NDArray[np.float64], colour: str
 ) -> str:
     span = high - low
     with mpl.rc_context(_STYLE):
@@ -149,8 +149,8 @@ def _workspace(
 
 def _density(
     axes: Axes,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
     low: NDArray[np.float64],
     high: NDArray[np.float64],
     colour: str,
