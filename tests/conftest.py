@@ -1,3 +1,8 @@
+import os
+
+# A thread a test process: threads of several that share the cores mostly wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 import dexbench  # noqa: F401 - chooses MuJoCo's rendering backend before any test imports mujoco
