@@ -8,7 +8,8 @@ from typing import Any
 import av
 import pytest
 from support import fake
-from support.runs import SCRIPT, broken_trials, run_fake, wait_for, without_timing
+from support.processes import alive, wait_for
+from support.runs import SCRIPT, broken_trials, run_fake, without_timing
 
 from dexbench.bench.ledger.ledger import read_rows
 from dexbench.utils.errors import UserError
@@ -46,7 +47,7 @@ def test_a_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
     path = out / "v1/support.fake.Wander/reach/trials.jsonl"
     wait_for(lambda: len(read_rows(path)) >= 2)
     process.kill()
-    process.wait()
+    process.wait(timeout=60)
     done = read_rows(path)
     assert 2 <= len(done) < 6, "it was to be killed in mid-run"
     rows = run_fake(out, agent_args=("pause=0.05",))
@@ -68,7 +69,7 @@ def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
     wait_for(lambda: any(p.name.isdigit() for p in tmp_path.iterdir()))
     worker = int(next(p.name for p in tmp_path.iterdir() if p.name.isdigit()))
     process.kill()
-    process.wait()
+    process.wait(timeout=60)
     wait_for(lambda: not alive(worker))
 
 
@@ -251,12 +252,3 @@ def test_video(tmp_path: Path) -> None:
         assert file.streams.video[0].average_rate == 10
     assert len(frames) == 61 and frames[0].shape == (224, 784, 3)
     assert abs(int(frames[0][100, 600, 0]) - 200) < 5
-
-
-def alive(process: int) -> bool:
-    """Whether it runs; a process that only waits to be collected does not."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
