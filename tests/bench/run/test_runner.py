@@ -55,46 +55,31 @@ def test_a_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
     assert read_rows(path)[: len(done)] == done, "finished trials were played again"
 
 
+def run_and_await_a_worker(folder: Path, **options: Any) -> tuple[subprocess.Popen[str], int]:
+    """Start two trials; the process, and its first worker's id once that plays."""
+    words = ["--agent", "support.fake:LeavesPid", "--task", "reach", "--trials", "2"]
+    words += ["--out", str(folder / "out"), "--agent-args", f"folder={folder}"]
+    process = subprocess.Popen([sys.executable, str(SCRIPT), "run", *words], text=True, **options)
+    wait_for(lambda: any(path.name.isdigit() for path in folder.iterdir()))
+    return process, int(next(path.name for path in folder.iterdir() if path.name.isdigit()))
+
+
 def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
-    options = [
-        "--agent",
-        "support.fake:LeavesPid",
-        "--task",
-        "reach",
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    command = [sys.executable, str(SCRIPT), "run", *options, "--trials", "2"]
-    process = subprocess.Popen([*command, "--agent-args", f"folder={tmp_path}"])
-    wait_for(lambda: any(p.name.isdigit() for p in tmp_path.iterdir()))
-    worker = int(next(p.name for p in tmp_path.iterdir() if p.name.isdigit()))
+    process, worker = run_and_await_a_worker(tmp_path)
     process.kill()
     process.wait(timeout=60)
     wait_for(lambda: not alive(worker))
 
 
 def test_ctrl_c_ends_the_run_and_its_workers(tmp_path: Path) -> None:
-    options = [
-        "--agent",
-        "support.fake:LeavesPid",
-        "--task",
-        "reach",
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    command = [sys.executable, str(SCRIPT), "run", *options, "--trials", "2"]
-    command += ["--agent-args", f"folder={tmp_path}"]
     # A test run in the background has Ctrl-C ignored, and its children would inherit that.
-    process = subprocess.Popen(
-        command,
+    process, worker = run_and_await_a_worker(
+        tmp_path,
         stderr=subprocess.PIPE,
-        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    wait_for(lambda: any(p.name.isdigit() for p in tmp_path.iterdir()))
-    worker = int(next(p.name for p in tmp_path.iterdir() if p.name.isdigit()))
     process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate(timeout=30)
+    _, complaint = process.communicate(timeout=60)
     assert process.returncode == 130 and complaint.count("\n") == 1
     assert not alive(worker)
 
