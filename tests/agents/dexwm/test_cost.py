@@ -21,7 +21,7 @@ from dexbench.utils.seeding import rng
 @torch.no_grad()
 def keypoint_term(sequences, **settings):
     """That of candidates ``(N, 3, 23)``, and the goal's keypoints as the agent reads them."""
-    agent = DexWM(cost=CostConfig(**settings), dtype="float32")
+    agent = DexWM(cost=CostConfig(**settings), dtype="float32", tile=5)
     start = INIT_JOINTS.astype(np.float32)
     agent.reset("reach", 0)
     context = agent.observe(pictured(start, goal_near(3)))
@@ -50,7 +50,7 @@ def test_leaving_the_picture_costs_what_is_outside_at_the_worst_waypoint():
     away = inside.clone()
     away[0] += 2.0  # The arm turns aside.
     sequences = torch.stack([inside.expand(3, 23), torch.stack([inside, away, inside])])
-    agent = DexWM(cost=CostConfig(leaving=3.0), dtype="float32")
+    agent = DexWM(cost=CostConfig(leaving=3.0), dtype="float32", tile=2)
     amount = agent.costs.leaving(sequences)
     pixels = camera.project(keypoints_of(away.numpy())[:17])
     beyond = np.maximum(-pixels, pixels - [camera.WIDTH, camera.HEIGHT]).max(-1)

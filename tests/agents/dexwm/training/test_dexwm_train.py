@@ -217,7 +217,7 @@ def test_training_on_from_packaged_weights_keeps_their_decoder(store, tmp_path):
 @pytest.mark.parametrize("cost", sorted(COSTS))
 @pytest.mark.parametrize("task", ["reach", "grasp"])
 def test_dexwm_plans_with_trained_weights(trained, cost, task):
-    agent = DexWM(weights=trained[0], cost=cost, dtype="float32", cem=CEMConfig(16, 4, 3), tile=8)
+    agent = DexWM(weights=trained[0], cost=cost, dtype="float32", cem=CEMConfig(8, 4, 2), tile=8)
     runs = []
     for _ in range(2):
         agent.reset(task, 3)
