@@ -1,8 +1,22 @@
+import os
+import sys
+
+# A thread a test process: threads of several that share the cores mostly wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 import dexbench  # noqa: F401 - chooses MuJoCo's rendering backend before any test imports mujoco
 from dexbench.envs import gym_env
 from dexbench.envs.simulation import Simulation
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Commands that train or time set PyTorch's threads for the whole process."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 class Reused(Simulation):

@@ -110,7 +110,7 @@ def test_importing_dexbench_is_light(heavy: str) -> None:
     code = (
         f"import sys, dexbench, dexbench.envs, dexbench.agents; sys.exit({heavy!r} in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 FACES = ("envs", "agents", "bench", "data_collection", "utils")
@@ -131,4 +131,4 @@ def test_what_a_face_lists_is_there(face: str) -> None:
         f"import dexbench.{face} as face; assert face.__all__;"
         "[getattr(face, name) for name in face.__all__]"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=300)

@@ -141,6 +141,7 @@ def test_importing_dexbench_registers_the_tasks_cheaply() -> None:
             check=True,
             capture_output=True,
             text=True,
+            timeout=300,
         )
         assert result.stdout.strip() == expected
 

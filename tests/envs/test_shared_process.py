@@ -78,7 +78,10 @@ def play(name, trial, seed):
 def test_an_environment_that_nobody_closed_leaves_in_silence(tmp_path):
     program = FIRST_RUN.replace("env.close()", "")
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "seen.npz")], capture_output=True, text=True
+        [sys.executable, "-c", program, str(tmp_path / "seen.npz")],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0 and "Exception ignored" not in done.stderr
 
@@ -90,6 +93,7 @@ def test_a_forgotten_neighbour_frees_nothing_of_ours(backend):
         env={**os.environ, "MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend},
         capture_output=True,
         text=True,
+        timeout=300,
     )
     if "has no attribute 'glGetError'" in done.stderr:
         pytest.skip(f"no {backend} here")
@@ -175,6 +179,7 @@ def first_run(tmp_path, name, **environment):
         env={**os.environ, **environment},
         check=True,
         capture_output=True,
+        timeout=300,
     )
     with np.load(path) as file:
         return dict(file)

@@ -6,14 +6,9 @@ import torch
 from dexbench.agents.reference.kinematic import KeypointPlanner
 from dexbench.envs.embodiment.robot import INIT_JOINTS, LOWER, UPPER
 from dexbench.utils.seeding import rng
-from support.synthetic_store import keypoints_of
+from support.synthetic_store import keypoints_of, picture
 
-LOW = torch.tensor(LOWER).float()
-
-
-HIGH = torch.tensor(UPPER).float()
-
-
+LOW, HIGH = torch.tensor(LOWER).float(), torch.tensor(UPPER).float()
 START = INIT_JOINTS.astype(np.float32)
 
 
@@ -24,6 +19,14 @@ def observation(target=START, steps_left=60):
         "keypoints": keypoints_of(target),
         "steps_left": np.array([steps_left]),
     }
+
+
+def pictured(target=START, goal=None, steps_left=60):
+    """An observation with pictures: of the hand, and of the goal's (by default 3 cm away)."""
+    keypoints = keypoints_of(target)
+    wanted = keypoints + 0.03 if goal is None else keypoints_of(goal)
+    seen = {"pixels": picture(keypoints), "goal": picture(wanted)}
+    return observation(target, steps_left) | seen
 
 
 def play(agent, task="reach", seed=0, start=START):

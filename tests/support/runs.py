@@ -1,6 +1,5 @@
 """Runs of agents in the fake environment."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,3 @@ def without_timing(rows: list[Row]) -> list[Row]:
 
 def broken_trials(trials: int) -> list[int]:
     return [t for t in range(trials) if fake.seed_of("reach", t) % 3 == 0]
-
-
-def wait_for(condition: Any, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)

@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -92,7 +93,7 @@ with (atomic_file if kind == "file" else atomic_folder)(path) as draft:
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_killed_process_leaves_the_old_file_and_a_draft(old, kind):
     path = old if kind == "file" else old.with_name("new")
-    killed = subprocess.run([sys.executable, "-c", KILLED, path, kind], check=False)
+    killed = subprocess.run([sys.executable, "-c", KILLED, path, kind], check=False, timeout=300)
     assert killed.returncode == -9
     assert old.read_text() == "old"
     assert not old.with_name("new").exists()
@@ -121,7 +122,9 @@ def test_of_writers_at_once_one_wins_whole(tmp_path):
     for writer in writers:
         writer.start()
     seen: set[str] = set()
+    deadline = time.monotonic() + 60
     while any(writer.is_alive() for writer in writers):
+        assert time.monotonic() < deadline, "they wrote for more than 60 s"
         if path.exists():
             seen.add(path.read_text())
     assert [writer.exitcode for writer in writers] == [0, 0, 0]

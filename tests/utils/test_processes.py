@@ -1,10 +1,9 @@
-import os
-import signal
+import select
 import subprocess
 import sys
-import time
 
 import pytest
+from support.processes import alive, wait_for
 
 SCRIPT = """
 import sys, time
@@ -21,19 +20,11 @@ if __name__ == "__main__":
     ours, theirs = get_context("spawn").Pipe()
     process = get_context("spawn").Process(target=child, args=(theirs, sys.argv[1]))
     process.start()
+    theirs.close()
     ours.recv()
     print(process.pid, flush=True)
     time.sleep(60)
 """
-
-
-def alive(pid):
-    """Whether a process runs; one that waits to be reaped does not."""
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")")[-1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what runs")
@@ -43,10 +34,12 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path, platform):
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), platform]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        worker = int(parent.stdout.readline())
-        assert alive(worker)
-        os.kill(parent.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while alive(worker) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(worker)
+        try:
+            answered, *_ = select.select([parent.stdout], [], [], 60)
+            assert answered, "the child did not start within 60 s"
+            worker = int(parent.stdout.readline() or 0)
+            assert worker, "the child ended before it was ready"
+            assert alive(worker)
+        finally:
+            parent.kill()
+    wait_for(lambda: not alive(worker), 20)

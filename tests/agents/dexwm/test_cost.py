@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from support.planners import goal_near, observation
+from support.planners import goal_near, pictured
 from support.synthetic_store import KINEMATICS, keypoints_of, picture
 
 from dexbench.agents.dexwm.agent import DexWM
@@ -21,13 +21,10 @@ from dexbench.utils.seeding import rng
 @torch.no_grad()
 def keypoint_term(sequences, **settings):
     """That of candidates ``(N, 3, 23)``, and the goal's keypoints as the agent reads them."""
-    agent = DexWM(cost=CostConfig(**settings), dtype="float32")
+    agent = DexWM(cost=CostConfig(**settings), dtype="float32", tile=5)
     start = INIT_JOINTS.astype(np.float32)
-    goal = picture(keypoints_of(goal_near(3)))
     agent.reset("reach", 0)
-    context = agent.observe(
-        {**observation(start), "pixels": picture(keypoints_of(start)), "goal": goal}
-    )
+    context = agent.observe(pictured(start, goal_near(3)))
     return agent.terms(sequences, context)[:, 1], agent, context
 
 
@@ -53,15 +50,14 @@ def test_leaving_the_picture_costs_what_is_outside_at_the_worst_waypoint():
     away = inside.clone()
     away[0] += 2.0  # The arm turns aside.
     sequences = torch.stack([inside.expand(3, 23), torch.stack([inside, away, inside])])
-    agent = DexWM(cost=CostConfig(leaving=3.0), dtype="float32")
+    agent = DexWM(cost=CostConfig(leaving=3.0), dtype="float32", tile=2)
     amount = agent.costs.leaving(sequences)
     pixels = camera.project(keypoints_of(away.numpy())[:17])
     beyond = np.maximum(-pixels, pixels - [camera.WIDTH, camera.HEIGHT]).max(-1)
     assert float(amount[1, 1]) == pytest.approx((beyond / 40).clip(0, 1).mean(), abs=1e-4)
     assert float(amount[1, 1]) > 0.5 and not amount[0].any() and not amount[1, ::2].any()
     start = INIT_JOINTS.astype(np.float32)
-    goal = picture(keypoints_of(goal_near(3)))
-    obs = {**observation(start), "pixels": picture(keypoints_of(start)), "goal": goal}
+    obs = pictured(start, goal_near(3))
     agent.reset("reach", 0)
     with torch.no_grad():
         context = agent.observe(obs)
@@ -110,13 +106,7 @@ def test_what_the_predictor_is_given(monkeypatch):
     monkeypatch.setattr(agent.model.predictor, "rollout", spy)
     agent.reset("reach", 0)
     for step, left in enumerate((60, 40)):
-        agent.act(
-            {
-                **observation(poses[step], left),
-                "pixels": pictures[step],
-                "goal": pictures[2],
-            }
-        )
+        agent.act(pictured(poses[step], poses[2], left))
     torch.testing.assert_close(agent.last_context.goal, latents[2])
     history, last, _ = asked[-1]
     torch.testing.assert_close(last, latents[1])
@@ -140,8 +130,7 @@ def test_a_candidates_terms_depend_on_neither_population_nor_tile():
     agent = DexWM(dtype="float32", cost="paper")
     agent.reset("reach", 0)
     start = INIT_JOINTS.astype(np.float32)
-    goal = picture(keypoints_of(goal_near(3)))
-    obs = {**observation(start), "pixels": picture(keypoints_of(start)), "goal": goal}
+    obs = pictured(start, goal_near(3))
     context = agent.observe(obs)
     draws = torch.from_numpy(rng("tile").normal(0, 0.2, (16, 3, 23)).astype(np.float32))
     draws += torch.from_numpy(start)

@@ -141,7 +141,7 @@ def test_reading_needs_no_simulator():
         "import sys, dexbench.agents.learning.episodes as _; "
         f"sys.exit(', '.join(sorted(set({heavy}) & set(sys.modules))) or 0)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_pictures_of_another_size_are_refused(store, tmp_path):

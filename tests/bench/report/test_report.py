@@ -213,4 +213,4 @@ def test_matplotlib_and_jinja_wait_for_the_command() -> None:
         "import dexbench.bench.report.page;"
         "sys.exit(any(name in sys.modules for name in ('matplotlib', 'jinja2', 'mujoco')))"
     )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=300).returncode == 0

@@ -37,12 +37,12 @@ def lines(rows: list[Row]) -> list[str]:
 
 @pytest.mark.slow
 def test_workers_and_kills_change_no_row_of_a_real_run(tmp_path: Path) -> None:
-    subprocess.run(command(tmp_path / "one", 1), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command(tmp_path / "one", 1), check=True, stdout=subprocess.DEVNULL, timeout=300)
     expected = lines(rows_of(tmp_path / "one"))
     assert len(set(expected)) == TRIALS
     for workers in (2, 4):
         out = tmp_path / str(workers)
-        subprocess.run(command(out, workers), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command(out, workers), check=True, stdout=subprocess.DEVNULL, timeout=300)
         assert lines(rows_of(out)) == expected
     instants, out, growing = random.Random(0), tmp_path / "killed", 0
     before: list[Row] = []
@@ -55,11 +55,11 @@ def test_workers_and_kills_change_no_row_of_a_real_run(tmp_path: Path) -> None:
             time.sleep(0.05)
         time.sleep(instants.uniform(0, 1.5))
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.wait(timeout=60)
         now = rows_of(out)
         assert {json.dumps(row) for row in before} <= {json.dumps(row) for row in now}
         growing += len(now) > len(before)
         before = now
     assert growing >= 2, "too few kills hit a run"
-    subprocess.run(command(out, 2), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command(out, 2), check=True, stdout=subprocess.DEVNULL, timeout=300)
     assert lines(rows_of(out)) == expected

@@ -15,7 +15,8 @@ import gymnasium
 import numpy as np
 import pytest
 from support import fake
-from support.runs import SCRIPT, broken_trials, run_fake, wait_for, without_timing
+from support.processes import wait_for
+from support.runs import SCRIPT, broken_trials, run_fake, without_timing
 
 from dexbench.bench.ledger.ledger import read_rows
 from dexbench.bench.ledger.rows import Row
@@ -238,7 +239,7 @@ def test_kill_9_at_20_random_instants_loses_at_most_a_trial_a_worker(tmp_path: P
             wait_for(lambda begun=begun: len(list(log.iterdir())) > begun)
         time.sleep(instants.uniform(0, 1.5))
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.wait(timeout=60)
         rows = read_rows(path)
         assert rows[: len(before)] == before, "rows were lost or changed"
         assert len({(row["trial"], row["repeat"]) for row in rows}) == len(rows)

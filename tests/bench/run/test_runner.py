@@ -8,7 +8,8 @@ from typing import Any
 import av
 import pytest
 from support import fake
-from support.runs import SCRIPT, broken_trials, run_fake, wait_for, without_timing
+from support.processes import alive, wait_for
+from support.runs import SCRIPT, broken_trials, run_fake, without_timing
 
 from dexbench.bench.ledger.ledger import read_rows
 from dexbench.utils.errors import UserError
@@ -46,7 +47,7 @@ def test_a_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
     path = out / "v1/support.fake.Wander/reach/trials.jsonl"
     wait_for(lambda: len(read_rows(path)) >= 2)
     process.kill()
-    process.wait()
+    process.wait(timeout=60)
     done = read_rows(path)
     assert 2 <= len(done) < 6, "it was to be killed in mid-run"
     rows = run_fake(out, agent_args=("pause=0.05",))
@@ -54,46 +55,31 @@ def test_a_killed_run_resumes_to_the_same_rows(tmp_path: Path) -> None:
     assert read_rows(path)[: len(done)] == done, "finished trials were played again"
 
 
+def run_and_await_a_worker(folder: Path, **options: Any) -> tuple[subprocess.Popen[str], int]:
+    """Start two trials; the process, and its first worker's id once that plays."""
+    words = ["--agent", "support.fake:LeavesPid", "--task", "reach", "--trials", "2"]
+    words += ["--out", str(folder / "out"), "--agent-args", f"folder={folder}"]
+    process = subprocess.Popen([sys.executable, str(SCRIPT), "run", *words], text=True, **options)
+    wait_for(lambda: any(path.name.isdigit() for path in folder.iterdir()))
+    return process, int(next(path.name for path in folder.iterdir() if path.name.isdigit()))
+
+
 def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
-    options = [
-        "--agent",
-        "support.fake:LeavesPid",
-        "--task",
-        "reach",
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    command = [sys.executable, str(SCRIPT), "run", *options, "--trials", "2"]
-    process = subprocess.Popen([*command, "--agent-args", f"folder={tmp_path}"])
-    wait_for(lambda: any(p.name.isdigit() for p in tmp_path.iterdir()))
-    worker = int(next(p.name for p in tmp_path.iterdir() if p.name.isdigit()))
+    process, worker = run_and_await_a_worker(tmp_path)
     process.kill()
-    process.wait()
+    process.wait(timeout=60)
     wait_for(lambda: not alive(worker))
 
 
 def test_ctrl_c_ends_the_run_and_its_workers(tmp_path: Path) -> None:
-    options = [
-        "--agent",
-        "support.fake:LeavesPid",
-        "--task",
-        "reach",
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    command = [sys.executable, str(SCRIPT), "run", *options, "--trials", "2"]
-    command += ["--agent-args", f"folder={tmp_path}"]
     # A test run in the background has Ctrl-C ignored, and its children would inherit that.
-    process = subprocess.Popen(
-        command,
+    process, worker = run_and_await_a_worker(
+        tmp_path,
         stderr=subprocess.PIPE,
-        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    wait_for(lambda: any(p.name.isdigit() for p in tmp_path.iterdir()))
-    worker = int(next(p.name for p in tmp_path.iterdir() if p.name.isdigit()))
     process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate(timeout=30)
+    _, complaint = process.communicate(timeout=60)
     assert process.returncode == 130 and complaint.count("\n") == 1
     assert not alive(worker)
 
@@ -251,12 +237,3 @@ def test_video(tmp_path: Path) -> None:
         assert file.streams.video[0].average_rate == 10
     assert len(frames) == 61 and frames[0].shape == (224, 784, 3)
     assert abs(int(frames[0][100, 600, 0]) - 200) < 5
-
-
-def alive(process: int) -> bool:
-    """Whether it runs; a process that only waits to be collected does not."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"

@@ -106,7 +106,7 @@ def test_a_trial_is_a_pure_function_of_suite_task_and_number(tmp_path, task):
     other = "from dexbench.bench.suites.build import Job, build_trial; from pathlib import Path; "
     other += f"build_trial(Job('again', {task!r}, 0, Path('there'))); "  # built before it
     other += f"build_trial(Job('again', {task!r}, 1, Path('there')))"
-    subprocess.run([sys.executable, "-c", other], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", other], cwd=tmp_path, check=True, timeout=300)
     here, there = (Trial.load(tmp_path / name / task / "001.npz") for name in ("here", "there"))
     assert here.hash == there.hash
     zero = Trial.load(tmp_path / "there" / task / "000.npz")

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from support.processes import wait_for
 from support.small_set import episode, threads
 
 from dexbench.data_collection.record import clips, collect, strategies
@@ -352,6 +353,19 @@ def start(folder, workers):
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
+def finish(process):
+    """Wait until it is done; return what it said."""
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    return said
+
+
+def await_an_episode(process, folder):
+    """Wait until the set has its first file."""
+    wait_for(lambda: process.poll() is not None or list(folder.glob("episodes/*.h5")), 300)
+    assert process.poll() is None, "it ended before it recorded anything"
+
+
 def children(pid):
     """Process ids of the collecting processes that ``pid`` has started."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -360,15 +374,12 @@ def children(pid):
 
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced(tmp_path):
-    assert start(tmp_path / "calm", 2).wait() == 0
+    finish(start(tmp_path / "calm", 2))
     victim = start(tmp_path / "set", 2)
-    while not list((tmp_path / "set").glob("episodes/*.h5")):
-        assert victim.poll() is None
-        time.sleep(0.05)
+    await_an_episode(victim, tmp_path / "set")
     others = children(victim.pid)
     os.kill(others[0], signal.SIGKILL)
-    _, said = victim.communicate(timeout=300)
-    assert victim.returncode == 0
+    said = finish(victim)
     assert "a process was lost" in said and "Traceback" not in said
     assert not any(Path(f"/proc/{pid}").exists() for pid in others), "nobody is left running"
     assert manifest(tmp_path / "set") == manifest(tmp_path / "calm")
@@ -395,19 +406,17 @@ def test_processes_may_be_lost_but_not_thrice_at_one_scene(tmp_path, quick, time
 
 @pytest.mark.slow
 def test_real_runs_agree_over_workers_and_kills(tmp_path):
-    assert start(tmp_path / "one", 1).wait() == 0
+    finish(start(tmp_path / "one", 1))
     victim = start(tmp_path / "two", 2)
-    while not list((tmp_path / "two").glob("episodes/*.h5")):
-        assert victim.poll() is None
-        time.sleep(0.05)
+    await_an_episode(victim, tmp_path / "two")
     workers = Path(f"/proc/{victim.pid}/task/{victim.pid}/children").read_text().split()
     assert len(workers) >= 2
     os.kill(victim.pid, signal.SIGKILL)
-    victim.wait()
+    victim.wait(timeout=60)
     assert not (tmp_path / "two" / "manifest.jsonl").exists()
     time.sleep(5)
     assert not any(Path(f"/proc/{pid}/exe").exists() for pid in workers), "one outlived its run"
-    assert start(tmp_path / "two", 2).wait() == 0
+    finish(start(tmp_path / "two", 2))
     assert manifest(tmp_path / "two") == manifest(tmp_path / "one")
     for row in EpisodeStore(tmp_path / "two").rows():
         for path in (f"episodes/{row['id']:06d}.h5", f"videos/{row['id']:06d}.mp4"):

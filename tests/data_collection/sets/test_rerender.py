@@ -199,6 +199,8 @@ main(RerenderConfig(Path(sys.argv[1]), Path(sys.argv[2]), episodes=(0,)))
 def test_a_pack_needs_neither_robosuite_nor_an_asset_cache(packed, again, tmp_path):
     command = [sys.executable, "-c", WITHOUT, str(packed), str(tmp_path / "out")]
     cache = tmp_path / "cache"
-    subprocess.run(command, check=True, env=os.environ | {"DEXBENCH_CACHE": str(cache)})
+    subprocess.run(
+        command, check=True, env=os.environ | {"DEXBENCH_CACHE": str(cache)}, timeout=300
+    )
     assert (tmp_path / "out" / "000000.mp4").read_bytes() == (again / "000000.mp4").read_bytes()
     assert not cache.exists()

@@ -128,6 +128,7 @@ def test_generated_objects_are_equal_without_the_processors_extensions():
         check=True,
         capture_output=True,
         text=True,
+        timeout=300,
     )
     found = made.stdout.split()
     assert dict(zip(GENERATED, zip(found[::2], found[1::2], strict=True), strict=True)) == GENERATED
@@ -337,6 +338,7 @@ def test_another_process_builds_the_same_pack(tmp_path):
         check=True,
         capture_output=True,
         text=True,
+        timeout=300,
     )
     root = Path(made.stdout.strip())
     assert root == tmp_path / f"assets-{cache.PACK_VERSION}"

@@ -258,6 +258,8 @@ def test_tables_import_neither_simulator_nor_torch():
         "import sys, dexbench.envs.embodiment.robot, dexbench.envs.embodiment.camera\n"
         "print(sorted({'torch', 'mujoco', 'robosuite'} & set(sys.modules)))"
     )
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
+    )
     assert out.stdout.strip() == "[]"
     assert len(LINKS) == len(set(JOINTS)) == 23

@@ -103,6 +103,7 @@ def test_solutions_do_not_depend_on_the_number_of_threads():
             text=True,
             check=True,
             env={**os.environ, "OPENBLAS_NUM_THREADS": threads},
+            timeout=300,
         ).stdout
         for threads in ("1", "2")
     }

@@ -120,7 +120,7 @@ from robocasa.environments.kitchen.kitchen import Kitchen
 assert hasattr(Kitchen._setup_model, "__wrapped__"), "not mended"
 assert not hasattr(Kitchen._setup_model.__wrapped__, "__wrapped__"), "mended twice"
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_scene_names_its_files_by_their_root(scene, root):
@@ -291,4 +291,4 @@ for name in ("OpenCabinet", "PickPlaceCounterToCabinet"):
 
 @pytest.mark.slow
 def test_robocasas_tasks_use_the_users_layouts(root):
-    subprocess.run([sys.executable, "-c", TASKS, str(root)], check=True)
+    subprocess.run([sys.executable, "-c", TASKS, str(root)], check=True, timeout=300)

@@ -206,6 +206,7 @@ def test_building_is_a_function_of_the_recipe(kitchen, recipe, xml):
         text=True,
         check=True,
         env={**os.environ, "PYTHONHASHSEED": "7"},
+        timeout=300,
     )
     assert other.stdout.split()[-1] == hashlib.sha256(xml.encode()).hexdigest()
 

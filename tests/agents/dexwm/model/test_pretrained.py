@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.synthetic_store import keypoints_of, picture, write_store
+from support.planners import pictured
+from support.synthetic_store import write_store
 
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import COSTS
@@ -26,7 +27,6 @@ from dexbench.agents.diffusion_policy.train import train as train_policy
 from dexbench.agents.diffusion_policy.train_config import PolicyTrainConfig
 from dexbench.agents.learning.weights import read_tensors, save_tensors
 from dexbench.agents.planning.cem import CEMConfig
-from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample
 
@@ -280,19 +280,6 @@ def test_unknown_encoders_are_refused():
         build_encoder(config("resnet"))
 
 
-def observation():
-    joints = INIT_JOINTS.astype(np.float32)
-    keypoints = keypoints_of(joints)
-    return {
-        "pixels": picture(keypoints),
-        "goal": picture(keypoints + 0.03),
-        "agent_pos": joints,
-        "agent_target": joints,
-        "keypoints": keypoints,
-        "steps_left": np.array([60]),
-    }
-
-
 @pytest.mark.slow
 def test_a_policy_knows_the_encoder_it_learnt_with(folders, tmp_path):
     """DexWM's file lends its encoder; the policy's holds, as that one's, only its sha256."""
@@ -332,7 +319,7 @@ def test_a_policy_knows_the_encoder_it_learnt_with(folders, tmp_path):
     assert agent.metadata["pretraining"] == "dinov2 encoder"
     whole = PretrainedEncoder(small)
     whole.load(folder)
-    image = torch.from_numpy(downsample(observation()["pixels"]))[None]
+    image = torch.from_numpy(downsample(pictured()["pixels"]))[None]
     with torch.inference_mode():
         assert torch.equal(agent.model.encoder(image), whole.eval()(image))
     with pytest.raises(UserError, match="trained with other weights of dinov2"):
@@ -386,7 +373,7 @@ def test_a_paper_model_trains_resumes_loads_and_plans(folders, cache, tmp_path):
     agent = DexWM(weights=out, dtype="float32", cem=CEMConfig(4, 2, 2))
     assert agent.costs.config == COSTS["paper"], "its head has no depth"
     agent.reset("reach", 0)
-    assert agent.act(observation()).shape == (20, 23)
+    assert agent.act(pictured()).shape == (20, 23)
     with pytest.raises(UserError, match="no depth.*plan with cost=paper"):
         DexWM(weights=out, cost="compact", dtype="float32")
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.synthetic_store import keypoints_of, picture, write_store
+from support.planners import pictured
+from support.synthetic_store import write_store
 from support.trainings import SMALL, config, losses
 
 from dexbench.agents.dexwm.agent import DexWM
@@ -20,7 +21,6 @@ from dexbench.agents.dexwm.training.train import train
 from dexbench.agents.learning.weights import read_tensors, save_tensors
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.reference.keypoint_fk import KeypointFK
-from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.utils.errors import UserError
 
 
@@ -214,27 +214,14 @@ def test_training_on_from_packaged_weights_keeps_their_decoder(store, tmp_path):
         assert torch.equal(value, ours.state_dict()[name]), name
 
 
-def observation(steps_left=60):
-    joints = INIT_JOINTS.astype(np.float32)
-    keypoints = keypoints_of(joints)
-    return {
-        "pixels": picture(keypoints),
-        "goal": picture(keypoints + 0.03),
-        "agent_pos": joints,
-        "agent_target": joints,
-        "keypoints": keypoints,
-        "steps_left": np.array([steps_left]),
-    }
-
-
 @pytest.mark.parametrize("cost", sorted(COSTS))
 @pytest.mark.parametrize("task", ["reach", "grasp"])
 def test_dexwm_plans_with_trained_weights(trained, cost, task):
-    agent = DexWM(weights=trained[0], cost=cost, dtype="float32", cem=CEMConfig(16, 4, 3), tile=8)
+    agent = DexWM(weights=trained[0], cost=cost, dtype="float32", cem=CEMConfig(8, 4, 2), tile=8)
     runs = []
     for _ in range(2):
         agent.reset(task, 3)
-        runs.append(np.stack([agent.act(observation(left)) for left in (60, 40, 20)]))
+        runs.append(np.stack([agent.act(pictured(steps_left=left)) for left in (60, 40, 20)]))
     assert runs[0].shape == (3, 20, 23) and np.array_equal(*runs)
     assert len(agent.weights_hash) == 64 and agent.metadata["dtype"] == "float32"
     assert agent.last_plan.elite_costs[-1] <= agent.last_plan.elite_costs[0]
@@ -243,6 +230,6 @@ def test_dexwm_plans_with_trained_weights(trained, cost, task):
 def test_keypoint_fk_detects_the_goal_once_a_trial(trained):
     agent = KeypointFK(weights=trained[0])
     agent.reset("reach", 0)
-    goal = agent.goal_keypoints(observation())
-    assert goal.shape == (17, 3) and goal is agent.goal_keypoints(observation())
-    assert agent.act(observation()).shape == (20, 23)
+    goal = agent.goal_keypoints(pictured())
+    assert goal.shape == (17, 3) and goal is agent.goal_keypoints(pictured())
+    assert agent.act(pictured()).shape == (20, 23)
