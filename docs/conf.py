@@ -1,6 +1,7 @@
 """Sphinx's configuration: the site is these pages, the repository's own, and the docstrings."""
 
 import inspect
+import logging
 import re
 from os.path import relpath
 from pathlib import Path
@@ -21,6 +22,9 @@ HERE = Path(__file__).resolve().parent
 EXPERIMENTS = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
 LINK = re.compile(r"\[([^\[\]]*)\]\(([^()\s#]+)(#[^()\s]+)?\)")
 INCLUDE = re.compile(r"^```\{include\} (\S+)$", re.MULTILINE)
+
+# PyOpenGL, which autodoc imports, would announce that its optional accelerator is not installed.
+logging.getLogger("OpenGL.acceleratesupport").setLevel(logging.WARNING)
 
 project = "dexbench"
 release = version = dexbench.__version__
