@@ -58,6 +58,10 @@ def test_links_lead_to_the_page_that_shows_a_file() -> None:
     )
 
 
+def test_intervals_stay_on_a_line() -> None:
+    assert conf.keep_intervals("| 0% [0, 7] [a, b](x.md) |") == "| 0% [0,\u00a07] [a, b](x.md) |"
+
+
 def test_data_sheets_are_the_environments_docstrings() -> None:
     source = ["# Environments\n\n<!-- sheet: dexbench/Reach-v1 -->\n"]
     app: Any = SimpleNamespace()
