@@ -35,7 +35,7 @@ weights: setup
 
 # The site, into docs/_build; a warning or a link that leads nowhere is an error.
 docs: setup
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	@$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
 	$(VENV)/bin/python -m dexbench.bench.cli_reference docs/cli.md
 	rm -rf docs/_build
 	$(VENV)/bin/python -m sphinx -W --keep-going --quiet docs docs/_build

@@ -202,11 +202,27 @@ def _execute(name: str, reference: str, words: list[str]) -> None:
 
 
 def _flatten(box: str) -> str:
-    """Return the text of tyro's framed error on one line, without the help that it repeats."""
-    text = re.sub(r"[╭╮╰╯│─]+", " ", box.partition("Argument helptext")[0])
-    lines = [line.strip() for line in text.splitlines()]
-    kept = [line for line in lines if line and not line.endswith("--help")]
-    return ": ".join([kept[0], " ".join(kept[1:])]) if kept else "bad options"
+    """Return what tyro's framed error says on one line.
+
+    Left out are its title, which the text repeats, and the options' help texts: the paragraphs
+    about help and the lines that are indented by eight or more.
+    """
+    paragraphs: list[list[str]] = [[]]
+    # The first line is the title. tyro frames by spaces where the output's encoding is not UTF-8.
+    for line in box.splitlines()[1:]:
+        text = line[2:].rstrip(" │")
+        if line.strip("│╰╯ ─-") == "":
+            paragraphs.append([])
+        elif text and not text.startswith(" " * 8):
+            paragraphs[-1].append(text.strip())
+    said = (" ".join(paragraph) for paragraph in paragraphs)
+    kept = [text for text in said if text and not re.match("(For full|Argument) helptext", text)]
+    return plain_values("; ".join(kept)) or "bad options"
+
+
+def plain_values(text: str) -> str:
+    """Write several values of an option as ``PATH ...``, where tyro has ``[PATH [PATH ...]]``."""
+    return re.sub(r"\[(\S+) \[\1 \.\.\.\]\]", r"\1 ...", text)
 
 
 def _fail(message: str) -> None:

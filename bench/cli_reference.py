@@ -108,7 +108,7 @@ def parse(text: str) -> tuple[str, list[Box]]:
 
 def _option(text: str) -> str:
     """Write an option as a table's cell, its value apart so that lines break before it."""
-    text = text.replace("{None}|", "").replace("|", r"\|")
+    text = cli.plain_values(text.replace("{None}|", "")).replace("|", r"\|")
     if not text.startswith("-"):
         return f"`{text}`"
     names, _, value = text.partition(" ")

@@ -1,6 +1,7 @@
 """Sphinx's configuration: the site is these pages, the repository's own, and the docstrings."""
 
 import inspect
+import logging
 import re
 from os.path import relpath
 from pathlib import Path
@@ -21,6 +22,9 @@ HERE = Path(__file__).resolve().parent
 EXPERIMENTS = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
 LINK = re.compile(r"\[([^\[\]]*)\]\(([^()\s#]+)(#[^()\s]+)?\)")
 INCLUDE = re.compile(r"^```\{include\} (\S+)$", re.MULTILINE)
+
+# PyOpenGL, which autodoc imports, would announce that its optional accelerator is not installed.
+logging.getLogger("OpenGL.acceleratesupport").setLevel(logging.WARNING)
 
 project = "dexbench"
 release = version = dexbench.__version__
@@ -95,6 +99,11 @@ def point(text: str, source: Path, page: Path) -> str:
     return LINK.sub(turn, text)
 
 
+def keep_intervals(text: str) -> str:
+    """Put no-break spaces into intervals such as [93, 100], which narrow columns would break."""
+    return re.sub(r"\[(\d+), (\d+)\]", "[\\1,\u00a0\\2]", text)
+
+
 def sheet(name: str) -> str:
     """Write the data sheet of an environment, its docstring, as a section of a page."""
     entry = gymnasium.spec(name).entry_point
@@ -114,7 +123,7 @@ def read_page(app: "Sphinx", docname: str, source: list[str]) -> None:
 def read_included(app: "Sphinx", path: Path, docname: str, source: list[str]) -> None:
     """Mend the links of a file that a page includes."""
     file = (HERE / path).resolve()
-    source[0] = point(source[0], file, pages()[file])
+    source[0] = keep_intervals(point(source[0], file, pages()[file]))
 
 
 def write_math(writer: "HTML5Translator", node: "Element") -> None:

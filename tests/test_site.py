@@ -1,6 +1,6 @@
 """The site's own code: its links, its data sheets, and what its API page holds."""
 
-import importlib
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -58,6 +58,10 @@ def test_links_lead_to_the_page_that_shows_a_file() -> None:
     )
 
 
+def test_intervals_stay_on_a_line() -> None:
+    assert conf.keep_intervals("| 0% [0, 7] [a, b](x.md) |") == "| 0% [0,\u00a07] [a, b](x.md) |"
+
+
 def test_data_sheets_are_the_environments_docstrings() -> None:
     source = ["# Environments\n\n<!-- sheet: dexbench/Reach-v1 -->\n"]
     app: Any = SimpleNamespace()
@@ -78,6 +82,23 @@ def test_every_public_name_is_on_the_api_page(face: str) -> None:
             assert public.__doc__, f"dexbench.{face}.{name} has no docstring"
         else:
             assert f"`{name}`" in page, f"docs/api.md does not name dexbench.{face}.{name}"
+
+
+def test_names_of_faces_that_documents_write_are_there() -> None:
+    """`dexbench.FACE.NAME` in prose or code is public, a module below the face, or a mistake."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    faces = "|".join((*FACES, "utils"))
+    name = rf"\bdexbench\.({faces})\.(\w+)"
+    dotted = {found for page in pages for found in re.findall(name, page.read_text())}
+    imported = rf"^from dexbench\.({faces}) import (\w+(?:, \w+)*)$"
+    for page in pages:
+        for face, names in re.findall(imported, page.read_text(), re.MULTILINE):
+            dotted |= {(face, found) for found in names.split(", ")}
+    assert len(dotted) > 15
+    for face, found in sorted(dotted):
+        module = importlib.import_module(f"dexbench.{face}")
+        below = importlib.util.find_spec(f"dexbench.{face}.{found}") if face != "testing" else None
+        assert hasattr(module, found) or below, f"documents name dexbench.{face}.{found}"
 
 
 def test_tests_that_a_promise_names_are_there() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from .errors import UserError
 from .files import write_atomic
+from .sizes import show_size
 
 HERE = Path(__file__).parent
 
@@ -38,4 +39,4 @@ def write(path: Path, page: str) -> None:
         write_atomic(path, page)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error}); choose another --out") from error
-    print(f"wrote {path}: {len(page.encode()) / 1e6:.1f} MB")
+    print(f"wrote {path}: {show_size(len(page.encode()))}")

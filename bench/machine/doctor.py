@@ -134,8 +134,9 @@ def check_assets(config: DoctorConfig) -> Iterator[Finding]:
     root = cache.cache_folder() / f"assets-{cache.PACK_VERSION}"
     folder = _existing(root)
     if (root / cache.DONE).exists():
-        # Much of the pack are links to what robosuite ships.
-        size = sum(path.lstat().st_size for path in root.rglob("*"))
+        # Much of the pack are links, to what robosuite ships and within it: each file counts once.
+        files = (path.lstat() for path in root.rglob("*"))
+        size = sum({(file.st_dev, file.st_ino): file.st_size for file in files}.values())
         yield Finding("ok", "assets", f"{size / 1e6:.0f} MB in {root}")
     elif folder.is_dir() and os.access(folder, os.W_OK):
         text = f"not there yet; built at first use (about half a minute) in {root}"

@@ -8,14 +8,13 @@ import ast
 import math
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tqdm import tqdm
-
 from dexbench.agents.registry import find_agent
-from dexbench.bench.ledger.ledger import open_ledgers
+from dexbench.bench.ledger.ledger import ROWS_FILE, open_ledgers
 from dexbench.bench.ledger.rows import Row, plain, play_key, play_name
 from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.scores.summary import score_table, summarise
@@ -24,6 +23,7 @@ from dexbench.utils.errors import UserError, at_least
 
 from .backend import DEXBENCH, Backend
 from .pool import Pool
+from .progress import Progress
 from .worker import Job, Setup
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class RunConfig:
     threads: int = 1
     """Threads of each worker; recorded, because the order of sums depends on it."""
     planner: str | None = None
-    """Planning budget for agents that have several, such as dexwm: "cold", "paper", "paper-real".
-    Short for --agent-args planner=NAME."""
+    """How agents that plan search: compact (their default), cold, paper, paper-real, mppi or
+    gradient; docs/planners.md explains them. Short for --agent-args planner=NAME."""
     agent_args: tuple[str, ...] = ()
     """Arguments of the agent's class as KEY=VALUE, recorded with every row."""
     name: str | None = None
@@ -95,7 +95,7 @@ class Run:
 
     def folder(self, task: str) -> Path:
         """Return the folder of a task's ledger."""
-        return self.config.out / self.suite_name / self.name.replace(":", ".") / task
+        return agent_folder(self.config.out, self.suite_name, self.name) / task
 
     def plays(self, task: str) -> list[tuple[int, int]]:
         """Return (trial, repeat) of what is asked for: all trials once before any is repeated."""
@@ -199,10 +199,13 @@ def run(config: RunConfig, backend: Backend = DEXBENCH) -> list[Row]:
                 for task, ledger in ledgers.items()
                 for trial, repeat in ledger.missing(plan.plays(task))
             ]
-            with progress(plan, len(jobs)) as bar:
+            played = [
+                row for task, ledger in ledgers.items() for row in ledger.select(plan.plays(task))
+            ]
+            with Progress(f"{plan.name} {config.task}", len(jobs), played) as progress:
                 for row, actions in pool.play(jobs):
                     ledgers[row["task"]].append(row, actions)
-                    bar.update()
+                    progress.update(row)
             return [
                 row for task, ledger in ledgers.items() for row in ledger.select(plan.plays(task))
             ]
@@ -229,6 +232,7 @@ def main(config: RunConfig, backend: Backend = DEXBENCH) -> None:
         for task in tasks
     ]
     print(score_table(scores))
+    print(whereabouts(config, rows), file=sys.stderr)
     for row in rows:
         if row["error"] is not None:
             name = play_name(row["task"], *play_key(row))
@@ -239,6 +243,25 @@ def main(config: RunConfig, backend: Backend = DEXBENCH) -> None:
             "trials again.",
             file=sys.stderr,
         )
+
+
+def whereabouts(config: RunConfig, rows: Sequence[Row]) -> str:
+    """Say where the rows of a run are, and the videos if it wrote any.
+
+    Args:
+        config: What the user asked for.
+        rows: Of the run, at least one.
+    """
+    folder = agent_folder(config.out, rows[0]["suite"], rows[0]["agent"])
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    each = folder / (tasks[0] if len(tasks) == 1 else "TASK")
+    text = f"rows: {each / ROWS_FILE}; actions: {each / 'actions'}"
+    return f"{text}; videos: {each / 'videos'}" if config.video else text
+
+
+def agent_folder(out: Path, suite: str, agent: str) -> Path:
+    """Return the folder of an agent's ledgers, one for each task."""
+    return out / suite / agent.replace(":", ".")
 
 
 def _pool(config: RunConfig, setup: Setup) -> "Pool | RayPool":
@@ -264,18 +287,3 @@ def _agent_args(config: RunConfig) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             arguments[key] = value
     return dict(sorted(arguments.items()))
-
-
-def progress(plan: Run, missing: int) -> tqdm:
-    """Return the bar that counts trials; what was played before is done already."""
-    total = sum(plan.trials.values()) * plan.config.repeats
-    return tqdm(
-        total=total,
-        initial=total - missing,
-        desc=f"{plan.name} {plan.config.task}",
-        unit="trial",
-        # The time left from the mean over the whole run: workers finish in bursts, which a moving
-        # average takes for a change of speed.
-        smoothing=0,
-        disable=None,
-    )

@@ -91,17 +91,27 @@ def resolution(pairs: Sequence[Pair]) -> str:
         pairs: At least one; the smallest number of shared trials counts.
     """
     trials = min(pair.test.shared for pair in pairs)
-    gaps = (
-        smallest_difference(trials),
-        smallest_difference(trials, only_worse=0.1),
-        smallest_unpaired_difference(trials),
-    )
-    nested, crossed, unpaired = (
-        "no gap at all" if gap is None else f"a gap of {math.ceil(100 * gap)} points"
-        for gap in gaps
+    nested = smallest_difference(trials)
+    if nested is None:
+        return (
+            f"{trials} shared trials cannot separate two agents: p is above 0.05 even if one "
+            "solves all of them and the other none."
+        )
+    crossed, unpaired = (
+        "no gap is found so often" if gap is None else f"it takes {show_gap(gap)}"
+        for gap in (
+            smallest_difference(trials, only_worse=0.1),
+            smallest_unpaired_difference(trials),
+        )
     )
     return (
-        f"{trials} shared trials show {nested} in 4 of 5 cases (one pair, p < 0.05) if the "
-        f"better agent also solves all that the worse one solves, and {crossed} if the worse one "
-        f"alone solves 10% of the trials. Unpaired, {trials} trials each show {unpaired}."
+        f"With {trials} shared trials, a gap of {show_gap(nested)} is found in 4 of 5 cases (one "
+        "pair, p < 0.05). This holds if the better agent solves all that the worse one solves. If "
+        f"the worse one alone solves 10% of the trials, {crossed}. If the agents play different "
+        f"trials, {trials} each, {unpaired}."
     )
+
+
+def show_gap(gap: float) -> str:
+    """Return a gap between success rates in whole points, rounded up."""
+    return f"{math.ceil(100 * gap)} points"

@@ -1,5 +1,6 @@
 """``dexbench leaderboard``: derives the leaderboard from ledgers; nobody edits it by hand."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ def main(config: LeaderboardConfig) -> None:
     except OSError as error:
         raise UserError(f"cannot write {path} ({error}); choose another --csv") from error
     print(markdown_table(lines) if config.markdown else score_table(lines))
+    print(f"wrote {path}", file=sys.stderr)
 
 
 def markdown_table(lines: list[dict[str, Any]]) -> str:

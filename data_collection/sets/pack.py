@@ -27,6 +27,7 @@ from dexbench.data_collection.store.states import PACK_SCHEMA, SetStates
 from dexbench.envs.freeze import ASSETS
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file
+from dexbench.utils.sizes import show_size
 
 ASSET = re.compile(f'"{ASSETS}/([^"]+)"')
 PACKED = (".h5", ".gz", ".png")
@@ -76,8 +77,8 @@ def main(config: PackConfig) -> None:
             _add(file, "pack.json", json.dumps(head, sort_keys=True).encode())
     except OSError as error:
         raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
-    size = config.out.stat().st_size / 1e6
-    print(f"wrote {config.out}: {len(packed)} of {len(source.rows)} episodes, {size:.1f} MB")
+    size = show_size(config.out.stat().st_size)
+    print(f"wrote {config.out}: {len(packed)} of {len(source.rows)} episodes, {size}")
 
 
 def _members(source: SetStates, rows: list[dict[str, Any]], packed: set[str]) -> dict[str, bytes]:

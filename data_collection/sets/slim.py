@@ -21,6 +21,7 @@ from dexbench.data_collection.store.store import FOLDERS, EpisodeStore, new_fold
 from dexbench.data_collection.store.verify import require_whole
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import file_sha256
+from dexbench.utils.sizes import show_size
 from dexbench.utils.video import downsample, parse_size, read_video, write_video
 
 from .merge import link, sources
@@ -90,8 +91,8 @@ def main(config: SlimConfig) -> None:
             link(source.file(row, "model_gz"), target.file(row, "model_gz"))
             row["model_gz"] = file_sha256(target.file(row, "model_gz"))
         target.keep(new)
-        amount = sum(path.stat().st_size for path in target.files(new)) / 1e6
-    print(f"wrote {config.out}: {len(new)} episodes, {amount:.1f} MB")
+        size = sum(path.stat().st_size for path in target.files(new))
+    print(f"wrote {config.out}: {len(new)} episodes, {show_size(size)}")
 
 
 def _slim(

@@ -1,4 +1,5 @@
 import importlib
+import io
 import resource
 import subprocess
 import sys
@@ -45,6 +46,41 @@ def test_bad_input_is_one_line_and_code_2(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("compare results", "Missing from dexbench compare: --task STR"),
+        (
+            "compare --tsk grasp",
+            "Missing from dexbench compare: --task STR; Unrecognized options: --tsk grasp",
+        ),
+        ("leaderboard --out x", "Unrecognized options: --out, x"),
+        ("report --outt x", "Unrecognized options: --outt, x; Perhaps you meant: --out PATH"),
+        ("report --out", "Missing value for argument '--out'. Expected 1 values."),
+        ("train dexwm --out x", "Missing from dexbench train dexwm: --data PATH ..."),
+        (
+            "run --agent hold --task reach --workers two",
+            "Error parsing --workers: invalid literal for int() with base 10: 'two'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_errors_of_options_say_it_once(
+    encoding: str, words: str, said: str, capsys: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    with pytest.raises(SystemExit):
+        cli.main(words.split())
+    name = cli.find_command(words.split())
+    hint = f"(`dexbench {name} --help` lists the options)"
+    assert capsys.readouterr().err == f"dexbench: error: {said} {hint}\n"
+
+
+def test_several_values_are_written_plainly() -> None:
+    assert cli.plain_values("--data [PATH [PATH ...]]") == "--data PATH ..."
+    assert cli.plain_values("[A [B ...]]") == "[A [B ...]]"
+
+
 def test_run_and_leaderboard_end_to_end(capsys: Any, tmp_path: Path) -> None:
     words = ["run", "--agent", "hold", "--task", "reach", "--trials", "2"]
     cli.main(words, COMMANDS)
@@ -52,7 +88,8 @@ def test_run_and_leaderboard_end_to_end(capsys: Any, tmp_path: Path) -> None:
     assert header.split()[:3] == ["agent", "task", "success"]
     assert line.split()[:2] == ["hold", "reach"] and "/2" in line
     cli.main(["leaderboard", "--ledgers", "runs"])
-    assert capsys.readouterr().out.splitlines() == [header, line]
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [header, line] and err == "wrote runs/leaderboard.csv\n"
     assert (tmp_path / "runs/leaderboard.csv").read_text().count("\n") == 2
 
 

@@ -153,6 +153,7 @@ def test_the_asset_pack_is_there_or_built_later_or_cannot_be(
     root.mkdir(parents=True)
     assert only(doctor.check_assets(CONFIG)).status == "note", "an interrupted build"
     (root / "wall.png").write_bytes(bytes(3_000_000))
+    (root / "again.png").hardlink_to(root / "wall.png")
     (root / "complete").touch()
     finding = only(doctor.check_assets(CONFIG))
     assert finding.status == "ok" and finding.text == f"3 MB in {root}"

@@ -107,7 +107,7 @@ def test_scores_ranks_and_bounds(results: Path) -> None:
     assert ("30.06", "4.56") in [(left[:5], right[:4]) for left, right in bars]
     worth = words(section(page(results), "What the differences are worth"))
     assert "reach 1 good dexwm" in worth
-    assert "Reach: 4 shared trials show no gap at all" in worth
+    assert "Reach: 4 shared trials cannot separate two agents" in worth
     assert "Grasp, place: There are not two agents to compare." in worth
 
 

@@ -33,8 +33,20 @@ def test_pairs_ranks_and_resolution(tmp_path: Path, capsys: Any) -> None:
         ["3", "none", "0/50"],
         ["3", "poor", "0/50"],
     ]
-    assert "50 shared trials show a gap of 16 points" in sentences
-    assert "a gap of 29 points if" in sentences and "show a gap of 30 points." in sentences
+    assert "With 50 shared trials, a gap of 16 points is found in 4 of 5 cases" in sentences
+    assert "10% of the trials, it takes 29 points." in sentences
+    assert "different trials, 50 each, it takes 30 points." in sentences
+
+
+@pytest.mark.parametrize(("trials", "enough"), [(5, False), (6, True)])
+def test_when_trials_are_too_few(tmp_path: Path, capsys: Any, trials: int, enough: bool) -> None:
+    write(tmp_path, "good", trials, trials=trials)
+    write(tmp_path, "poor", 0, trials=trials)
+    main(CompareConfig("reach", (tmp_path,)))
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].endswith("yes") == enough
+    assert (f"{trials} shared trials cannot separate two agents" in out) != enough
+    assert ("10% of the trials, no gap is found so often." in out) == enough
 
 
 def test_privileged_agents_take_part_where_they_are_named(tmp_path: Path, capsys: Any) -> None:
@@ -43,7 +55,7 @@ def test_privileged_agents_take_part_where_they_are_named(tmp_path: Path, capsys
     main(CompareConfig("reach", (tmp_path,), ("good", "expert")))
     out = capsys.readouterr().out
     assert out.splitlines()[1].split()[:5] == ["good", "expert", "4", "0", "1"]
-    assert "4 shared trials show no gap at all" in out
+    assert "4 shared trials cannot separate two agents" in out
     with pytest.raises(UserError, match="1 agents to compare on reach, expected 2 or more"):
         main(CompareConfig("reach", (tmp_path,)))
 
