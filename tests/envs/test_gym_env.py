@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env, data_equivalence
+from gymnasium.wrappers import RescaleAction
 
 from dexbench.envs import gym_env
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
@@ -100,8 +101,9 @@ def test_reset_loads_a_trial_of_a_suite(environments, suite_folder, trials, task
         (np.float32(0), "shape (23,)"),
         (np.full(23, np.nan, np.float32), "joint 0 is not"),
         (np.where(np.arange(23) == 4, np.inf, LOWEST), "joint 4 is not"),
-        (np.where(np.arange(23) == 5, 9.0, HIGHEST), "joint 5: target 9.0000 rad is outside"),
+        (np.where(np.arange(23) == 5, 9.0, HIGHEST), "joint 5: target 9.000000 rad is outside"),
         (np.where(np.arange(23) == 3, LOWEST - 1e-3, LOWEST), "joint 3: target"),
+        (np.where(np.arange(23) == 3, LOWEST - 2e-6, LOWEST), "joint 3: target"),
     ],
 )
 def test_bad_actions_are_refused_and_change_nothing(env, action, message):
@@ -117,6 +119,18 @@ def test_bounds_themselves_and_other_float_types_are_accepted(env):
     for action in (LOWEST, HIGHEST.astype(np.float64), LOWEST.tolist()):
         obs, *_ = env.step(action)
         assert np.array_equal(obs["agent_target"], np.asarray(action, np.float32))
+
+
+def test_the_ends_of_a_float32_map_from_minus_1_to_1_are_the_bounds(environments, suite_folder):
+    rescaled = RescaleAction(environments["grasp"], np.float32(-1), np.float32(1))
+    for end, bound in ((-1, LOWEST), (1, HIGHEST)):
+        start(rescaled, suite_folder)
+        action = np.full(23, end, np.float32)
+        sent = rescaled.action(action)
+        assert ((sent < LOWEST) | (sent > HIGHEST)).any(), "else this shows nothing"
+        obs, *_ = rescaled.step(action)
+        assert environments["grasp"].action_space.contains(obs["agent_target"])
+        assert np.allclose(obs["agent_target"], bound, rtol=0, atol=1e-6)
 
 
 def test_an_episode_has_60_steps_and_the_expert_succeeds(env, trials):
