@@ -11,6 +11,7 @@ import gymnasium
 
 from .envs.task_names import TASKS as _TASKS
 from .envs.task_names import env_id as _env_id
+from .envs.trial import STEPS as _STEPS
 
 __version__ = "0.2.0"
 
@@ -19,4 +20,8 @@ if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get(
     os.environ.setdefault("MUJOCO_GL", "egl")
 
 for _task in _TASKS:
-    gymnasium.register(_env_id(_task), f"dexbench.envs.gym_env:{_task.capitalize()}Env")
+    gymnasium.register(
+        _env_id(_task),
+        f"dexbench.envs.gym_env:{_task.capitalize()}Env",
+        max_episode_steps=_STEPS,
+    )

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.robot import N_JOINTS
+from dexbench.envs.spaces import clip_rounding
 
 
 @runtime_checkable
@@ -62,11 +63,11 @@ def check_chunk(chunk: Any) -> NDArray[np.float32]:
         chunk: What the agent returned.
 
     Returns:
-        (k, 23) float32 joint targets [rad].
+        (k, 23) float32 joint targets [rad]; those within 1e-6 rad beyond a joint limit are at it.
 
     Raises:
-        ValueError: The chunk is not a finite (k, 23) array of numbers with k >= 1. (Joint limits
-            are checked by the environment.)
+        ValueError: The chunk is not a finite (k, 23) array of numbers with k >= 1. (Targets further
+            beyond a limit are refused by the environment.)
     """
     array = np.asarray(chunk)
     if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] != N_JOINTS:
@@ -79,4 +80,4 @@ def check_chunk(chunk: Any) -> NDArray[np.float32]:
     if not np.isfinite(array).all():
         row, joint = np.argwhere(~np.isfinite(array))[0]
         raise ValueError(f"act returned {array[row, joint]} for joint {joint} in row {row}")
-    return array.astype(np.float32)
+    return clip_rounding(array.astype(np.float32))

@@ -5,7 +5,7 @@ known. Nothing in the observation or reward comes from privileged state but the 
 """
 
 import operator
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -38,7 +38,7 @@ class DexBenchEnv(gym.Env[Any, Any]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}
-    task_name: ClassVar[str]
+    task_name: str
     """Name of a registered task (``tasks.register_task``)."""
 
     def __init__(self, render_mode: str | None = None, kitchen: Kitchens = draw_recipe):
@@ -250,14 +250,22 @@ class PlaceEnv(DexBenchEnv):
     task_name = "place"
 
 
+class TaskEnv(DexBenchEnv):
+    """The environment of any registered task.
+
+    Args:
+        task: The task's name.
+    """
+
+    def __init__(self, task: str):
+        self.task_name = task
+        super().__init__()
+
+
 def make_env(task: str) -> DexBenchEnv:
     """Return the environment of a registered task that has no Gymnasium id.
 
     Raises:
         UserError: No task of that name is registered.
     """
-
-    class TaskEnv(DexBenchEnv):
-        task_name = task
-
-    return TaskEnv()
+    return TaskEnv(task)

@@ -2,11 +2,15 @@
 
 robosuite's offscreen renderer draws into whatever OpenGL context is current, so two environments in
 one process spoil each other's pictures. MuJoCo's own renderer makes its context current each time.
+A thread may only draw with a context that is current in no other, so that each use ends by giving
+the thread back what was current before.
 """
 
 import atexit
 import os
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import mujoco
 import numpy as np
@@ -41,6 +45,35 @@ def _close_open() -> None:
             camera.close()
 
 
+@contextmanager
+def _given_back() -> Iterator[None]:
+    """At the end, make current again what was before: another context, or none."""
+    kind = mujoco.gl_context.GLContext.__module__
+    if kind == "mujoco.egl":
+        from mujoco.egl import EGL
+
+        # Until a thread asks for OpenGL, EGL tells it of OpenGL ES.
+        EGL.eglBindAPI(EGL.EGL_OPENGL_API)
+        context, display = EGL.eglGetCurrentContext(), EGL.eglGetCurrentDisplay()
+        draw, read = (EGL.eglGetCurrentSurface(use) for use in (EGL.EGL_DRAW, EGL.EGL_READ))
+        try:
+            yield
+        finally:
+            EGL.eglBindAPI(EGL.EGL_OPENGL_API)
+            EGL.eglMakeCurrent(display or mujoco.egl.EGL_DISPLAY, draw, read, context)
+    elif kind == "mujoco.glfw":
+        import glfw
+
+        glfw.init()
+        window = glfw.get_current_context()
+        try:
+            yield
+        finally:
+            glfw.make_context_current(window)
+    else:  # OSMesa draws into plain memory, and takes a context from whichever thread has it.
+        yield
+
+
 class HeadCamera:
     """Renders what the robot's head camera sees.
 
@@ -54,6 +87,7 @@ class HeadCamera:
         UserError: This process was forked from one that has rendered.
     """
 
+    @_given_back()
     def __init__(
         self, model: mujoco.MjModel, height: int = HEIGHT, width: int = WIDTH, camera: str = CAMERA
     ):
@@ -74,12 +108,14 @@ class HeadCamera:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = False
 
+    @_given_back()
     def render(self, data: mujoco.MjData) -> NDArray[np.uint8]:
         """RGB image (height, width, 3) uint8, upright."""
         self._renderer.update_scene(data, self._name, self._option)
         picture: NDArray[np.uint8] = self._renderer.render().copy()
         return picture
 
+    @_given_back()
     def segment(self, data: mujoco.MjData) -> NDArray[np.int32]:
         """Geom id of each pixel (height, width) int32; -1 where there is none."""
         self._renderer.enable_segmentation_rendering()
@@ -89,6 +125,7 @@ class HeadCamera:
         return np.where(ids[..., 1] == mujoco.mjtObj.mjOBJ_GEOM, ids[..., 0], -1)
 
     @property
+    @_given_back()
     def gl_renderer(self) -> str:
         """OpenGL's name of the renderer."""
         from OpenGL import GL
@@ -97,6 +134,7 @@ class HeadCamera:
         name: str = GL.glGetString(GL.GL_RENDERER).decode()
         return name
 
+    @_given_back()
     def close(self) -> None:
         """Free the context's objects in that context, then the context."""
         context = self._renderer._mjr_context

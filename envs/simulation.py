@@ -196,6 +196,16 @@ class Simulation:
         self.data.qpos[address : address + 3] += self.to_world(pos) - self.data.xipos[body.id]
         mujoco.mj_forward(self.model, self.data)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the renderer, which a copy opens anew; MuJoCo's data hold the model."""
+        return {key: value for key, value in vars(self).items() if key not in ("model", "_camera")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Continue exactly where a copied or unpickled simulation stood."""
+        vars(self).update(state)
+        self.model = self.data.model
+        self._camera = None
+
     def close(self) -> None:
         """Free the renderer; the simulation may still be stepped."""
         if self._camera is not None:

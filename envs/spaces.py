@@ -11,6 +11,10 @@ from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPP
 
 from .trial import STEPS
 
+TOLERANCE = 1e-6
+"""How far in rad a target may pass a bound and is clipped: float32 maps from [-1, 1] to the joint
+limits, as other libraries apply them, end within a rounding error of a bound on either side."""
+
 
 def action_space() -> spaces.Box:
     """Joint targets (23,) float32 in rad, between the joint limits."""
@@ -34,11 +38,21 @@ def observation_space() -> spaces.Dict:
     )
 
 
+def clip_rounding(targets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return joint targets (..., 23) in rad with those within `TOLERANCE` of a bound inside it.
+
+    Targets further out are left as they are.
+    """
+    low, high = LOWEST.astype(np.float64) - TOLERANCE, HIGHEST.astype(np.float64) + TOLERANCE
+    near = (targets >= low) & (targets <= high)
+    return np.where(near, np.clip(targets, LOWEST, HIGHEST), targets)
+
+
 def check_action(action: NDArray[Any]) -> NDArray[np.float32]:
-    """Return an action as float32 joint targets (23,) in rad.
+    """Return an action as float32 joint targets (23,) in rad, within the bounds.
 
     Raises:
-        ValueError: It has a wrong shape, is not finite or is out of bounds.
+        ValueError: It has a wrong shape, is not finite or is more than `TOLERANCE` out of bounds.
     """
     row = np.asarray(action)
     if row.shape != (N_JOINTS,):
@@ -48,11 +62,12 @@ def check_action(action: NDArray[Any]) -> NDArray[np.float32]:
         raise ValueError(
             f"actions must be finite; joint {int(np.flatnonzero(~np.isfinite(row))[0])} is not"
         )
+    row = clip_rounding(row)
     outside = (row < LOWEST) | (row > HIGHEST)
     if outside.any():
         joint = int(np.flatnonzero(outside)[0])
         raise ValueError(
-            f"joint {joint}: target {row[joint]:.4f} rad is outside "
-            f"[{LOWEST[joint]:.4f}, {HIGHEST[joint]:.4f}]; clip actions to action_space"
+            f"joint {joint}: target {row[joint]:.6f} rad is outside "
+            f"[{LOWEST[joint]:.6f}, {HIGHEST[joint]:.6f}]; clip actions to action_space"
         )
     return row

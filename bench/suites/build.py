@@ -8,10 +8,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tqdm import tqdm
 
+from dexbench.envs.assets.download import robocasa_root
 from dexbench.envs.task_names import TASKS
 from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.files import atomic_folder
@@ -34,6 +35,8 @@ class SuiteBuildConfig:
     """Processes."""
     tasks: tuple[str, ...] = TASKS
     """Tasks to build; your own as module:name."""
+    kitchen: Literal["generated", "robocasa"] = "generated"
+    """Whose kitchens: generated ones, or RoboCasa's own, whose assets are a download of 10 GB."""
 
 
 class Job(NamedTuple):
@@ -47,6 +50,8 @@ class Job(NamedTuple):
     """Of the trial."""
     folder: Path
     """Of the suite."""
+    kitchen: str = "generated"
+    """Whose kitchens: a name of ``draw.KITCHENS``."""
 
 
 class Built(NamedTuple):
@@ -68,8 +73,9 @@ def build_trial(job: Job) -> Built:
         UserError: None was accepted among `MAX_CANDIDATES`.
     """
     from dexbench.envs.robocasa.build import build_scene
-    from dexbench.envs.scenes.recipe import draw_recipe
+    from dexbench.envs.robocasa.recipe import NoRoom
     from dexbench.envs.tasks import Rejected, find_task
+    from dexbench.envs.tasks.draw import KITCHENS
     from dexbench.utils.seeding import rng
 
     from .chance import solved_by_chance
@@ -80,12 +86,12 @@ def build_trial(job: Job) -> Built:
     for candidate in range(MAX_CANDIDATES):
         key = ("suite", job.suite, task, job.number)
         stream = rng(*key, candidate)
-        scene = build_scene(draw_recipe(stream, "suite"))
         try:
+            scene = build_scene(KITCHENS[job.kitchen](stream, "suite"))
             trial = rules.draw(scene, stream, key)
             if solved_by_chance(trial):
                 raise Rejected("chance solves it")
-        except (Rejected, FloatingPointError) as reason:
+        except (NoRoom, Rejected, FloatingPointError) as reason:
             reasons[str(reason)] += 1
             continue
         trial.save(job.folder / task / f"{job.number:03d}.npz")
@@ -111,7 +117,8 @@ def build_suite(
 
     Raises:
         UserError: The folder exists already or cannot be written, there is no such task, a trial
-            of it cannot be drawn, or a process died. Nothing is left behind.
+            of it cannot be drawn, RoboCasa's assets are missing, or a process died. Nothing is left
+            behind.
     """
     from dexbench.envs.suite import SUITES, write_index
     from dexbench.envs.tasks import find_task
@@ -120,6 +127,8 @@ def build_suite(
     root = (config.out or SUITES) / config.name
     if root.exists():
         raise UserError(f"{root} exists; delete it or choose another --name")
+    if config.kitchen == "robocasa":
+        robocasa_root()
     tasks = [find_task(task).name for task in config.tasks]
     hashes: dict[str, list[str]] = {task: [""] * config.trials for task in tasks}
     report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
@@ -142,7 +151,7 @@ def _build_all(
 ) -> Generator[Built, None, None]:
     """Write all trials into a folder; yield each as it is made."""
     jobs = [
-        Job(config.name, task, number, folder)
+        Job(config.name, task, number, folder, config.kitchen)
         for task in config.tasks
         for number in range(config.trials)
     ]

@@ -20,6 +20,7 @@ from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, proje
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, WRIST_AND_TIPS
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
+from dexbench.envs.scenes.objects import category_of
 from dexbench.envs.scenes.recipe import BASE_HEIGHT, COUNTER_FRONT
 from dexbench.envs.tasks.grasp import Grasp
 from dexbench.envs.trial import HELD_STEPS
@@ -198,9 +199,9 @@ def _clip(store: EpisodeStore, row: dict[str, Any]) -> Clip:
     return Clip(
         kind=row["kind"],
         scene=row["scene"],
-        layout=recipe.get("layout"),
-        style=recipe.get("style"),
-        categories=tuple(name.rpartition("_")[0] for name in meta["instances"]),
+        layout=_name(recipe.get("layout")),
+        style=_name(recipe.get("style")),
+        categories=tuple(category_of(name) for name in meta["instances"]),
         joints=joints,
         # Row t is commanded from frame t on; what it achieved shows in frame t + 1.
         error=action[:-1] - joints[1:],
@@ -210,3 +211,8 @@ def _clip(store: EpisodeStore, row: dict[str, Any]) -> Clip:
         near=gaps.min(axis=1, initial=np.inf) < Grasp.threshold,
         lifted=row["lifted"],
     )
+
+
+def _name(number: str | int | None) -> str | None:
+    """Return a layout or style as text; RoboCasa's have numbers."""
+    return None if number is None else str(number)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from dexbench.data_collection.store.manifest import INFO
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
+from dexbench.envs.assets.download import robocasa_root
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import open_locked
@@ -45,6 +46,8 @@ class CollectConfig:
     """Robot time to record, in h at 10 Hz; give this or --episodes."""
     workers: int = 0
     """Processes; 0 means one a core. The data do not depend on it."""
+    kitchen: Literal["generated", "robocasa"] = "generated"
+    """Whose kitchens: generated ones, or RoboCasa's own, whose assets are a download of 10 GB."""
     seed: int = 0
     """Names the random streams; another seed gives another set."""
     size: str = "224x392"
@@ -78,7 +81,7 @@ def main(config: CollectConfig, recording: Recording | None = None) -> None:
 
     Raises:
         UserError: Not exactly one of --episodes and --hours was given, or too little; --size makes
-            no pictures; or another run fills the set.
+            no pictures; RoboCasa's assets are missing; or another run fills the set.
     """
     if (config.episodes is None) == (config.hours is None):
         raise UserError("give either --episodes or --hours")
@@ -95,6 +98,9 @@ def main(config: CollectConfig, recording: Recording | None = None) -> None:
     if config.executor == "ray" and not config.out.is_absolute():
         raise UserError(f"with --executor ray, --out must be absolute; got {config.out}")
     facts = {"strategy": config.strategy, "seed": config.seed}
+    if config.kitchen == "robocasa":
+        robocasa_root()
+        facts["kitchen"] = config.kitchen
     store = EpisodeStore(config.out, facts | {"image_size": list(parse_size(config.size))})
     with _alone(config.out):
         _fill(config, store, goal, unit, recording or DEXBENCH)
@@ -234,9 +240,10 @@ def _prepare() -> None:
 def record_scene(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     """Draw scene ``index``, play the strategy in it, write its clips; return their rows."""
     from dexbench.envs.robocasa.build import build_scene
-    from dexbench.envs.scenes.recipe import draw_recipe
+    from dexbench.envs.robocasa.recipe import NoRoom
     from dexbench.envs.simulation import Simulation
     from dexbench.envs.tasks import Rejected
+    from dexbench.envs.tasks.draw import KITCHENS
     from dexbench.utils.seeding import rng
 
     from .strategies import CLIPS, STRATEGIES
@@ -244,7 +251,10 @@ def record_scene(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     store = EpisodeStore(config.out)
     for attempt in range(SCENE_DRAWS):
         stream = rng("collect", config.strategy, config.seed, index, attempt)
-        scene = build_scene(draw_recipe(stream, "train"))
+        try:
+            scene = build_scene(KITCHENS[config.kitchen](stream, "train"))
+        except NoRoom:
+            continue
         simulation = Simulation(scene.xml, scene.objects, parse_size(config.size))
         try:
             clips = STRATEGIES[config.strategy](simulation, scene, stream)

@@ -10,6 +10,7 @@ import h5py
 import tyro
 
 from dexbench.data_collection.store.store import FOLDERS, EpisodeStore
+from dexbench.envs.scenes.objects import category_of
 from dexbench.utils.errors import UserError
 
 
@@ -69,7 +70,7 @@ def facts(store: EpisodeStore) -> dict[str, str]:
     table["scenes"] = str(len({row["scene"] for row in rows}))
     instances = _instances(store, rows)
     table["object instances"] = str(len(set(instances)))
-    for category, count in sorted(Counter(name.rpartition("_")[0] for name in instances).items()):
+    for category, count in sorted(Counter(category_of(name) for name in instances).items()):
         table[f"scenes with {category}"] = str(count)
     return table
 

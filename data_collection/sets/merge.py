@@ -15,7 +15,7 @@ from dexbench.data_collection.store.verify import require_whole
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import file_sha256
 
-SAME = ("schema", "control_hz", "image_size", "assets", "slim")
+SAME = ("schema", "control_hz", "image_size", "assets", "kitchen", "slim")
 """What sets must have in common to be merged."""
 
 
@@ -75,9 +75,10 @@ def sources(store: EpisodeStore) -> list[dict[str, Any]]:
 def _facts(store: EpisodeStore) -> dict[str, Any]:
     """Return a set's description.
 
-    Schema 1 did not name the asset pack, of which there was one version.
+    Schema 1 did not name the asset pack, of which there was one version. Generated kitchens are not
+    named.
     """
-    return {"assets": "1", "slim": None, **store.info}
+    return {"assets": "1", "kitchen": None, "slim": None, **store.info}
 
 
 def _refuse_repeats(stores: list[EpisodeStore]) -> None:

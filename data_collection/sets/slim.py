@@ -73,6 +73,7 @@ def main(config: SlimConfig) -> None:
         "dexbench": source.info["dexbench"],
         "image_size": [height, width],
         "sources": sources(source),
+        **{key: source.info[key] for key in ("kitchen",) if key in source.info},
         "slim": {"crf": config.crf, "step": STEP},
     }
     with new_folder(config.out) as draft:

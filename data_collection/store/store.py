@@ -82,7 +82,8 @@ class EpisodeStore:
             write_atomic(path, content)  # damaged or lost, and these are the settings it held
         elif path.exists():
             recorded = read_info(root)
-            differ = ", ".join(k for k in sorted(self.info) if recorded.get(k) != self.info[k])
+            both = sorted(recorded | self.info)
+            differ = ", ".join(key for key in both if recorded.get(key) != self.info.get(key))
             raise UserError(
                 f"{root} holds a set made with other {differ or 'settings'}; choose another --out"
             )

@@ -89,6 +89,15 @@ INSTANCES: dict[str, Instance] = {
 """Every instance, by name."""
 
 
+def category_of(instance: str) -> str:
+    """Return the category in an instance's name: ``mug_3``, or RoboCasa's ``objaverse/mug/mug_3``.
+
+    Args:
+        instance: The name, as recipes have it.
+    """
+    return instance.split("/")[1] if "/" in instance else instance.rpartition("_")[0]
+
+
 def categories(split: Split) -> list[str]:
     """Return names of the categories that have instances in a split, in a fixed order.
 

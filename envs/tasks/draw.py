@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dexbench.envs.robocasa.build import build_scene
-from dexbench.envs.robocasa.recipe import NoRoom
+from dexbench.envs.robocasa.recipe import NoRoom, RoboCasa
 from dexbench.envs.scenes.objects import Split
 from dexbench.envs.scenes.recipe import Recipe, draw_recipe
 from dexbench.envs.trial import Trial
@@ -15,6 +15,8 @@ from .base import Rejected, Task
 
 Kitchens = Callable[[np.random.Generator, Split], Recipe]
 """Draws a recipe of a split from a random stream."""
+KITCHENS: dict[str, Kitchens] = {"generated": draw_recipe, "robocasa": RoboCasa()}
+"""Every source of kitchens by the name that ``--kitchen`` takes."""
 DRAWS = 40
 """Scenes tried before a training seed is given up."""
 

@@ -14,6 +14,7 @@ import dexbench
 from dexbench.agents.base import Agent, check_chunk
 from dexbench.agents.planning.planner_config import PLANNERS
 from dexbench.agents.registry import AGENTS, find_agent, make_agent
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
 from dexbench.utils.errors import UserError
 
 
@@ -118,6 +119,15 @@ def test_a_planners_budget_may_be_a_dict() -> None:
 def test_bad_chunks_are_named(chunk: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_chunk(chunk)
+
+
+def test_rounding_beyond_a_joint_limit_is_clipped_and_more_is_left_to_be_refused() -> None:
+    inside = np.linspace(LOWEST, HIGHEST, 5)
+    assert np.array_equal(check_chunk(inside), inside.astype(np.float32))
+    beyond = np.stack([LOWEST - np.float32(5e-7), HIGHEST + np.float32(5e-7)])
+    assert np.array_equal(check_chunk(beyond), np.stack([LOWEST, HIGHEST]))
+    further = np.stack([LOWEST - np.float32(5e-6), HIGHEST + np.float32(5e-6)])
+    assert np.array_equal(check_chunk(further), further)
 
 
 def test_importing_dexbench_registers_the_tasks_cheaply() -> None:

@@ -1,15 +1,21 @@
+import copy
+import pickle
 import re
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env, data_equivalence
+from gymnasium.wrappers import RescaleAction
 
 from dexbench.envs import gym_env
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks import Outcome
+from dexbench.envs.trial import STEPS
 from dexbench.utils.errors import UserError
 
 IDS = {
@@ -100,8 +106,9 @@ def test_reset_loads_a_trial_of_a_suite(environments, suite_folder, trials, task
         (np.float32(0), "shape (23,)"),
         (np.full(23, np.nan, np.float32), "joint 0 is not"),
         (np.where(np.arange(23) == 4, np.inf, LOWEST), "joint 4 is not"),
-        (np.where(np.arange(23) == 5, 9.0, HIGHEST), "joint 5: target 9.0000 rad is outside"),
+        (np.where(np.arange(23) == 5, 9.0, HIGHEST), "joint 5: target 9.000000 rad is outside"),
         (np.where(np.arange(23) == 3, LOWEST - 1e-3, LOWEST), "joint 3: target"),
+        (np.where(np.arange(23) == 3, LOWEST - 2e-6, LOWEST), "joint 3: target"),
     ],
 )
 def test_bad_actions_are_refused_and_change_nothing(env, action, message):
@@ -117,6 +124,18 @@ def test_bounds_themselves_and_other_float_types_are_accepted(env):
     for action in (LOWEST, HIGHEST.astype(np.float64), LOWEST.tolist()):
         obs, *_ = env.step(action)
         assert np.array_equal(obs["agent_target"], np.asarray(action, np.float32))
+
+
+def test_the_ends_of_a_float32_map_from_minus_1_to_1_are_the_bounds(environments, suite_folder):
+    rescaled = RescaleAction(environments["grasp"], np.float32(-1), np.float32(1))
+    for end, bound in ((-1, LOWEST), (1, HIGHEST)):
+        start(rescaled, suite_folder)
+        action = np.full(23, end, np.float32)
+        sent = rescaled.action(action)
+        assert ((sent < LOWEST) | (sent > HIGHEST)).any(), "else this shows nothing"
+        obs, *_ = rescaled.step(action)
+        assert environments["grasp"].action_space.contains(obs["agent_target"])
+        assert np.allclose(obs["agent_target"], bound, rtol=0, atol=1e-6)
 
 
 def test_an_episode_has_60_steps_and_the_expert_succeeds(env, trials):
@@ -202,6 +221,61 @@ def test_render_shows_the_observation(suite_folder):
 
 def test_without_a_render_mode_nothing_is_rendered(env):
     assert env.render() is None
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_continues_bit_for_bit_and_alone(suite_folder, trials, again, monkeypatch):
+    monkeypatch.setattr(gym_env, "Simulation", Simulation)
+    rows = trials["grasp"].expert_actions
+    env = gymnasium.make(IDS["grasp"])
+    start(env, suite_folder)
+    env.unwrapped.render_observations = False
+    for row in rows[:40]:
+        env.step(row)
+    env.unwrapped.render_observations = True
+    other = again(env)
+    assert other.unwrapped.simulation.data is not env.unwrapped.simulation.data
+    assert other.unwrapped.simulation.hand_touches() is env.unwrapped.simulation.hand_touches()
+    kept = env.unwrapped.simulation.get_state()
+    theirs = [other.step(row) for row in rows[40:43]]
+    assert np.array_equal(env.unwrapped.simulation.get_state(), kept), "the copy moves alone"
+    mine = [env.step(row) for row in rows[40:43]]
+    assert data_equivalence(mine, theirs, exact=True)
+    state = env.unwrapped.simulation.get_state()
+    assert np.array_equal(other.unwrapped.simulation.get_state(), state)
+    _, _, _, truncated, info = [other.step(row) for row in rows[43:]][-1]
+    assert truncated and info["success"]
+    env.close()
+    other.close()
+
+
+def test_environments_of_other_tasks_are_copied_too(suite_folder):
+    env = gym_env.make_env("reach")
+    start(env, suite_folder)
+    other = pickle.loads(pickle.dumps(env))
+    assert other.task_name == "reach" and other.trial.hash == env.trial.hash
+    env.close()
+
+
+def test_any_thread_may_step_reset_and_close(suite_folder, trials, monkeypatch):
+    monkeypatch.setattr(gym_env, "Simulation", Simulation)  # a renderer of its own at each reset
+    rows = trials["grasp"].expert_actions
+    env = gym_env.GraspEnv()
+    alone, _ = start(env, suite_folder)
+    here = env.step(rows[0])[0]
+    with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as another:
+        first, _ = pool.submit(start, env, suite_folder).result(60)
+        there = another.submit(env.step, rows[0]).result(60)[0]
+        assert data_equivalence(first, alone, exact=True)
+        assert data_equivalence(there, here, exact=True)
+        onward = env.step(rows[1])[0]
+        assert env.observation_space.contains(onward)
+        another.submit(env.close).result(60)
+
+
+def test_the_specification_says_how_long_an_episode_is():
+    for name in IDS.values():
+        assert gymnasium.spec(name).max_episode_steps == STEPS == 60
 
 
 def test_bad_resets_are_refused(env, suite_folder):

@@ -5,12 +5,25 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from support.robocasa_tree import synthesise
 
 from dexbench.bench.suites.build import Job, SuiteBuildConfig, build_suite, build_trial
+from dexbench.envs.assets.download import VARIABLE
+from dexbench.envs.robocasa.recipe import IDS, NoRoom
 from dexbench.envs.suite import Suite
 from dexbench.envs.tasks import Rejected
 from dexbench.envs.trial import Trial
 from dexbench.utils.errors import UserError
+
+
+@pytest.fixture
+def download(tmp_path_factory, monkeypatch):
+    """RoboCasa's own assets, as far as they are synthesised."""
+    from dexbench.envs.robocasa import kitchen  # noqa: F401 - before the assets are there
+
+    monkeypatch.setenv(VARIABLE, str(synthesise(tmp_path_factory.mktemp("download").resolve())))
+    for split, number in (("train", 11), ("suite", 1)):
+        monkeypatch.setitem(IDS, split, range(number, number + 1))
 
 
 def test_a_suite_is_never_built_over_another(tmp_path):
@@ -68,7 +81,6 @@ def test_what_chance_solves_does_not_enter(tmp_path, monkeypatch):
     from dexbench.bench.suites import chance
     from dexbench.envs import tasks
     from dexbench.envs.robocasa import build as scene
-    from dexbench.envs.scenes import recipe
 
     trials = [Suite.load("v1").trial("reach", index) for index in range(3)]
     verdicts, drawn = iter([True, Rejected("no luck"), False]), iter(trials)
@@ -82,11 +94,43 @@ def test_what_chance_solves_does_not_enter(tmp_path, monkeypatch):
     rules = SimpleNamespace(name="reach", draw=lambda *_: next(drawn))
     monkeypatch.setattr(chance, "solved_by_chance", solved)
     monkeypatch.setattr(tasks, "find_task", lambda _: rules)
-    monkeypatch.setattr(recipe, "draw_recipe", lambda *_: None)
     monkeypatch.setattr(scene, "build_scene", lambda _: None)
     built = build_trial(Job("new", "reach", 4, tmp_path))
     assert built == ("reach", 4, trials[2].hash, {"chance solves it": 1, "no luck": 1})
     assert Trial.load(tmp_path / "reach/004.npz").hash == trials[2].hash
+
+
+def test_a_suite_of_robocasas_kitchens(download, tmp_path, monkeypatch):
+    from dexbench.bench.suites import chance
+    from dexbench.envs import tasks
+    from dexbench.envs.robocasa import build
+
+    drawn = []
+    real, full = build.build_scene, iter([NoRoom("no counter is long enough")])
+
+    def build_scene(recipe):
+        for reason in full:
+            raise reason
+        return real(recipe)
+
+    def draw(scene, *_):
+        drawn.append(scene)
+        return Suite.load("v1").trial("reach", 0)
+
+    monkeypatch.setattr(build, "build_scene", build_scene)
+    monkeypatch.setattr(tasks, "find_task", lambda _: SimpleNamespace(name="reach", draw=draw))
+    monkeypatch.setattr(chance, "solved_by_chance", lambda _: False)
+    built = build_trial(Job("new", "reach", 0, tmp_path, "robocasa"))
+    assert built.rejected == {"no counter is long enough": 1}
+    (scene,) = drawn
+    assert scene.recipe["assets"] == "robocasa" and scene.recipe["split"] == "suite"
+
+
+def test_a_suite_of_robocasas_kitchens_wants_its_assets(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    with pytest.raises(UserError, match="assets are incomplete: .*download_kitchen_assets"):
+        build_suite(SuiteBuildConfig(name="new", out=tmp_path, kitchen="robocasa"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_drafts_of_other_suites_are_left_alone(tmp_path):

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from support.processes import wait_for
+from support.robocasa_tree import synthesise
 from support.small_set import episode, threads
 
 from dexbench.data_collection.record import clips, collect, strategies
@@ -20,9 +22,11 @@ from dexbench.data_collection.record.noise import ornstein_uhlenbeck
 from dexbench.data_collection.record.recorder import LIFT
 from dexbench.data_collection.record.strategies import CLIPS
 from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.envs.assets.download import VARIABLE
 from dexbench.envs.embodiment.camera import camera_to_base
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST, OPEN_HAND, READY_ARM
 from dexbench.envs.robocasa.build import build_scene
+from dexbench.envs.robocasa.recipe import IDS, NoRoom
 from dexbench.envs.scenes.objects import INSTANCES
 from dexbench.envs.scenes.recipe import LAYOUTS, STYLES, draw_recipe
 from dexbench.envs.simulation import Simulation
@@ -144,6 +148,41 @@ def test_every_clip_of_a_scene_begins_with_its_objects_as_the_first_did(monkeypa
     strategies.programmatic(simulation, scene, stream)
     assert len(heights) == strategies.CLIPS
     assert np.ptp(heights, axis=0).max() < 0.02
+
+
+def test_a_set_of_robocasas_kitchens(tmp_path, tmp_path_factory, monkeypatch):
+    from dexbench.envs.robocasa import build, kitchen  # noqa: F401 - before the assets are there
+
+    monkeypatch.setenv(VARIABLE, str(synthesise(tmp_path_factory.mktemp("download").resolve())))
+    monkeypatch.setitem(IDS, "train", range(11, 12))
+    played, real, full = [], build.build_scene, iter([NoRoom("no counter is long enough")])
+
+    def build_scene(recipe):
+        for reason in full:
+            raise reason
+        return real(recipe)
+
+    def play(simulation, scene, _):
+        played.append(scene.recipe)
+        return [episode(0, frames=2, xml=scene.xml)]
+
+    monkeypatch.setattr(build, "build_scene", build_scene)
+    monkeypatch.setitem(strategies.STRATEGIES, "lift", play)
+    config = CollectConfig(out=tmp_path / "set", strategy="lift", kitchen="robocasa", episodes=1)
+    monkeypatch.setattr(strategies, "CLIPS", 1)
+    collect.main(config, Recording(record_scene, threads))
+    assert played[0]["assets"] == "robocasa" and played[0]["split"] == "train"
+    assert EpisodeStore(tmp_path / "set").info["kitchen"] == "robocasa"
+    with pytest.raises(UserError, match="set made with other kitchen"):
+        collect.main(replace(config, kitchen="generated"), Recording(record_scene, threads))
+
+
+def test_a_set_of_robocasas_kitchens_wants_its_assets(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    config = CollectConfig(out=tmp_path / "set", episodes=1, kitchen="robocasa")
+    with pytest.raises(UserError, match="assets are incomplete: .*download_kitchen_assets"):
+        collect.main(config)
+    assert not (tmp_path / "set").exists()
 
 
 def test_hours_are_robot_time_at_10_hz(quick, tmp_path):
