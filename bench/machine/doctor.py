@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from dexbench.envs.assets import cache
 from dexbench.envs.assets import download as robocasa
+from dexbench.utils.cores import cpu_quota, pinned_cores
 from dexbench.utils.errors import UserError, describe
 
 from . import opengl
@@ -215,7 +215,7 @@ def check_suites(config: DoctorConfig) -> Iterator[Finding]:
 
 def check_cores(config: DoctorConfig) -> Iterator[Finding]:
     """Processor cores that can be used, and threads set for libraries."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    cores = pinned_cores()
     quota = cpu_quota()
     threads = os.environ.get("OMP_NUM_THREADS", "")
     text = f"{cores} of {os.cpu_count()}, OMP_NUM_THREADS {threads or 'unset'}"
@@ -226,15 +226,6 @@ def check_cores(config: DoctorConfig) -> Iterator[Finding]:
         yield Finding("note", "cores", text, "`unset OMP_NUM_THREADS`: it is more than the cores")
     else:
         yield Finding("ok", "cores", text)
-
-
-def cpu_quota() -> float | None:
-    """Cores' worth of time that the control group allows, if it limits it."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
-        return None
 
 
 def _existing(path: Path) -> Path:

@@ -18,6 +18,7 @@ from dexbench.data_collection.store.manifest import INFO
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
 from dexbench.envs.embodiment.robot import CONTROL_HZ
+from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import open_locked
 from dexbench.utils.processes import die_with_parent
@@ -44,7 +45,7 @@ class CollectConfig:
     hours: float | None = None
     """Robot time to record, in h at 10 Hz; give this or --episodes."""
     workers: int = 0
-    """Processes; 0 means one a core. The data do not depend on it."""
+    """Processes; 0 means one a core that may be used. The data do not depend on it."""
     seed: int = 0
     """Names the random streams; another seed gives another set."""
     size: str = "224x392"
@@ -194,7 +195,7 @@ def _made(
     while scene in done:
         yield done[scene]
         scene += 1
-    workers = config.workers or os.cpu_count() or 1
+    workers = config.workers or usable_cores()
     others = active_children()
     pool = recording.pool(config, workers)
     pending: list[Future[list[dict[str, Any]]] | list[dict[str, Any]]] = []
