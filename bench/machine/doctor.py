@@ -162,6 +162,20 @@ def check_robocasa(config: DoctorConfig) -> Iterator[Finding]:
             yield Finding("note", name, f"{text}; {optional}", mend)
 
 
+def check_robosuite(config: DoctorConfig) -> Iterator[Finding]:
+    """Check whether robosuite, which builds the scenes, can be imported as dexbench does."""
+    from dexbench.envs.robocasa.robosuite_patches import import_robosuite
+
+    name = "robosuite"
+    try:
+        module = import_robosuite()
+    except Exception as error:
+        mend = "unset CUDA_VISIBLE_DEVICES and MUJOCO_EGL_DEVICE_ID, or " + REINSTALL
+        yield Finding("fail", name, f"cannot be imported: {describe(error)}", mend)
+    else:
+        yield Finding("ok", name, f"imported from {Path(str(module.__file__)).parent}")
+
+
 def check_disk(config: DoctorConfig) -> Iterator[Finding]:
     """Free space where the cache is."""
     folder = _existing(cache.cache_folder())
@@ -239,6 +253,7 @@ CHECKS: tuple[Callable[[DoctorConfig], Iterator[Finding]], ...] = (
     check_cores,
     check_disk,
     check_assets,
+    check_robosuite,
     check_robocasa,
     check_opengl,
     check_gpu,
@@ -252,6 +267,9 @@ def examine(config: DoctorConfig) -> Iterator[Finding]:
     for check in CHECKS:
         try:
             yield from check(config)
+        except UserError as error:  # It names its own cure.
+            text, _, mend = str(error).partition("; ")
+            yield Finding("fail", check.__name__.removeprefix("check_"), text, mend or REINSTALL)
         except Exception as error:
             name = check.__name__.removeprefix("check_")
             yield Finding("fail", name, describe(error), REINSTALL)

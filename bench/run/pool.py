@@ -5,13 +5,12 @@ hangs elsewhere, may be the machine's (a driver, memory): its trial is played ag
 """
 
 import multiprocessing
-import os
 import signal
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
@@ -26,6 +25,7 @@ from dexbench.bench.ledger.outcome import outcome
 from dexbench.bench.ledger.rows import Row
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
+from dexbench.utils.variables import variables
 
 from .trial import Clock
 from .worker import Job, Setup, main, thread_variables
@@ -152,7 +152,7 @@ class Pool:
     def _spawn(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=main, args=(theirs, self._setup))
-        with _environment(thread_variables(self._setup.threads)):
+        with variables(thread_variables(self._setup.threads)):
             process.start()
         theirs.close()
         worker = _Worker(process, ours)
@@ -254,18 +254,3 @@ def _receive(worker: _Worker) -> tuple[str, Any]:
         code = worker.process.exitcode
         name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
         return "died", name
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the processes that are started inside the ``with``."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
