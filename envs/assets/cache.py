@@ -7,6 +7,8 @@ from pathlib import Path
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_folder, chosen_folder
 
+VARIABLE = "DEXBENCH_CACHE"
+"""Names the cache's folder."""
 PACK_VERSION = "3"
 """Raised whenever a pixel, vertex or physical property of the pack changes; part of its path."""
 CONTAINED = ("2", PACK_VERSION)
@@ -22,7 +24,7 @@ def cache_folder() -> Path:
         UserError: The variable is not set, and the user has no home.
     """
     try:
-        return chosen_folder("DEXBENCH_CACHE") or Path.home() / ".cache" / "dexbench"
+        return chosen_folder(VARIABLE) or Path.home() / ".cache" / "dexbench"
     except RuntimeError as error:  # No HOME, and a user id that the system has no entry for.
         raise UserError(
             "there is no home folder to keep assets in; set DEXBENCH_CACHE to a folder that can "

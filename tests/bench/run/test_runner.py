@@ -11,6 +11,8 @@ from support import fake
 from support.runs import SCRIPT, broken_trials, run_fake, wait_for, without_timing
 
 from dexbench.bench.ledger.ledger import read_rows
+from dexbench.envs.suite import Suite
+from dexbench.envs.tasks import find_task
 from dexbench.utils.errors import UserError
 
 
@@ -260,3 +262,34 @@ def alive(process: int) -> bool:
     except FileNotFoundError:
         return False
     return state not in "ZX"
+
+
+def test_an_agent_may_change_the_current_directory(tmp_path: Path, monkeypatch: Any) -> None:
+    """The suite and the ledger are where the command line says, seen from where it was given."""
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "suites" / "v1").symlink_to(Suite.load("v1").root)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEXBENCH_CACHE", "cache")
+    (row,) = run_fake(
+        Path("runs"),
+        "support.fake:Moves",
+        trials=1,
+        suite="./suites/v1",
+        video=True,
+        agent_args=(f"folder={tmp_path / 'elsewhere'}",),
+    )
+    assert row["error"] is None
+    assert [path.name for path in (tmp_path / "runs").rglob("*.mp4")] == ["trial-000.mp4"]
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_task_that_changes_the_current_directory_moves_no_path(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    (tmp_path / "moving_task.py").write_text("import os\nos.chdir('/')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="no task 'lift'"):
+        find_task("moving_task:lift")
+    assert Path.cwd() == tmp_path
