@@ -25,6 +25,7 @@ from dexbench.bench.ledger.outcome import outcome
 from dexbench.bench.ledger.rows import Row
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
+from dexbench.utils.processes import end_groups, kill_group
 from dexbench.utils.variables import variables
 
 from .trial import Clock
@@ -74,12 +75,6 @@ class _Worker:
         # A worker that died while idle shows itself at the next receive.
         with suppress(OSError):
             self.connection.send(job)
-
-    def kill(self) -> None:
-        """End the worker at once, and wait until it is gone."""
-        self.process.kill()
-        self.process.join(10)  # One that hangs in a driver cannot even be killed.
-        self.connection.close()
 
 
 class Pool:
@@ -204,7 +199,7 @@ class Pool:
 
     def _end(self, worker: _Worker) -> None:
         self._workers.remove(worker)
-        worker.kill()
+        _end_all([worker])
 
     def _lose(self, worker: _Worker, reason: str) -> Result | None:
         """End a worker whose trial is played again, or has failed if that was done before."""
@@ -239,9 +234,17 @@ class Pool:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for worker in self._workers:
-            worker.kill()
+        _end_all(self._workers)
         self._workers.clear()
+
+
+def _end_all(workers: list[_Worker]) -> None:
+    """End workers with all that their agents have started, and wait until they are gone."""
+    try:
+        end_groups([worker.process for worker in workers])
+    finally:
+        for worker in workers:
+            worker.connection.close()
 
 
 def _receive(worker: _Worker) -> tuple[str, Any]:
@@ -251,6 +254,7 @@ def _receive(worker: _Worker) -> tuple[str, Any]:
         return message
     except (EOFError, OSError):
         worker.process.join(5)
+        kill_group(worker.process)
         code = worker.process.exitcode
         name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
         return "died", name

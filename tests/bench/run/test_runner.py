@@ -14,6 +14,7 @@ from dexbench.bench.ledger.ledger import read_rows
 from dexbench.envs.suite import Suite
 from dexbench.envs.tasks import find_task
 from dexbench.utils.errors import UserError
+from dexbench.utils.processes import GRACE
 
 
 def test_rows_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
@@ -98,6 +99,58 @@ def test_ctrl_c_ends_the_run_and_its_workers(tmp_path: Path) -> None:
     _, complaint = process.communicate(timeout=30)
     assert process.returncode == 130 and complaint.count("\n") == 1
     assert not alive(worker)
+
+
+def server_of(folder: Path) -> int:
+    """The process that the agent `HasAServer` has started."""
+    (path,) = folder.glob("server-*")
+    return int(path.name.removeprefix("server-"))
+
+
+@pytest.mark.parametrize("fault", ["none", "sleep", "hang"])
+def test_a_worker_may_clear_up_and_leaves_no_process(tmp_path: Path, fault: str) -> None:
+    """Its exit functions run, unless it hangs in native code; its children end with it."""
+    rows = run_fake(
+        tmp_path / "out",
+        "support.fake:HasAServer",
+        trials=1,
+        agent_args=(f"folder={tmp_path}", f"fault={fault}"),
+        decision_timeout=600 if fault == "none" else 0.5,
+    )
+    assert (rows[0]["error"] is None) == (fault == "none")
+    assert (tmp_path / "cleared").exists() == (fault != "hang")
+    wait_for(lambda: not alive(server_of(tmp_path)), 5)
+
+
+def test_a_worker_that_dies_leaves_no_process(tmp_path: Path) -> None:
+    run_fake(
+        tmp_path / "out",
+        "support.fake:HasAServer",
+        trials=1,
+        agent_args=(f"folder={tmp_path}", "fault=crash"),
+    )
+    for path in tmp_path.glob("server-*"):
+        wait_for(lambda path=path: not alive(int(path.name.removeprefix("server-"))), 5)
+
+
+@pytest.mark.parametrize("fault", ["sleep", "hang"])
+def test_ctrl_c_ends_workers_in_bounded_time_with_what_they_started(
+    tmp_path: Path, fault: str
+) -> None:
+    words = ["--agent", "support.fake:HasAServer", "--task", "reach", "--trials", "1"]
+    words += ["--out", str(tmp_path / "out"), "--agent-args", f"folder={tmp_path}"]
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), "run", *words, f"fault={fault}"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    wait_for(lambda: (tmp_path / "deciding").exists())
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=GRACE + 20)
+    assert process.returncode == 130 and complaint.count("\n") == 1
+    assert (tmp_path / "cleared").exists() == (fault == "sleep")
+    wait_for(lambda: not alive(server_of(tmp_path)), 5)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
