@@ -20,6 +20,7 @@ from dexbench.bench.scores.summary import text_table
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
 from dexbench.envs.suite import DEFAULT
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import write_atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -160,7 +161,7 @@ def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
             played = play(
                 env,
                 recorder,
-                suite=config.suite,
+                suite=run.config.suite,
                 task=task,
                 trial=trial,
                 privileged=spec.privileged,
@@ -252,10 +253,10 @@ def main(config: DiagnoseConfig) -> None:
 
     if config.out.is_dir():
         raise UserError(f"--out {config.out} is a folder, expected a file")
+    out = config.out.absolute()  # The agent may change the current directory.
     table = pandas.DataFrame(list(diagnose(config)))
     try:
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(config.out, index=False, float_format="%.6g")
+        write_atomic(out, table.to_csv(index=False, float_format="%.6g"))
     except OSError as error:
         raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
     print(summary(table))

@@ -58,6 +58,11 @@ class Suite:
         return Suite(Path(name) if "/" in name else SUITES / name)
 
     @staticmethod
+    def absolute(name: str) -> str:
+        """Return what `load` takes in any directory: a folder's path absolute, a name as it is."""
+        return str(Path(name).absolute()) if "/" in name else name
+
+    @staticmethod
     def names() -> list[str]:
         """Return the names of the suites that come with the package, sorted."""
         folders = {path.parent.name for path in SUITES.glob("*/suite.json")}

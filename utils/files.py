@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .errors import UserError
+
 DRAFT = re.compile(r"\..*\.tmp")
 """Names of drafts. One that no running process writes was left by a process that was killed."""
 
@@ -86,6 +88,27 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def chosen_folder(variable: str) -> Path | None:
+    """Return the folder that an environment variable names, absolute; None if it is not set.
+
+    Args:
+        variable: Its name; ``~`` in its value is the user's home.
+
+    Raises:
+        UserError: It names a home that is not known.
+    """
+    chosen = os.environ.get(variable)
+    if not chosen:
+        return None
+    try:
+        return Path(chosen).expanduser().resolve()
+    except RuntimeError as error:
+        raise UserError(
+            f"{variable} is {chosen!r}, but there is no such home folder; set {variable} to an "
+            "absolute path"
+        ) from error
 
 
 def file_sha256(path: str | Path) -> str:

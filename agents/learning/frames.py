@@ -1,7 +1,6 @@
 """The pictures of episode sets, decoded once into one file that is mapped into memory."""
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import write_atomic
 from dexbench.utils.video import downsample, read_video
@@ -55,7 +55,7 @@ def decoded(
 
         silent = None if progress else True  # None shows bars on terminals only
         # Decoding leaves Python's lock, so that threads are enough.
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             decoding = pool.map(decode, range(len(episodes)))
             try:
                 list(tqdm(decoding, "decoding", len(episodes), unit="ep", disable=silent))

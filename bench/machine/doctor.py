@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from dexbench.envs.assets import cache
 from dexbench.envs.assets import download as robocasa
+from dexbench.utils.cores import cpu_quota, pinned_cores
 from dexbench.utils.errors import UserError, describe
 
 from . import opengl
@@ -163,6 +163,20 @@ def check_robocasa(config: DoctorConfig) -> Iterator[Finding]:
             yield Finding("note", name, f"{text}; {optional}", mend)
 
 
+def check_robosuite(config: DoctorConfig) -> Iterator[Finding]:
+    """Check whether robosuite, which builds the scenes, can be imported as dexbench does."""
+    from dexbench.envs.robocasa.robosuite_patches import import_robosuite
+
+    name = "robosuite"
+    try:
+        module = import_robosuite()
+    except Exception as error:
+        mend = "unset CUDA_VISIBLE_DEVICES and MUJOCO_EGL_DEVICE_ID, or " + REINSTALL
+        yield Finding("fail", name, f"cannot be imported: {describe(error)}", mend)
+    else:
+        yield Finding("ok", name, f"imported from {Path(str(module.__file__)).parent}")
+
+
 def check_disk(config: DoctorConfig) -> Iterator[Finding]:
     """Free space where the cache is."""
     folder = _existing(cache.cache_folder())
@@ -216,7 +230,7 @@ def check_suites(config: DoctorConfig) -> Iterator[Finding]:
 
 def check_cores(config: DoctorConfig) -> Iterator[Finding]:
     """Processor cores that can be used, and threads set for libraries."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    cores = pinned_cores()
     quota = cpu_quota()
     threads = os.environ.get("OMP_NUM_THREADS", "")
     text = f"{cores} of {os.cpu_count()}, OMP_NUM_THREADS {threads or 'unset'}"
@@ -227,15 +241,6 @@ def check_cores(config: DoctorConfig) -> Iterator[Finding]:
         yield Finding("note", "cores", text, "`unset OMP_NUM_THREADS`: it is more than the cores")
     else:
         yield Finding("ok", "cores", text)
-
-
-def cpu_quota() -> float | None:
-    """Cores' worth of time that the control group allows, if it limits it."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
-        return None
 
 
 def _existing(path: Path) -> Path:
@@ -249,6 +254,7 @@ CHECKS: tuple[Callable[[DoctorConfig], Iterator[Finding]], ...] = (
     check_cores,
     check_disk,
     check_assets,
+    check_robosuite,
     check_robocasa,
     check_opengl,
     check_gpu,
@@ -262,6 +268,9 @@ def examine(config: DoctorConfig) -> Iterator[Finding]:
     for check in CHECKS:
         try:
             yield from check(config)
+        except UserError as error:  # It names its own cure.
+            text, _, mend = str(error).partition("; ")
+            yield Finding("fail", check.__name__.removeprefix("check_"), text, mend or REINSTALL)
         except Exception as error:
             name = check.__name__.removeprefix("check_")
             yield Finding("fail", name, describe(error), REINSTALL)

@@ -5,13 +5,12 @@ hangs elsewhere, may be the machine's (a driver, memory): its trial is played ag
 """
 
 import multiprocessing
-import os
 import signal
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
@@ -26,6 +25,8 @@ from dexbench.bench.ledger.outcome import outcome
 from dexbench.bench.ledger.rows import Row
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
+from dexbench.utils.processes import end_groups, kill_group
+from dexbench.utils.variables import variables
 
 from .trial import Clock
 from .worker import Job, Setup, main, thread_variables
@@ -74,12 +75,6 @@ class _Worker:
         # A worker that died while idle shows itself at the next receive.
         with suppress(OSError):
             self.connection.send(job)
-
-    def kill(self) -> None:
-        """End the worker at once, and wait until it is gone."""
-        self.process.kill()
-        self.process.join(10)  # One that hangs in a driver cannot even be killed.
-        self.connection.close()
 
 
 class Pool:
@@ -152,7 +147,7 @@ class Pool:
     def _spawn(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=main, args=(theirs, self._setup))
-        with _environment(thread_variables(self._setup.threads)):
+        with variables(thread_variables(self._setup.threads)):
             process.start()
         theirs.close()
         worker = _Worker(process, ours)
@@ -204,7 +199,7 @@ class Pool:
 
     def _end(self, worker: _Worker) -> None:
         self._workers.remove(worker)
-        worker.kill()
+        _end_all([worker])
 
     def _lose(self, worker: _Worker, reason: str) -> Result | None:
         """End a worker whose trial is played again, or has failed if that was done before."""
@@ -239,9 +234,17 @@ class Pool:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for worker in self._workers:
-            worker.kill()
+        _end_all(self._workers)
         self._workers.clear()
+
+
+def _end_all(workers: list[_Worker]) -> None:
+    """End workers with all that their agents have started, and wait until they are gone."""
+    try:
+        end_groups([worker.process for worker in workers])
+    finally:
+        for worker in workers:
+            worker.connection.close()
 
 
 def _receive(worker: _Worker) -> tuple[str, Any]:
@@ -251,21 +254,7 @@ def _receive(worker: _Worker) -> tuple[str, Any]:
         return message
     except (EOFError, OSError):
         worker.process.join(5)
+        kill_group(worker.process)
         code = worker.process.exitcode
         name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
         return "died", name
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the processes that are started inside the ``with``."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -9,7 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +18,7 @@ from dexbench.bench.ledger.ledger import ROWS_FILE, open_ledgers
 from dexbench.bench.ledger.rows import Row, plain, play_key, play_name
 from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.scores.summary import score_table, summarise
-from dexbench.envs.suite import DEFAULT
+from dexbench.envs.suite import DEFAULT, Suite
 from dexbench.utils.errors import UserError, at_least
 
 from .backend import DEXBENCH, Backend
@@ -83,6 +83,7 @@ class Run:
     """A checked `RunConfig`."""
 
     config: RunConfig
+    """With absolute paths."""
     tasks: tuple[str, ...]
     name: str
     """The agent's."""
@@ -131,6 +132,8 @@ def check(config: RunConfig, backend: Backend = DEXBENCH) -> Run:
     Raises:
         UserError: Something in it is wrong. Nothing has been written.
     """
+    # An agent's or a task's code, once it is imported, may change the current directory.
+    config = replace(config, out=config.out.absolute(), suite=Suite.absolute(config.suite))
     find_agent(config.agent)
     at_least(
         1,
@@ -183,6 +186,7 @@ def run(config: RunConfig, backend: Backend = DEXBENCH) -> list[Row]:
             weights, the environment cannot be made, or two workers have different agents.
     """
     plan = check(config, backend)
+    config = plan.config
     setup = Setup(
         config.agent, config.task, config.suite, plan.agent_args, config.threads, plan.backend
     )
@@ -194,8 +198,7 @@ def run(config: RunConfig, backend: Backend = DEXBENCH) -> list[Row]:
                 for task, ledger in ledgers.items():
                     ledger.drop_errors(plan.plays(task))
             jobs = [
-                # Absolute: an actor of Ray works in another directory.
-                Job(task, trial, ledger.folder.absolute(), config.video, repeat)
+                Job(task, trial, ledger.folder, config.video, repeat)
                 for task, ledger in ledgers.items()
                 for trial, repeat in ledger.missing(plan.plays(task))
             ]

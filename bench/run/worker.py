@@ -21,8 +21,11 @@ from dexbench.agents.base import Agent
 from dexbench.agents.registry import AgentSpec, make_agent
 from dexbench.bench.ledger.rows import Row, plain, play_name, play_stem
 from dexbench.bench.ledger.task_names import resolve
+from dexbench.envs.assets.cache import VARIABLE as CACHE
+from dexbench.envs.assets.download import VARIABLE as ROBOCASA
 from dexbench.utils.errors import UserError, describe
-from dexbench.utils.processes import die_with_parent
+from dexbench.utils.files import chosen_folder
+from dexbench.utils.processes import die_with_parent, ignore_requests, lead_group
 from dexbench.utils.seeding import seed_for
 
 from .backend import DEXBENCH, Backend
@@ -79,15 +82,21 @@ def main(connection: Connection, setup: Setup) -> None:
         setup: Agent, suite and threads.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what Ctrl-C means.
+    lead_group()
     die_with_parent()
+    for variable in (CACHE, ROBOCASA):  # Relative ones would change with the current directory.
+        if folder := chosen_folder(variable):
+            os.environ[variable] = str(folder)
     try:
         _serve(connection, setup)
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        os._exit(0)  # The parent is gone or wants no more.
+        pass  # The parent is gone or wants no more.
     except UserError as error:
         connection.send(("refused", str(error)))
     except Exception as exception:
         connection.send(("failed", describe(exception)))
+    finally:
+        ignore_requests()
 
 
 def _serve(connection: Connection, setup: Setup) -> None:

@@ -19,6 +19,7 @@ from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
 from dexbench.envs.assets.download import robocasa_root
 from dexbench.envs.embodiment.robot import CONTROL_HZ
+from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import open_locked
 from dexbench.utils.processes import die_with_parent
@@ -45,7 +46,7 @@ class CollectConfig:
     hours: float | None = None
     """Robot time to record, in h at 10 Hz; give this or --episodes."""
     workers: int = 0
-    """Processes; 0 means one a core. The data do not depend on it."""
+    """Processes; 0 means one a core that may be used. The data do not depend on it."""
     kitchen: Literal["generated", "robocasa"] = "generated"
     """Whose kitchens: generated ones, or RoboCasa's own, whose assets are a download of 10 GB."""
     seed: int = 0
@@ -200,7 +201,7 @@ def _made(
     while scene in done:
         yield done[scene]
         scene += 1
-    workers = config.workers or os.cpu_count() or 1
+    workers = config.workers or usable_cores()
     others = active_children()
     pool = recording.pool(config, workers)
     pending: list[Future[list[dict[str, Any]]] | list[dict[str, Any]]] = []

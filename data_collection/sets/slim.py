@@ -5,7 +5,6 @@ rounded to about 0.1 mrad and 0.1 mm. It is trained on, verified and merged like
 no states, so that it cannot be rendered or exported.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from dexbench.data_collection.store.store import FOLDERS, EpisodeStore, new_folder, refuse_existing
 from dexbench.data_collection.store.verify import require_whole
+from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import file_sha256
 from dexbench.utils.sizes import show_size
@@ -45,7 +45,7 @@ class SlimConfig:
     crf: int = 26
     """x264's constant rate factor: lower is better and larger."""
     workers: int = 0
-    """Threads; 0 means one a core. The files do not depend on it."""
+    """Threads; 0 means one a core that may be used. The files do not depend on it."""
 
 
 def main(config: SlimConfig) -> None:
@@ -82,7 +82,7 @@ def main(config: SlimConfig) -> None:
             (draft / folder).mkdir()
         slim = partial(_slim, source, target, (height, width), config.crf)
         # Encoding leaves Python's lock, so that threads are enough.
-        with ThreadPoolExecutor(config.workers or os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(config.workers or usable_cores()) as pool:
             try:
                 slimmed = pool.map(slim, rows)
                 new = list(tqdm(slimmed, "slimming", len(rows), unit="episode", disable=None))

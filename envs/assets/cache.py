@@ -1,13 +1,14 @@
 """Where the asset pack lives, and building it once."""
 
 import fcntl
-import os
 import shutil
 from pathlib import Path
 
 from dexbench.utils.errors import UserError
-from dexbench.utils.files import atomic_folder
+from dexbench.utils.files import atomic_folder, chosen_folder
 
+VARIABLE = "DEXBENCH_CACHE"
+"""Names the cache's folder."""
 PACK_VERSION = "3"
 """Raised whenever a pixel, vertex or physical property of the pack changes; part of its path."""
 CONTAINED = ("2", PACK_VERSION)
@@ -17,9 +18,18 @@ DONE = "complete"
 
 
 def cache_folder() -> Path:
-    """Return the folder of all that is made once: ``$DEXBENCH_CACHE`` or ``~/.cache/dexbench``."""
-    chosen = os.environ.get("DEXBENCH_CACHE")
-    return Path(chosen).expanduser().resolve() if chosen else Path.home() / ".cache" / "dexbench"
+    """Return the folder of all that is made once: ``$DEXBENCH_CACHE`` or ``~/.cache/dexbench``.
+
+    Raises:
+        UserError: The variable is not set, and the user has no home.
+    """
+    try:
+        return chosen_folder(VARIABLE) or Path.home() / ".cache" / "dexbench"
+    except RuntimeError as error:  # No HOME, and a user id that the system has no entry for.
+        raise UserError(
+            "there is no home folder to keep assets in; set DEXBENCH_CACHE to a folder that can "
+            "be written"
+        ) from error
 
 
 def asset_root() -> Path:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import chosen_folder
 from dexbench.utils.packages import package_folder
 
 VARIABLE = "ROBOCASA_ASSETS_PATH"
@@ -60,7 +61,4 @@ def missing(root: Path, *names: str) -> UserError:
 
 
 def _expected() -> Path:
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser().resolve()
-    return package_folder("robocasa") / "models" / "assets"
+    return chosen_folder(VARIABLE) or package_folder("robocasa") / "models" / "assets"

@@ -6,7 +6,6 @@ Nothing else of dexbench may import ``robocasa`` before :func:`import_robocasa` 
 import contextlib
 import functools
 import importlib
-import os
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -19,6 +18,7 @@ from dexbench.envs.assets.cache import asset_root
 from dexbench.envs.assets.download import VARIABLE, missing, task_root
 from dexbench.envs.scenes.recipe import BASE_HEIGHT, COUNTER_FRONT
 from dexbench.utils.errors import UserError
+from dexbench.utils.variables import variables
 
 from . import robosuite_patches as compat
 
@@ -46,17 +46,9 @@ def import_robocasa() -> ModuleType:
         UserError: If RoboCasa was imported before with other assets than it would get here.
     """
     compat.apply()
-    chosen = os.environ.get(VARIABLE)
     wanted = str(task_root() or asset_root())
-    os.environ[VARIABLE] = wanted
-    try:
-        with compat.quiet():
-            package = importlib.import_module("robocasa")
-    finally:
-        if chosen is None:  # child processes choose for themselves
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = chosen
+    with variables({VARIABLE: wanted}), compat.quiet():  # child processes choose for themselves
+        package = importlib.import_module("robocasa")
     if Path(package.models.assets_root) != Path(wanted):
         raise UserError(
             "robocasa was imported before dexbench.envs.robocasa.kitchen, with the assets in "

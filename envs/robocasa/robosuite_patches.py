@@ -7,17 +7,21 @@ each feature is looked for by itself, and added only where it is missing:
 * ``Task(enable_multiccd=, enable_sleeping_islands=)``: the matching flags of MJCF's ``<option>``;
 * the base controller ``JOINT_VELOCITY_LEGACY``, here the same as ``JOINT_VELOCITY``.
 
-Nothing else of robosuite is changed.
+Nothing else of robosuite is changed, and `import_robosuite` imports it where it would refuse.
 """
 
 import contextlib
 import functools
+import importlib
 import inspect
 import io
 import logging
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
+
+from dexbench.utils.variables import variables
 
 _DEFERRED = (
     "_load_model",
@@ -135,10 +139,20 @@ def quiet() -> Iterator[None]:
         logger.removeFilter(refuse)
 
 
+def import_robosuite() -> ModuleType:
+    """Import robosuite quietly, and whatever GPU the user lets MuJoCo render on.
+
+    At its import robosuite 1.5.2 refuses a ``MUJOCO_EGL_DEVICE_ID`` that is not a part of
+    ``CUDA_VISIBLE_DEVICES``. EGL counts GPUs by itself, so the two differ for good reason, and
+    only MuJoCo's renderer, which dexbench uses, is to heed the first.
+    """
+    with variables({"MUJOCO_EGL_DEVICE_ID": None}), quiet():
+        return importlib.import_module("robosuite")
+
+
 def apply() -> None:
     """Add what this robosuite lacks; calling it again, or on robosuite's master, does nothing."""
-    with quiet():
-        import robosuite  # noqa: F401
+    import_robosuite()
     _add_deferred_model()
     _add_task_flags()
     _add_legacy_base_controller()

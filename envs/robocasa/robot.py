@@ -11,17 +11,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from robosuite.models.bases import MobileBaseModel, register_base
-from robosuite.models.grippers import register_gripper
-from robosuite.models.grippers.gripper_model import GripperModel
-from robosuite.models.robots.manipulators.manipulator_model import ManipulatorModel
-from robosuite.robots import register_robot_class
 
 from dexbench.envs.assets.cache import asset_root
 from dexbench.envs.embodiment.arms_mjcf import arms_mjcf
 from dexbench.envs.embodiment.base_mjcf import base_mjcf
 from dexbench.envs.embodiment.hand_mjcf import hand_mjcf
 from dexbench.envs.embodiment.robot import FINGERS, HAND, INIT_ARM, INIT_LEFT_ARM, OPEN_HAND
+
+from .robosuite_patches import import_robosuite
+
+import_robosuite()
+
+from robosuite.models.bases import MobileBaseModel, register_base  # noqa: E402
+from robosuite.models.grippers import register_gripper  # noqa: E402
+from robosuite.models.grippers.gripper_model import GripperModel  # noqa: E402
+from robosuite.models.robots.manipulators.manipulator_model import ManipulatorModel  # noqa: E402
+from robosuite.robots import register_robot_class  # noqa: E402
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The tasks: what counts as success, and how trials are drawn."""
 
+import contextlib
 import importlib
 import os
 import re
@@ -77,7 +78,8 @@ def find_task(name: str) -> Task:
             # Last, so that a folder here never hides an installed package.
             sys.path.append(os.getcwd())
         try:
-            importlib.import_module(module)
+            with contextlib.chdir(os.getcwd()):  # Paths of the command line stay what they are.
+                importlib.import_module(module)
         except Exception as error:  # whatever the user's module raises
             raise UserError(f"task {name!r}: cannot import {module!r}: {error!r}") from error
     if name not in TASKS:

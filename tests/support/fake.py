@@ -3,10 +3,14 @@
 Spawned workers import this module: pytest puts its folder on sys.path and spawn hands that on.
 """
 
+import atexit
 import ctypes
 import hashlib
 import os
 import random
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +72,9 @@ class FakeEnv(gymnasium.Env):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
-        trial = (options or {})["trial"]
+        trial, suite = (options or {})["trial"], (options or {}).get("suite", "v1")
+        if "/" in suite and not Path(suite, "suite.json").is_file():
+            raise FileNotFoundError(f"there is no suite {suite}")
         key = f"{self.task} {trial}"
         digest = hashlib.sha256(key.encode()).hexdigest()
         self.trial = SimpleNamespace(hash=digest, seed=seed_of(self.task, trial))
@@ -320,3 +326,43 @@ class LeavesPid(Wander):
         Path(self.folder, str(os.getpid())).touch()
         ctypes.PyDLL(None).sleep(1000)  # Native code that keeps the interpreter's lock.
         raise AssertionError
+
+
+class Moves(Wander):
+    """Works in a folder of its own, as some training code does, and needs the cache."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        os.chdir(folder)
+
+    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        os.chdir("/")
+        assert os.path.isabs(os.environ["DEXBENCH_CACHE"])
+        return super().act(obs)
+
+
+class HasAServer(Wander):
+    """Has a process of its own, as one that serves a model, and clears up when it ends.
+
+    Args:
+        folder: Gets a file ``server-<process>``, ``deciding`` and at the end ``cleared``.
+        fault: Of its decisions: ``sleep`` in Python, ``hang`` in native code, or ``crash``.
+    """
+
+    def __init__(self, folder: str, fault: str = "none") -> None:
+        super().__init__()
+        self.folder, self.fault = Path(folder), fault
+        server = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+        (self.folder / f"server-{server.pid}").touch()
+        atexit.register((self.folder / "cleared").touch)
+
+    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        (self.folder / "deciding").touch()
+        if self.fault == "sleep":
+            time.sleep(1000)
+        if self.fault == "hang":  # As native code that never returns, which no signal wakes.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            ctypes.PyDLL(None).sleep(1000)
+        if self.fault == "crash":
+            ctypes.string_at(0)
+        return super().act(obs)

@@ -2,6 +2,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import pwd
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from dexbench.bench.machine import doctor, opengl
 from dexbench.bench.machine.doctor import DoctorConfig, Finding
 from dexbench.bench.machine.opengl import Tried, attempt
 from dexbench.envs import suite
+from dexbench.envs.robocasa import robosuite_patches
 from dexbench.utils.errors import UserError
 
 CONFIG = DoctorConfig(timeout=300)  # Long: other tests may keep the machine busy.
@@ -264,3 +266,28 @@ def test_a_check_that_breaks_is_a_failure_and_stops_no_other(monkeypatch: Any, c
     doctor.main(CONFIG)  # Exits with 0.
     with pytest.raises(UserError, match="--timeout is 0"):
         doctor.main(DoctorConfig(0))
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: Any) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("DEXBENCH_CACHE", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(doctor, "CHECKS", (doctor.check_disk, doctor.check_assets))
+    for finding in doctor.examine(CONFIG):
+        assert finding.status == "fail" and finding.text.startswith("there is no home folder")
+        assert finding.mend == "set DEXBENCH_CACHE to a folder that can be written"
+
+
+def test_a_robosuite_that_refuses_is_a_failure(monkeypatch: Any) -> None:
+    assert only(doctor.check_robosuite(CONFIG)).status == "ok"
+
+    def refuse() -> None:
+        raise AssertionError("MUJOCO_EGL_DEVICE_ID needs to be set to one of the device id")
+
+    monkeypatch.setattr(robosuite_patches, "import_robosuite", refuse)
+    finding = only(doctor.check_robosuite(CONFIG))
+    assert finding.status == "fail" and "MUJOCO_EGL_DEVICE_ID needs" in finding.text
+    assert "unset CUDA_VISIBLE_DEVICES" in finding.mend

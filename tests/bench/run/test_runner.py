@@ -12,7 +12,10 @@ from support.processes import alive, wait_for
 from support.runs import SCRIPT, broken_trials, run_fake, without_timing
 
 from dexbench.bench.ledger.ledger import read_rows
+from dexbench.envs.suite import Suite
+from dexbench.envs.tasks import find_task
 from dexbench.utils.errors import UserError
+from dexbench.utils.processes import GRACE
 
 
 def test_rows_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
@@ -82,6 +85,58 @@ def test_ctrl_c_ends_the_run_and_its_workers(tmp_path: Path) -> None:
     _, complaint = process.communicate(timeout=60)
     assert process.returncode == 130 and complaint.count("\n") == 1
     assert not alive(worker)
+
+
+def server_of(folder: Path) -> int:
+    """The process that the agent `HasAServer` has started."""
+    (path,) = folder.glob("server-*")
+    return int(path.name.removeprefix("server-"))
+
+
+@pytest.mark.parametrize("fault", ["none", "sleep", "hang"])
+def test_a_worker_may_clear_up_and_leaves_no_process(tmp_path: Path, fault: str) -> None:
+    """Its exit functions run, unless it hangs in native code; its children end with it."""
+    rows = run_fake(
+        tmp_path / "out",
+        "support.fake:HasAServer",
+        trials=1,
+        agent_args=(f"folder={tmp_path}", f"fault={fault}"),
+        decision_timeout=600 if fault == "none" else 0.5,
+    )
+    assert (rows[0]["error"] is None) == (fault == "none")
+    assert (tmp_path / "cleared").exists() == (fault != "hang")
+    wait_for(lambda: not alive(server_of(tmp_path)), 5)
+
+
+def test_a_worker_that_dies_leaves_no_process(tmp_path: Path) -> None:
+    run_fake(
+        tmp_path / "out",
+        "support.fake:HasAServer",
+        trials=1,
+        agent_args=(f"folder={tmp_path}", "fault=crash"),
+    )
+    for path in tmp_path.glob("server-*"):
+        wait_for(lambda path=path: not alive(int(path.name.removeprefix("server-"))), 5)
+
+
+@pytest.mark.parametrize("fault", ["sleep", "hang"])
+def test_ctrl_c_ends_workers_in_bounded_time_with_what_they_started(
+    tmp_path: Path, fault: str
+) -> None:
+    words = ["--agent", "support.fake:HasAServer", "--task", "reach", "--trials", "1"]
+    words += ["--out", str(tmp_path / "out"), "--agent-args", f"folder={tmp_path}"]
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), "run", *words, f"fault={fault}"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    wait_for(lambda: (tmp_path / "deciding").exists())
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=GRACE + 20)
+    assert process.returncode == 130 and complaint.count("\n") == 1
+    assert (tmp_path / "cleared").exists() == (fault == "sleep")
+    wait_for(lambda: not alive(server_of(tmp_path)), 5)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -237,3 +292,34 @@ def test_video(tmp_path: Path) -> None:
         assert file.streams.video[0].average_rate == 10
     assert len(frames) == 61 and frames[0].shape == (224, 784, 3)
     assert abs(int(frames[0][100, 600, 0]) - 200) < 5
+
+
+def test_an_agent_may_change_the_current_directory(tmp_path: Path, monkeypatch: Any) -> None:
+    """The suite and the ledger are where the command line says, seen from where it was given."""
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "suites" / "v1").symlink_to(Suite.load("v1").root)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEXBENCH_CACHE", "cache")
+    (row,) = run_fake(
+        Path("runs"),
+        "support.fake:Moves",
+        trials=1,
+        suite="./suites/v1",
+        video=True,
+        agent_args=(f"folder={tmp_path / 'elsewhere'}",),
+    )
+    assert row["error"] is None
+    assert [path.name for path in (tmp_path / "runs").rglob("*.mp4")] == ["trial-000.mp4"]
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_task_that_changes_the_current_directory_moves_no_path(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    (tmp_path / "moving_task.py").write_text("import os\nos.chdir('/')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="no task 'lift'"):
+        find_task("moving_task:lift")
+    assert Path.cwd() == tmp_path

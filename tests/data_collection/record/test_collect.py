@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from support.processes import wait_for
 from support.robocasa_tree import synthesise
-from support.small_set import episode, threads
+from support.small_set import SMALL, episode, threads
 
 from dexbench.data_collection.record import clips, collect, strategies
 from dexbench.data_collection.record.collect import CollectConfig, Recording, record_scene
@@ -547,3 +547,17 @@ def test_half_the_lifts_begin_as_grasp_trials_do():
         else:
             assert np.abs(made.agent_pos[0, 7:] - OPEN_HAND).max() > 0.2, "fingers anyhow"
     assert np.mean([made.meta["lifted"] for made in episodes]) >= 0.5
+
+
+def test_it_starts_as_many_processes_as_there_are_cores_to_use(tmp_path, monkeypatch):
+    asked = []
+
+    def pool(config, workers):
+        asked.append(workers)
+        return threads(config, workers)
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
+    config = CollectConfig(tmp_path / "set", "programmatic", 1)
+    collect.main(config, Recording(SMALL.record, pool))
+    assert len(asked) == 1 and asked[0] <= 3

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import pwd
 import subprocess
 import sys
 import time
@@ -346,3 +347,19 @@ def test_another_process_builds_the_same_pack(tmp_path):
     assert len(files) > 700
     different = [p for p in files if (root / p).read_bytes() != (asset_root() / p).read_bytes()]
     assert different == [], "what the pack holds changed: raise cache.PACK_VERSION"
+
+
+@pytest.mark.parametrize("chosen", [None, "~/cache"])
+def test_without_a_home_the_message_names_the_variable(monkeypatch, chosen):
+    """As in a container that runs under a user id of its own."""
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.delenv("DEXBENCH_CACHE", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("DEXBENCH_CACHE", chosen)
+    with pytest.raises(UserError, match="home folder.*; set DEXBENCH_CACHE to"):
+        asset_root()

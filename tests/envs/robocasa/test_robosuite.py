@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -87,3 +91,19 @@ def test_every_name_is_registered():
     assert "FrankaTMRAllegro" in ROBOT_CLASS_MAPPING
     assert {"AllegroRight", "AllegroLeft"} <= set(GRIPPER_MAPPING)
     assert "TMRBase" in BASE_MAPPING
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from dexbench.envs.robocasa import robot",
+        "from dexbench.envs.robocasa.patches import import_robocasa; import_robocasa()",
+        "from dexbench.bench.machine.doctor import DoctorConfig, check_robosuite;"
+        "(finding,) = check_robosuite(DoctorConfig()); assert finding.status == 'ok', finding",
+    ],
+)
+def test_the_gpu_that_renders_need_not_be_one_that_computes(code):
+    """robosuite asserts that it is, when it is imported."""
+    chosen = {"CUDA_VISIBLE_DEVICES": "GPU-8f2e", "MUJOCO_EGL_DEVICE_ID": "1"}
+    check = "; import os; assert os.environ['MUJOCO_EGL_DEVICE_ID'] == '1'"
+    subprocess.run([sys.executable, "-c", code + check], env=os.environ | chosen, check=True)
