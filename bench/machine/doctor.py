@@ -231,7 +231,7 @@ def check_cores(config: DoctorConfig) -> Iterator[Finding]:
 def cpu_quota() -> float | None:
     """Cores' worth of time that the control group allows, if it limits it."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
         return None if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError):
         return None
