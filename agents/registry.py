@@ -9,7 +9,7 @@ import traceback
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dexbench.utils.errors import UserError
+from dexbench.utils.errors import UserError, message
 
 from .base import Agent
 
@@ -122,7 +122,7 @@ def _reason(error: Exception) -> str:
         if not any(part in frame.filename for part in FOREIGN)
     ]
     place = f" ({places[-1]})" if places else ""
-    return f"{type(error).__name__}: {error}{place}"
+    return f"{type(error).__name__}: {message(error)}{place}"
 
 
 def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:

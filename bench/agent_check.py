@@ -14,6 +14,7 @@ from dexbench.bench.run.worker import seed_global_generators
 from dexbench.envs.suite import DEFAULT
 from dexbench.envs.task_check import differences, require
 from dexbench.envs.task_names import env_id
+from dexbench.utils.errors import message
 
 
 def check_agent(agent: str | type, task: str = "reach", trials: int = 1, **arguments: Any) -> float:
@@ -115,8 +116,8 @@ def _make(name: str, arguments: dict[str, Any]) -> tuple[Any, bool]:
         agent, spec = make_agent(name, **arguments)
     except Exception as error:
         raise AssertionError(
-            f"{name} cannot be made ({error}); it must be a class at the top level of a module, "
-            "with reset, act and, if it has any, a dictionary as metadata"
+            f"{name} cannot be made ({message(error)}); it must be a class at the top level of a "
+            "module, with reset, act and, if it has any, a dictionary as metadata"
         ) from error
     return agent, spec.privileged
 
@@ -133,8 +134,8 @@ def _check_spawn(name: str, arguments: dict[str, Any]) -> None:
         except Exception as error:
             raise AssertionError(
                 f"{name} cannot be made in a process of its own, as `dexbench run` does "
-                f"({type(error).__name__}: {error}); pass plain arguments, put the class into a "
-                "module that can be imported, and use no state of the process that starts it"
+                f"({type(error).__name__}: {message(error)}); pass plain arguments, put the class "
+                "into a module that can be imported, and use no state of the process that starts it"
             ) from error
 
 
@@ -142,7 +143,7 @@ def _check_description(name: str, first: Any, second: Any) -> None:
     """Check what the ledger records of an agent: well formed, the same for all instances."""
     metadata, weights = getattr(first, "metadata", {}), getattr(first, "weights_hash", None)
     try:
-        json.dumps(metadata, allow_nan=False)
+        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         raise AssertionError(
             f"the metadata of {name} cannot go into a ledger ({error}); use strings and numbers"

@@ -132,4 +132,4 @@ def _prose(text: str) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(reference())
+    Path(sys.argv[1]).write_text(reference(), encoding="utf-8")

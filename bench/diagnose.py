@@ -4,6 +4,7 @@ It plays trials as ``dexbench run`` does, without a ledger, and writes a line fo
 Its columns (`COLUMNS`) split a failure by its cause.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,11 @@ Row = dict[str, Any]
 
 COLUMNS = {
     "goal_cm": "the agent's reading of the goal picture against the goal's true hand",
+    "goal_px": "the same in the picture",
     "seen_cm": "its reading of the picture after the waypoint against the true hand",
+    "seen_px": "the same in the picture",
     "planned_cm": "the hand that the plan expects at its end against the goal it believes in",
+    "planned_px": "the same in the picture",
     "predicted_cm": "the hand expected after the waypoint against the true one",
     "predicted_px": "the same in the picture",
     "still_cm": "the hand before the waypoint against that after it: predicting no change",
@@ -46,8 +50,9 @@ COLUMNS = {
     "best_cost": "of the cheapest candidate",
     "elite_costs": "mean over the elites, an iteration after the other",
 }
-"""What is measured for each decision: mean distances over the hand's 17 keypoints in cm or px,
-empty where the agent has no such thing."""
+"""What is measured for each decision: mean distances over the hand's 17 keypoints in cm or px
+(over those that the agent knows), empty where the agent has no such thing. An agent that knows no
+depth has its own keypoints in px alone."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +208,7 @@ def measure(
     """
     import torch
 
+    from dexbench.agents.planning.belief import Belief
     from dexbench.agents.planning.waypoint_agent import WaypointAgent
     from dexbench.envs.embodiment import camera
 
@@ -211,32 +217,31 @@ def measure(
         cost = float(agent.cost(waypoints, context)[0])
         expected = agent.predict(waypoints, context)
         # Without its own model: where the commanded joints put the hand.
-        commanded = WaypointAgent.predict(agent, waypoints, context).keypoints[0, agent.next_look]
+        commanded = WaypointAgent.predict(agent, waypoints, context)
     seen = agent.see(after["pixels"])
     was = agent.see(before["pixels"])
     wanted = agent.see(before["goal"])
     truth = torch.from_numpy(after["keypoints"])[:N_DISTINCT].float()
     start = torch.from_numpy(before["keypoints"])[:N_DISTINCT].float()
     true_goal = camera.base_to_camera(goal)[:N_DISTINCT]
-    believed = true_goal if wanted is None else wanted.keypoints
-    then = expected.keypoints[0, agent.next_look]
+    believed = Belief(true_goal) if wanted is None else wanted
+    end, then = expected.at(0, -1), expected.at(0, agent.next_look)
     row: Row = dict.fromkeys(COLUMNS)
     row |= {
-        "goal_cm": None if wanted is None else _cm(believed, true_goal),
-        "seen_cm": None if seen is None else _cm(seen.keypoints, truth),
-        "planned_cm": _cm(expected.keypoints[0, -1], believed),
-        "predicted_cm": _cm(then, truth),
-        "predicted_px": float((camera.project(then) - camera.project(truth)).norm(dim=-1).mean()),
+        **_apart("goal", wanted, Belief(true_goal)),
+        **_apart("seen", seen, Belief(truth)),
+        **_apart("planned", end, believed),
+        **_apart("predicted", then, Belief(truth)),
         "still_cm": _cm(start, truth),
-        "control_cm": _cm(commanded, truth),
+        "control_cm": _cm(commanded.at(0, agent.next_look).keypoints, truth),
         "left_cm": _cm(truth, true_goal),
         "cost": cost,
         "best_cost": plan.best_cost,
         "elite_costs": " ".join(f"{value:.6g}" for value in plan.elite_costs),
     }
-    if expected.latent is not None:
+    if then.latent is not None:
         row |= {
-            "latent": _square(expected.latent[0, agent.next_look], seen),
+            "latent": _square(then.latent, seen),
             "still_latent": _square(was.latent if was else None, seen),
             "left_latent": _square(wanted.latent if wanted else None, seen),
         }
@@ -270,18 +275,32 @@ def summary(table: Any) -> str:
         table: The rows as a `pandas.DataFrame`.
 
     Returns:
-        Aligned lines, one for each task and decision.
+        Aligned lines, one for each task and decision; a dash where the agent has no such thing.
     """
-    shown = [name for name in COLUMNS if table[name].notna().any() and name != "elite_costs"]
+    shown = [name for name in COLUMNS if name != "elite_costs"]
     lines: list[Sequence[str]] = []
     for (task, decision), group in table.groupby(["task", "decision"], sort=False):
-        means = [f"{group[name].astype(float).mean():.3g}" for name in shown]
-        lines.append([str(task), str(decision), *means])
+        means = [group[name].astype(float).mean() for name in shown]
+        cells = ["-" if math.isnan(mean) else f"{mean:.3g}" for mean in means]
+        lines.append([str(task), str(decision), *cells])
     return text_table(["task", "decision", *shown], lines)
 
 
-def _cm(points: "Tensor", others: "Tensor") -> float:
-    """Mean distance of keypoints (17, 3) in m, in cm."""
+def _apart(name: str, belief: "Belief | None", other: "Belief") -> Row:
+    """Return how far two hands are apart, in space and in the picture, as columns."""
+    if belief is None or belief.pixels is None or other.pixels is None:
+        return {}
+    pixels = (belief.pixels - other.pixels).norm(dim=-1)
+    return {
+        f"{name}_cm": _cm(belief.keypoints, other.keypoints),
+        f"{name}_px": float(pixels.nanmean()),
+    }
+
+
+def _cm(points: "Tensor | None", others: "Tensor | None") -> float | None:
+    """Mean distance of keypoints (17, 3) in m, in cm; None if the depth of either is not known."""
+    if points is None or others is None:
+        return None
     return 100 * float((points - others).norm(dim=-1).mean())
 
 

@@ -17,7 +17,7 @@ class Page(HTMLParser):
         super().__init__()
         self.targets: set[str] = set()
         self.anchors: set[str] = {""}
-        self.feed(path.read_text())
+        self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what a tag points to and what it is called."""

@@ -69,7 +69,7 @@ def pages() -> dict[Path, Path]:
     return {
         (page.parent / target).resolve(): page
         for page in HERE.rglob("*.md")
-        for target in INCLUDE.findall(page.read_text())
+        for target in INCLUDE.findall(page.read_text(encoding="utf-8"))
     }
 
 

@@ -32,7 +32,9 @@ class Suite:
         self.name = name or root.resolve().name
         path = root / "suite.json"
         try:
-            self._trials: dict[str, list[str]] = json.loads(path.read_text())["trials"]
+            self._trials: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))[
+                "trials"
+            ]
             if not all(isinstance(hashes, list) for hashes in self._trials.values()):
                 raise TypeError("trials is not a table of lists")
             self._trials = {task: hashes[:first] for task, hashes in self._trials.items()}
@@ -109,4 +111,4 @@ class Suite:
 def write_index(root: Path, hashes: dict[str, list[str]], report: dict[str, Any]) -> None:
     """Write ``suite.json``: trial hashes by task, and how the suite was built."""
     text = json.dumps({"schema": 1, "trials": hashes, "build": report}, indent=1, sort_keys=True)
-    (root / "suite.json").write_text(text + "\n")
+    (root / "suite.json").write_text(text + "\n", encoding="utf-8")

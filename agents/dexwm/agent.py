@@ -166,14 +166,13 @@ class DexWM(WaypointAgent):
         """Return keypoints and latent state of a picture ``(224, 392, 3)`` uint8."""
         with torch.no_grad():
             latent = self.encode(picture)
-            return Belief(self.model.head(latent).points()[0].cpu(), latent[0].cpu())
+            return _belief(self.model.head(latent), latent[0])
 
     def predict(self, sequences: Tensor, context: Context) -> Belief:
         """Return what the world model expects after each waypoint of ``(N, T, 23)`` in rad."""
         with torch.no_grad():
             states = self.roll_out(sequences.to(self.device), context)
-            keypoints = self.model.head(states.flatten(0, 1)).points()
-        return Belief(keypoints.unflatten(0, states.shape[:2]).cpu(), states.cpu())
+            return _belief(self.model.head(states.flatten(0, 1)), states)
 
     def imagine(self) -> NDArray[np.uint8] | None:
         """Return the picture ``(224, 392, 3)`` uint8 that it expects when it looks again.
@@ -205,3 +204,11 @@ class DexWM(WaypointAgent):
         weights = self.weights(sequences.shape[1]).to(self.device)
         goal = context.goal, context.goal_keypoints
         return self.costs.terms(sequences, states, goal, weights, self.task)
+
+
+def _belief(read: Keypoints, states: Tensor) -> Belief:
+    """Return latent states ``(..., P, C)`` with the keypoints that the head reads off them."""
+    shape = states.shape[:-2]
+    if read.depth is None:
+        return Belief(None, states.cpu(), read.pixels.reshape(*shape, -1, 2).cpu())
+    return Belief(read.points().reshape(*shape, -1, 3).cpu(), states.cpu())

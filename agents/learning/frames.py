@@ -44,7 +44,7 @@ def decoded(
     path, mark = cache / "frames.u8", cache / "frames.json"
     shape = (int(ends[-1]), *size, 3)
     facts = {"digest": digest, "size": list(size), "frames": shape[0]}
-    if not (mark.is_file() and json.loads(mark.read_text()) == facts):
+    if not (mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == facts):
         cache.mkdir(parents=True, exist_ok=True)
         mark.unlink(missing_ok=True)
         frames = np.memmap(path, np.uint8, "w+", shape=shape)

@@ -54,7 +54,7 @@ class RunFolder:
 
     def log(self, row: dict[str, Any]) -> None:
         """Append a row to the metrics."""
-        with open(self.metrics, "a") as file:
+        with open(self.metrics, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
     def save(self, state: dict[str, Any], optimizer: dict[str, Tensor]) -> None:

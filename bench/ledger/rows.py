@@ -107,7 +107,7 @@ def plain(value: Row, what: str) -> Row:
         UserError: JSON cannot hold it.
     """
     try:
-        read_back: Row = json.loads(json.dumps(value, allow_nan=False))
+        read_back: Row = json.loads(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
     except (TypeError, ValueError) as error:
         raise UserError(
             f"a row cannot hold {what} ({error}): strings, finite numbers, lists and dicts will do"

@@ -12,7 +12,7 @@ from dexbench.bench.ledger.rows import Row
 from dexbench.bench.ledger.task_names import in_order
 from dexbench.bench.scores.compare import resolution, show_p
 from dexbench.bench.scores.novelty import Count, find_new, tally
-from dexbench.bench.scores.ranking import compare_pairs, rank_groups, ranks
+from dexbench.bench.scores.ranking import compare_pairs, ranks
 from dexbench.bench.scores.summary import summarise
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.task_names import TASKS
@@ -58,8 +58,8 @@ class TaskContent:
     """How the agents without privileges compare on a task."""
 
     name: str
-    groups: list[list[str]]
-    """Rank groups; empty if the trials cannot be paired."""
+    ranks: dict[str, int]
+    """Rank of each agent, the best first; empty if the trials cannot be paired."""
     pairs: list[dict[str, Any]]
     """Names, counts and p-values, a dict for each two agents."""
     note: str
@@ -71,7 +71,7 @@ class TaskContent:
 
     def rank(self, agent: str) -> int | None:
         """Return the agent's rank; None for privileged agents and where there are none."""
-        return ranks(self.groups).get(agent)
+        return self.ranks.get(agent)
 
 
 def tasks_of(entries: Sequence[Entry]) -> list[str]:
@@ -124,11 +124,11 @@ def describe_task(task: str, agents: Sequence[AgentContent]) -> TaskContent:
     entries = [agent.entries[task] for agent in agents if task in agent.entries]
     rivals = [entry for entry in entries if not entry.privileged]
     solved = {entry.agent: entry.solved for entry in rivals}
-    groups: list[list[str]] = []
+    rank_of: dict[str, int] = {}
     pairs: list[dict[str, Any]] = []
     try:
         check_pairable(rivals)
-        groups = rank_groups(solved)
+        rank_of = ranks(solved)
         comparisons = compare_pairs(solved)
         pairs = [
             {
@@ -151,7 +151,7 @@ def describe_task(task: str, agents: Sequence[AgentContent]) -> TaskContent:
     trials = sorted(wins, key=lambda trial: (-wins[trial], trial))
     new = find_new(entries)
     novelty = {entry.agent: tally(entry, new) for entry in entries} if new else {}
-    return TaskContent(task, groups, pairs, note, trials, novelty)
+    return TaskContent(task, rank_of, pairs, note, trials, novelty)
 
 
 def describe_trial(row: Row) -> str:

@@ -1,7 +1,6 @@
 """One trial: an agent in an environment, from reset to the last step, as a ledger row."""
 
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from dexbench.bench.ledger.actions import actions_hash
 from dexbench.bench.ledger.outcome import outcome, to_micrometre
 from dexbench.bench.ledger.rows import Row
 from dexbench.envs.embodiment.robot import N_JOINTS
-from dexbench.utils.errors import describe
+from dexbench.utils.errors import describe, full_traceback
 from dexbench.utils.seeding import seed_for
 
 from .environment import Environment, ResetOptions
@@ -62,7 +61,7 @@ def play(
         trial: Number of the trial in the suite.
         repeat: 0 gives the agent the trial's own seed, any other number one derived from it.
         privileged: Bind the agent to the unwrapped environment.
-        frames: Collects pictures as of ``video.beside_goal``, one for each observation.
+        frames: Collects pictures as of ``pictures.beside_goal``, one for each observation.
         notify: Called with ``"started"`` and the row as it would be if nothing more came, then
             with ``"deciding"`` before and ``"decided"`` after each call of the agent, and with
             ``"stepped"`` after each control step.
@@ -76,6 +75,8 @@ def play(
     with clock("sim_s"):
         options: ResetOptions = {"trial": trial, "suite": suite}
         obs, info = env.reset(options=dict(options))
+    # What is filmed is a copy: the agent may change the observation that it is given.
+    start, goal = obs["pixels"].copy(), obs["goal"].copy()
     seed = int(base.trial.seed)
     if repeat:
         seed = seed_for(seed, "repeat", repeat)
@@ -111,7 +112,7 @@ def play(
         gates.append(bool(info["gate"]))
         held.append(bool(info["success"]))
         if frames is not None:
-            frames.append(beside_goal(obs, expected))
+            frames.append(beside_goal(obs["pixels"], goal, expected))
         notify("stepped", None)
         return terminated or truncated
 
@@ -127,17 +128,17 @@ def play(
             chunk = check_chunk(ask(agent.act, obs))
             clock.decisions += 1
             if frames is not None and clock.decisions == 1:
-                expected = imagined(agent, obs["pixels"])
-                frames.append(beside_goal(obs, expected))  # the start
+                expected = imagined(agent, start)
+                frames.append(beside_goal(start, goal, expected))
             elif expected is not None:
                 # All pictures of a video have one size: the last one stands where none comes.
-                expected = now if (now := imagined(agent, obs["pixels"])) is not None else expected
+                expected = now if (now := imagined(agent, start)) is not None else expected
             # any() stops at the step that ends the episode: the rest of the chunk is not played.
             last = len(chunk) - 1
             finished = any(step(action, index == last) for index, action in enumerate(chunk))
     except Exception as exception:
         error = describe(exception)
-        trace = traceback.format_exc()
+        trace = full_traceback(exception)
     played = np.array(actions, np.float32).reshape(-1, N_JOINTS)
     row = {**head, **outcome(distances, gates, held, error), "actions_hash": actions_hash(played)}
     return Played({**row, "timing": clock.record()}, played, trace)

@@ -10,6 +10,9 @@ import os
 import random
 import signal
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,7 +27,7 @@ from dexbench.bench.ledger.task_names import resolve
 from dexbench.envs.assets.cache import VARIABLE as CACHE
 from dexbench.envs.assets.download import VARIABLE as ROBOCASA
 from dexbench.utils.errors import UserError, describe
-from dexbench.utils.files import chosen_folder
+from dexbench.utils.files import chosen_folder, write_atomic
 from dexbench.utils.processes import die_with_parent, ignore_requests, lead_group
 from dexbench.utils.seeding import seed_for
 
@@ -142,12 +145,27 @@ def _serve(connection: Connection, setup: Setup) -> None:
         )
         broken = played.row["error"] is not None
         if frames:
-            write_video(job.folder / "videos" / f"trial-{stem}.mp4", frames)
+            with warn_if_unwritten(f"the video of {job}"):
+                write_video(job.folder / "videos" / f"trial-{stem}.mp4", frames)
         if played.traceback is not None:
-            path = job.folder / "errors" / f"trial-{stem}.txt"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(played.traceback)
+            with warn_if_unwritten(f"the traceback of {job}"):
+                write_atomic(job.folder / "errors" / f"trial-{stem}.txt", played.traceback)
         connection.send(("finished", ({**description, **played.row}, played.actions)))
+
+
+@contextmanager
+def warn_if_unwritten(what: str) -> Iterator[None]:
+    """Turn an error into a warning where a file beside the ledger is written.
+
+    The trial has been played, and its row counts with or without the file.
+
+    Args:
+        what: The file's name, for the warning.
+    """
+    try:
+        yield
+    except Exception as error:
+        warnings.warn(f"{what} cannot be written ({describe(error)})", stacklevel=3)
 
 
 def describe_agent(agent: Agent, spec: AgentSpec) -> Row:

@@ -11,8 +11,10 @@ from dexbench.bench.ledger.entries import Entry, check_pairable, read_entries
 from dexbench.utils.errors import UserError
 
 from .power import smallest_difference, smallest_unpaired_difference
-from .ranking import Pair, by_rate, compare_pairs, rank_groups, ranks
+from .ranking import Pair, by_rate, compare_pairs, ranks
 from .summary import text_table
+
+RULE = "An agent's rank is one more than the number of agents that are significantly better."
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ def main(config: CompareConfig) -> None:
     pairs = compare_pairs(agents)
     print(pair_table(pairs))
     print(f"\nrank  agent ({config.task})")
-    for name, rank in ranks(rank_groups(agents)).items():
+    for name, rank in ranks(agents).items():
         print(f"{rank:4}  {name} {sum(agents[name].values())}/{len(agents[name])}")
-    print(f"\nAgents that are not separated share a rank.\n{resolution(pairs)}")
+    print(f"\n{RULE}\n{resolution(pairs)}")
 
 
 def choose(entries: Sequence[Entry], config: CompareConfig) -> list[Entry]:

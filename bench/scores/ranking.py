@@ -1,4 +1,4 @@
-"""Rank order of agents, as far as trials that they share support one."""
+"""Ranks of agents, by the trials that they share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,40 +71,23 @@ def compare_pairs(agents: Mapping[str, Successes]) -> list[Pair]:
     ]
 
 
-def rank_groups(agents: Mapping[str, Successes], alpha: float = 0.05) -> list[list[str]]:
-    """Group agents by rank, in an order that the data support.
+def ranks(agents: Mapping[str, Successes], alpha: float = 0.05) -> dict[str, int]:
+    """Rank agents: one more than there are agents that are significantly better.
 
-    Agents are sorted by success rate, and the list is cut only where everyone above the cut is
-    separated from everyone below it. So agents that are not separated share a group, and whoever
-    is in an earlier group is ahead of all in later ones. "Not separated" does not carry over: of
-    A, B, C the test may separate A from C, but B from neither. Then there is no place to cut,
-    and all three share a group; that A is ahead of C is in `compare_pairs`.
+    "Not separated" does not carry over. Of A, B, C the test may separate A from C, but B from
+    neither. Then A and B have rank 1, and C has rank 2: only A is ahead of it.
 
     Args:
         agents: Successes of each agent.
         alpha: Level of all pairs together.
 
     Returns:
-        Groups of names, the best first; within a group by success rate.
+        The rank of each agent; by rank, then in the order of `by_rate`.
 
     Raises:
         ValueError: Two agents share no trial.
     """
-    names = by_rate(agents)
-    place = {name: index for index, name in enumerate(names)}
-    groups: list[list[str]] = []
-    start = 0
-    open_pairs = [pair for pair in compare_pairs(agents) if not pair.separated(alpha)]
-    for cut in range(1, len(names) + 1):
-        if not any(place[pair.better] < cut <= place[pair.worse] for pair in open_pairs):
-            groups.append(names[start:cut])
-            start = cut
-    return groups
-
-
-def ranks(groups: Sequence[Sequence[str]]) -> dict[str, int]:
-    """Return each agent's rank: one more than there are agents in the groups before its own."""
-    rank_of: dict[str, int] = {}
-    for group in groups:
-        rank_of |= dict.fromkeys(group, len(rank_of) + 1)
-    return rank_of
+    rank = dict.fromkeys(by_rate(agents), 1)
+    for pair in compare_pairs(agents):
+        rank[pair.worse] += pair.separated(alpha)
+    return dict(sorted(rank.items(), key=lambda item: item[1]))

@@ -109,7 +109,7 @@ def write(store: EpisodeStore, out: Path) -> None:
     pd.DataFrame({"task_index": range(len(tasks))}, index).to_parquet(out / "meta/tasks.parquet")
     statistics = {name: _statistics(value) for name, value in arrays.items()}
     statistics[CAMERA] = _picture_statistics(store, rows)
-    (out / "meta" / "stats.json").write_text(json.dumps(statistics, indent=1))
+    (out / "meta" / "stats.json").write_text(json.dumps(statistics, indent=1), encoding="utf-8")
     info = {
         "codebase_version": "v3.0",
         "robot_type": "FrankaTMRAllegro",
@@ -125,7 +125,7 @@ def write(store: EpisodeStore, out: Path) -> None:
         "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
         "features": _features(arrays, store.info["image_size"], fps),
     }
-    (out / "meta" / "info.json").write_text(json.dumps(info, indent=1))
+    (out / "meta" / "info.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
 
 
 def _features(columns: dict[str, NDArray[Any]], size: list[int], fps: int) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def _check_camera(model: mujoco.MjModel, name: str) -> None:
 def _claim(out: Path, facts: dict[str, Any]) -> None:
     """Make the folder, or see that it holds pictures of the same kind."""
     path, text = out / "rerender.json", json.dumps(facts, sort_keys=True)
-    if path.exists() and path.read_text() == text:
+    if path.exists() and path.read_text(encoding="utf-8") == text:
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(

@@ -48,7 +48,7 @@ def asset_root() -> Path:
 
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        lock = (root.parent / f"{root.name}.lock").open("w")
+        lock = (root.parent / f"{root.name}.lock").open("w", encoding="utf-8")
         fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
     except OSError as error:
         raise UserError(

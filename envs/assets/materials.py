@@ -210,7 +210,7 @@ def named_textures(package: Path, assets: Path) -> list[str]:
     names: set[str] = set()
     files = [*(package / "models").rglob("*.py"), *(package / "utils").rglob("*.py")]
     for path in [*files, *assets.rglob("*.yaml"), *assets.rglob("*.xml")]:
-        names.update(_REFERENCE.findall(path.read_text(errors="ignore")))
+        names.update(_REFERENCE.findall(path.read_text(encoding="utf-8", errors="ignore")))
     return sorted(names)
 
 

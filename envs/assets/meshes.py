@@ -17,7 +17,7 @@ CREASE_COSINE = 0.8
 def read_obj(path: Path) -> tuple[Vertices, Faces]:
     """Return vertices (V, 3) and triangles (F, 3) of an OBJ file; equal vertices are merged."""
     points, corners = [], []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("v "):
             points.append([float(value) for value in line.split()[1:4]])
         elif line.startswith("f "):
@@ -81,7 +81,7 @@ def write_obj(path: Path, vertices: Vertices, faces: Faces) -> None:
     lines = ["v {:.6f} {:.6f} {:.6f}".format(*row) for row in vertices]
     lines += ["vn {:.4f} {:.4f} {:.4f}".format(*row) for row in distinct]
     lines += ["f {}//{} {}//{} {}//{}".format(*row.reshape(-1)) for row in corners]
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def write_shape(path: Path, shape: Shape) -> None:
@@ -97,4 +97,4 @@ def write_shape(path: Path, shape: Shape) -> None:
     lines += ["vt {:.5f} {:.5f}".format(*row) for row in shape.marks]
     lines += ["vn {:.3f} {:.3f} {:.3f}".format(*row) for row in distinct]
     lines += ["f {}/{}/{} {}/{}/{} {}/{}/{}".format(*row.reshape(-1)) for row in corners]
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -76,7 +76,7 @@ def write_object(root: Path, shipped: Path, item: objects.Instance) -> None:
     folder = (root / item.path).parent
     folder.mkdir(parents=True, exist_ok=True)
     write = _shipped if objects.CATEGORIES[item.category].mesh else _generated
-    (root / item.path).write_text(write(folder, shipped, item))
+    (root / item.path).write_text(write(folder, shipped, item), encoding="utf-8")
 
 
 def _generated(folder: Path, shipped: Path, item: objects.Instance) -> str:

@@ -91,7 +91,8 @@ def _mend_fixtures(root: Path) -> None:
     for name, metres in _REPEATS.items():
         path = root / name
         repeat = f'texrepeat="{1 / metres:.4g} {1 / metres:.4g}"'
-        path.write_text(re.sub(r'texrepeat="[^"]*"', repeat, path.read_text()))
+        xml = re.sub(r'texrepeat="[^"]*"', repeat, path.read_text(encoding="utf-8"))
+        path.write_text(xml, encoding="utf-8")
 
 
 def _write_texture(root: Path, name: str) -> None:

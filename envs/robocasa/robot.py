@@ -34,7 +34,7 @@ def _file(xml: str) -> Iterator[str]:
     """Yield a file of a part's MJCF, for as long as robosuite reads it."""
     with tempfile.TemporaryDirectory(prefix="dexbench-") as folder:
         path = Path(folder) / "part.xml"
-        path.write_text(xml)
+        path.write_text(xml, encoding="utf-8")
         yield str(path)
 
 

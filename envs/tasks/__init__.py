@@ -7,7 +7,7 @@ import re
 import sys
 
 from dexbench.envs.trial import HELD_STEPS
-from dexbench.utils.errors import UserError
+from dexbench.utils.errors import UserError, describe
 
 from .base import Rejected, Task
 from .criterion import Criterion, Goal, Outcome
@@ -81,7 +81,9 @@ def find_task(name: str) -> Task:
             with contextlib.chdir(os.getcwd()):  # Paths of the command line stay what they are.
                 importlib.import_module(module)
         except Exception as error:  # whatever the user's module raises
-            raise UserError(f"task {name!r}: cannot import {module!r}: {error!r}") from error
+            raise UserError(
+                f"task {name!r}: cannot import {module!r}: {describe(error)}"
+            ) from error
     if name not in TASKS:
         raise UserError(
             f"there is no task {name!r}; choose one of {', '.join(TASKS)}, or name your own as "

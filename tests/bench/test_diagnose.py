@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from dexbench.agents.dexwm.model.checkpoint import save_model
+from dexbench.agents.dexwm.model.config import ModelConfig
+from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.optimiser import Plan
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
@@ -17,6 +20,20 @@ from dexbench.utils.errors import UserError
 
 GOAL = torch.from_numpy(np.random.default_rng(0).uniform(0.4, 0.6, (21, 3))).float()
 IN_CAMERA = camera.base_to_camera(GOAL)
+NO_DEPTH = ModelConfig(
+    image_size=(112, 196),
+    head="paper",
+    head_dim=32,
+    head_blocks=1,
+    head_heads=4,
+    heat_scale=14,
+    cdit="paper",
+    predictor_dim=48,
+    predictor_blocks=1,
+    max_frames=9,
+    encoder_blocks=1,
+)
+"""A small model with the paper's keypoint head."""
 
 
 class Told(WaypointAgent):
@@ -80,9 +97,40 @@ def test_an_agent_that_sees_nothing_leaves_columns_empty() -> None:
             return None
 
     row = measure(Blind(), plan(), None, look(1, 0.1), look(3, 0.0), GOAL)
-    empty = {"goal_cm", "seen_cm", "latent", "still_latent", "left_latent"}
+    empty = {"goal_cm", "goal_px", "seen_cm", "seen_px", "latent", "still_latent", "left_latent"}
     assert {key for key, value in row.items() if value is None} == empty
     assert row["control_cm"] == row["predicted_cm"]
+
+
+def test_a_head_without_depth_is_compared_in_the_picture(tmp_path: Path, capsys: Any) -> None:
+    torch.manual_seed(0)
+    weights, out = tmp_path / "paper.safetensors", tmp_path / "table.csv"
+    save_model(weights, DexWMModel(NO_DEPTH))
+    settings = (
+        f"weights={weights}",
+        "dtype=float32",
+        "cem={'samples': 4, 'elites': 2, 'iterations': 1}",
+    )
+    main(DiagnoseConfig("dexwm", "reach", 1, "mini", agent_args=(*settings, "tile=4"), out=out))
+    with open(out, newline="") as file:
+        row = next(csv.DictReader(file))
+    needs_depth = {"goal_cm", "seen_cm", "planned_cm", "predicted_cm"}
+    assert {key for key, value in row.items() if value == ""} == needs_depth
+    header, line, *_ = capsys.readouterr().out.splitlines()
+    shown = dict(zip(header.split(), line.split(), strict=True))
+    assert {key for key, value in shown.items() if value == "-"} == needs_depth
+
+
+def test_pixels_are_compared_over_the_keypoints_that_are_known() -> None:
+    class Flat(Told):
+        def predict(self, sequences: torch.Tensor, context: Any) -> Belief:
+            pixels = camera.project(IN_CAMERA[:17]) + 5
+            pixels[3:] = torch.nan
+            return Belief(None, None, pixels.expand(1, 3, 17, 2))
+
+    row = measure(Flat(), plan(), None, look(1, 0.1), look(3, 0.0), GOAL)
+    assert row["predicted_px"] == pytest.approx(np.hypot(5, 5), rel=1e-3)
+    assert row["predicted_cm"] is None and row["planned_cm"] is None
 
 
 def test_a_trial_end_to_end(tmp_path: Path, capsys: Any) -> None:
@@ -98,7 +146,7 @@ def test_a_trial_end_to_end(tmp_path: Path, capsys: Any) -> None:
     assert all(float(row["control_cm"]) < float(row["still_cm"]) for row in rows[:1])
     assert len(rows[0]["elite_costs"].split()) == 3
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0].split()[:3] == ["task", "decision", "planned_cm"] and len(printed) == 5
+    assert printed[0].split()[:3] == ["task", "decision", "goal_cm"] and len(printed) == 5
 
 
 @pytest.mark.parametrize(
@@ -127,4 +175,7 @@ def test_the_summary_is_a_mean_over_trials() -> None:
         {**dict.fromkeys(COLUMNS), "task": "reach", "decision": 0, "left_cm": value}
         for value in (1.0, 4.0)
     ]
-    assert summary(pandas.DataFrame(rows)).splitlines()[1].split() == ["reach", "0", "2.5"]
+    assert summary(pandas.DataFrame(rows)).splitlines()[1].split() == [
+        *("reach", "0"),
+        *("2.5" if name == "left_cm" else "-" for name in COLUMNS if name != "elite_costs"),
+    ]

@@ -366,3 +366,41 @@ class HasAServer(Wander):
         if self.fault == "crash":
             ctypes.string_at(0)
         return super().act(obs)
+
+
+class Unspeakable(Wander):
+    """Raises what is hard to write down."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+
+    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        class MuteError(RuntimeError):
+            def __str__(self) -> Any:
+                if self.args[0] == "bytes":
+                    return b"no text"
+                raise ValueError("no text")
+
+        if self.fault == "surrogate":
+            raise RuntimeError("caf\udce9 broke")
+        raise MuteError(self.fault)
+
+
+class Defaces(Wander):
+    """Harms its observation once it has decided, as ``fault`` says."""
+
+    def __init__(self, fault: str = "none") -> None:
+        super().__init__()
+        self.fault = fault
+
+    def act(self, obs: dict[str, np.ndarray]) -> np.ndarray:
+        chunk = super().act(obs)
+        for key in ("pixels", "goal"):
+            if self.fault == "change":
+                obs[key][:] = 77
+            elif self.fault == "replace":
+                obs[key] = obs[key][::2, ::2].astype(np.float32)
+            elif self.fault == "pop":
+                obs.pop(key)
+        return chunk

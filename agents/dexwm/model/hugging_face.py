@@ -63,7 +63,9 @@ def load_backbone(config: ModelConfig, folder: Path) -> Backbone:
     # V-JEPA 2 numbers patches by the rows of its square crop, so the crop must be as wide as ours.
     extra = {"crop_size": config.grid[1] * spec.patch} if spec.video else {}
     try:
-        model_type = json.loads((folder / "config.json").read_text()).get("model_type")
+        model_type = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(
+            "model_type"
+        )
         if model_type not in spec.model_types:
             raise UserError(
                 f"{folder} holds a {model_type!r} model, {config.encoder} is a "

@@ -49,6 +49,20 @@ def test_when_trials_are_too_few(tmp_path: Path, capsys: Any, trials: int, enoug
     assert ("10% of the trials, no gap is found so often." in out) == enough
 
 
+def test_a_rank_counts_who_is_better(tmp_path: Path, capsys: Any) -> None:
+    """Only the first of the chain is separated from the last."""
+    for agent, successes in {"first": 20, "second": 15, "third": 10}.items():
+        write(tmp_path, agent, successes)
+    main(CompareConfig("reach", (tmp_path,)))
+    _, ranks, sentences = capsys.readouterr().out.split("\n\n")
+    assert [line.split()[:2] for line in ranks.splitlines()[1:]] == [
+        ["1", "first"],
+        ["1", "second"],
+        ["2", "third"],
+    ]
+    assert sentences.startswith("An agent's rank is one more than the number of agents that are")
+
+
 def test_privileged_agents_take_part_where_they_are_named(tmp_path: Path, capsys: Any) -> None:
     write(tmp_path, "good", 3, trials=4)
     write(tmp_path, "expert", 4, trials=6, privileged=True)

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from dexbench.bench.ledger.outcome import outcome
 from dexbench.bench.scores.power import smallest_difference, smallest_unpaired_difference
-from dexbench.bench.scores.ranking import compare_pairs, holm, rank_groups
+from dexbench.bench.scores.ranking import compare_pairs, holm, ranks
 from dexbench.bench.scores.statistics import mcnemar, success_curve, wilson
 from dexbench.envs.trial import HELD_STEPS
 
@@ -137,40 +137,41 @@ def solving(*solved: range) -> dict[int, bool]:
     return {trial: any(trial in part for part in solved) for trial in range(50)}
 
 
-def test_agents_are_ranked_where_they_are_separated() -> None:
+def test_a_rank_counts_the_agents_that_are_better() -> None:
     agents = {
         "low": solving(range(2)),
         "high": solving(range(41)),
         "none": solving(),
         "middle": solving(range(1, 26)),
     }
-    assert rank_groups(agents) == [["high"], ["middle"], ["low", "none"]]
-    assert rank_groups({"only": solving()}) == [["only"]]
+    assert list(ranks(agents).items()) == [("high", 1), ("middle", 2), ("low", 3), ("none", 3)]
+    assert ranks({"only": solving()}) == {"only": 1}
     pair = compare_pairs(agents)[0]
     assert (pair.better, pair.worse) == ("high", "middle")
     assert (pair.test.only_first, pair.test.only_second) == (16, 0)
     assert pair.holm == pytest.approx(2 * 2 / 2**16)  # the fifth of six
 
 
-def test_a_chain_that_is_not_separated_shares_a_rank() -> None:
+def test_the_end_of_a_chain_ranks_behind_its_start() -> None:
     agents = {"a": solving(range(20)), "b": solving(range(15)), "c": solving(range(10))}
     separated = {(p.better, p.worse): p.separated() for p in compare_pairs(agents)}
     assert separated == {("a", "b"): False, ("a", "c"): True, ("b", "c"): False}
-    assert rank_groups(agents) == [["a", "b", "c"]]
+    assert ranks(agents) == {"a": 1, "b": 1, "c": 2}
 
 
-def test_agents_are_cut_only_where_all_above_are_ahead_of_all_below() -> None:
-    # a and c differ on too few trials; b, between them, is separated from neither or both.
-    agents = {"a": solving(range(30)), "b": solving(range(20, 49)), "c": solving(range(27))}
-    for group in rank_groups(agents):
-        assert group == ["a", "b", "c"]
-    agents["d"] = solving(range(5))
-    assert rank_groups(agents) == [["a", "b", "c"], ["d"]]
+def test_ranks_go_before_rates() -> None:
+    """One agent that played few trials is not shown to be worse than the best."""
+    agents = {
+        "best": solving(range(45)),
+        "other": solving(range(20)),
+        "few": {trial: trial < 2 for trial in range(8)},
+    }
+    assert list(ranks(agents).items()) == [("best", 1), ("few", 1), ("other", 2)]
 
 
 def test_agents_that_share_no_trial_are_not_ranked() -> None:
     with pytest.raises(ValueError, match="share no trial"):
-        rank_groups({"a": {0: True}, "b": {1: True}})
+        ranks({"a": {0: True}, "b": {1: True}})
 
 
 @pytest.mark.parametrize("only_worse", [0.0, 0.04, 0.1])
@@ -225,4 +226,4 @@ def test_a_lead_that_shared_trials_contradict_separates_nobody() -> None:
     (pair,) = compare_pairs({"often": often, "short": short})
     assert (pair.better, pair.test.only_first, pair.test.only_second) == ("often", 0, 7)
     assert pair.holm < 0.05 and not pair.separated()
-    assert rank_groups({"often": often, "short": short}) == [["often", "short"]]
+    assert ranks({"often": often, "short": short}) == {"often": 1, "short": 1}
