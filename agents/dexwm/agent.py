@@ -14,7 +14,7 @@ from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
 from dexbench.agents.dexwm.model.decoder import load_decoder, pictures
 from dexbench.agents.dexwm.model.history import KeysValues
 from dexbench.agents.dexwm.model.keypoint_head import Keypoints
-from dexbench.agents.dexwm.model.world_model import best_dtype, hand_action
+from dexbench.agents.dexwm.model.world_model import best_dtype, hand_action, leading_actions
 from dexbench.agents.learning.weights import pick_device
 from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.cem import in_tiles
@@ -50,8 +50,8 @@ class DexWM(WaypointAgent):
     """Plans with the world model.
 
     Args:
-        planner: As ``WaypointAgent``: "compact" (the default budget), "cold", "paper",
-            "paper-real", "mppi", "gradient".
+        planner: As ``WaypointAgent``: "compact", "cold", "paper", "paper-real", "mppi", "gradient".
+            If left out "compact", or "paper" with a keypoint head that has no depth.
         weights: A safetensors file, or "compact", the packaged one, if left out.
         cost: A name in ``COSTS`` or a configuration; if left out "compact", or "paper" with the
             paper's planners and with a keypoint head that has no depth.
@@ -69,7 +69,7 @@ class DexWM(WaypointAgent):
 
     def __init__(
         self,
-        planner: str | PlannerConfig = "compact",
+        planner: str | PlannerConfig | None = None,
         weights: str | Path | None = None,
         cost: str | CostConfig | None = None,
         device: str = "cpu",
@@ -78,21 +78,24 @@ class DexWM(WaypointAgent):
         compile: bool = False,
         **overrides: Any,
     ):
-        super().__init__(planner, **overrides)
         if isinstance(cost, str) and cost not in COSTS:
             raise ValueError(f"unknown cost {cost!r}; known: {sorted(COSTS)}")
-        self.device = pick_device(device)
+        model_device = pick_device(device)
         if dtype not in ("auto", "bfloat16", "float32"):
             raise UserError(f"dtype is {dtype!r}; choose auto, bfloat16 or float32")
-        self.dtype = best_dtype(self.device) if dtype == "auto" else getattr(torch, dtype)
+        self.dtype = best_dtype(model_device) if dtype == "auto" else getattr(torch, dtype)
         self.model, self.weights_hash = load_model(
-            weights, self.device, self.dtype, Path(encoder_weights) if encoder_weights else None
+            weights, model_device, self.dtype, Path(encoder_weights) if encoder_weights else None
         )
+        no_depth = self.model.config.head == "paper"
+        # The warm start that compact's budget is cut down for needs a goal hand with depth.
+        planner = planner or ("paper" if no_depth else "compact")
+        super().__init__(planner, **overrides)
+        self.device = model_device
         if not isinstance(compile, bool):  # "false", say, would be true
             raise UserError(f"compile is {compile!r}; choose True or False")
         if compile:
             self.model.compile_blocks()
-        no_depth = self.model.config.head == "paper"
         cost = cost or ("paper" if planner in ("paper", "paper-real") or no_depth else "compact")
         config = COSTS[cost] if isinstance(cost, str) else cost
         if no_depth and config.depth:
@@ -118,6 +121,7 @@ class DexWM(WaypointAgent):
         """Start a trial and forget the last one's pictures."""
         super().reset(task, seed)
         self._seen: list[Tensor] = []
+        self._hands: list[Tensor] = []
         self._goal: tuple[Tensor, Keypoints] | None = None
 
     def encode(self, pixels: NDArray[np.uint8]) -> Tensor:
@@ -139,7 +143,9 @@ class DexWM(WaypointAgent):
         self._seen.append(self.encode(obs["pixels"]))
         history = torch.stack(self._seen, 1)
         keypoints = torch.as_tensor(np.asarray(obs["keypoints"], np.float32), device=self.device)
-        encoded = self.model.predictor.encode_history(history)
+        self._hands.append(keypoints)
+        actions = leading_actions(torch.stack(self._hands))[None]
+        encoded = self.model.predictor.encode_history(history, actions=actions)
         return Context(encoded, history[:, -1], keypoints, *self._goal)
 
     def goal_hand(self, context: Context) -> Tensor | None:

@@ -11,7 +11,12 @@ from torch import Tensor, nn
 from dexbench.agents.dexwm.model.keypoint_head import Keypoints
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.envs.embodiment import camera
-from dexbench.envs.embodiment.keypoints import DISTINCT, N_DISTINCT, PAPER_KEYPOINTS
+from dexbench.envs.embodiment.keypoints import (
+    DISTINCT,
+    N_DISTINCT,
+    PAPER_KEYPOINTS,
+    WRIST_AND_TIPS,
+)
 from dexbench.envs.embodiment.kinematics import HandKinematics
 
 LATENT, KEYPOINT, ORIENTATION, LEAVING = range(4)
@@ -25,7 +30,8 @@ class CostConfig:
     """How latent and keypoint errors make a cost."""
 
     mix: str = "scaled"
-    """Either "paper": C_state + mu C_kp, with C_kp in pixels. "scaled": each term is divided by its
+    """Either "paper": C_state + mu C_kp; without ``depth`` C_kp counts the ring finger's tip twice,
+    as the paper's release does. "scaled": each term is divided by its
     standard deviation over the first population, then mixed by ``latent_share``."""
     latent_share: float = 0.3
     """Share of the latent term in "scaled"; the rest is the keypoint term."""
@@ -33,7 +39,7 @@ class CostConfig:
     """Weight of the keypoint term in "paper"."""
     depth: bool = True
     """Whether keypoints are compared as 3-D points of all 17 keypoints (metres) instead of as
-    pixels of wrist and tips; six pixel positions leave the hand's depth open."""
+    pixels of wrist and tips, which leave the hand's depth open."""
     consistency: float = 0.0
     """Weight of the distance in metres between the hand that the model predicts and the hand
     that the candidate's joints make, beside that to the goal; needs ``depth``. At 1 the
@@ -144,11 +150,14 @@ class LatentCost:
         return (terms * factors).sum(-1)
 
     def keypoint_distance(self, predicted: Keypoints, goal: Keypoints) -> Tensor:
-        """Mean distance ``(B,)``: m over 17 keypoints, or px over wrist and tips."""
+        """Mean distance ``(B,)``: m over 17 keypoints, or px over wrist and tips.
+
+        The paper's mix has the paper's six, among which the ring finger's tip comes twice.
+        """
         if self.config.depth:
             distances: Tensor = (predicted.points() - goal.points()).norm(dim=-1)
             return distances.sum(-1) / N_DISTINCT
-        pick = list(PAPER_KEYPOINTS)
+        pick = list(PAPER_KEYPOINTS if self.config.mix == "paper" else WRIST_AND_TIPS)
         distances = (predicted.pixels[:, pick] - goal.pixels[:, pick]).norm(dim=-1)
         return distances.mean(-1)
 

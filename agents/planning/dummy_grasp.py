@@ -6,6 +6,7 @@ holding on. Rows are in rad, in action order: arm 7, index 4, middle 4, ring 4, 
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 _ARM = [-0.165, -0.874, 0.133, -2.635, 0.857, 2.322, 0.650]
 _OPEN = [
@@ -23,3 +24,20 @@ _CLOSED = [
 
 DUMMY_GRASP = np.array([[*_ARM, *_OPEN], [*_ARM, *_CLOSED], [*_ARM, *_CLOSED]])
 """Waypoints ``(3, 23)`` in rad."""
+
+
+def grasp_motion(waypoints: int) -> NDArray[np.float64]:
+    """Sample the motion evenly from its start to its end.
+
+    Args:
+        waypoints: How many, T; a single one is the motion's end.
+
+    Returns:
+        ``(T, 23)`` in rad; ``DUMMY_GRASP`` itself if T is 3.
+    """
+    last = len(DUMMY_GRASP) - 1
+    # From the end backwards, so that a single waypoint is the end.
+    times = np.linspace(last, 0, waypoints)[::-1]
+    before = np.minimum(times.astype(int), last - 1)
+    share = (times - before)[:, None]
+    return DUMMY_GRASP[before] * (1 - share) + DUMMY_GRASP[before + 1] * share

@@ -17,7 +17,7 @@ from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPP
 
 from .belief import Belief
 from .cem import cem, in_tiles
-from .dummy_grasp import DUMMY_GRASP
+from .dummy_grasp import DUMMY_GRASP, grasp_motion
 from .optimiser import Plan, Problem
 from .planner_config import OPTIMISERS, PlannerConfig, planner_config
 from .waypoints import ramp
@@ -88,13 +88,15 @@ class WaypointAgent:
         """Mean and standard deviation ``(T, 23)`` in rad that an optimisation starts from.
 
         The first mean repeats the commanded targets (reach, place; holding a grip means repeating
-        the target, not the achieved joints) or is the dummy grasp; later ones are what is left of
-        the plan before.
+        the target, not the achieved joints) or samples the dummy grasp evenly; later ones are what
+        is left of the plan before. Where that has another number of waypoints, a later mean is the
+        target or the end of the dummy grasp.
         """
         if self._mean is not None and len(self._mean) == horizon:
             mean = self._mean
         elif self.task == "grasp":
-            mean = torch.tensor(DUMMY_GRASP[-horizon:], dtype=torch.float32)
+            rows = grasp_motion(horizon) if self.replan == 0 else DUMMY_GRASP[-horizon:]
+            mean = torch.tensor(rows, dtype=torch.float32)
         else:
             target = torch.as_tensor(np.asarray(obs["agent_target"], np.float32))
             mean = target.expand(horizon, N_JOINTS)

@@ -2,8 +2,24 @@
 
 import torch
 
+from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.predictor import Predictor
 from dexbench.agents.planning.optimiser import Problem
+
+SMALL_PAPER = ModelConfig(
+    image_size=(112, 196),
+    head="paper",
+    head_dim=32,
+    head_blocks=1,
+    head_heads=4,
+    heat_scale=14,
+    cdit="paper",
+    predictor_dim=48,
+    predictor_blocks=2,
+    max_frames=9,
+    encoder_blocks=1,
+)
+"""The paper's form of predictor and head, small, on compact's encoder."""
 
 
 def busy_predictor(config):

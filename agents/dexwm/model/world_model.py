@@ -55,6 +55,19 @@ def hand_action(before: Tensor, after: Tensor) -> Tensor:
     return action
 
 
+def leading_actions(keypoints: Tensor) -> Tensor:
+    """Return the actions that led to each frame of a history; to the first none did.
+
+    Args:
+        keypoints: Right-hand keypoints of the frames ``(..., F, 21, 3)`` in metres, camera frame.
+
+    Returns:
+        ``(..., F, 132)``; the first is zero.
+    """
+    before = torch.cat([keypoints[..., :1, :, :], keypoints[..., :-1, :, :]], -3)
+    return hand_action(before, keypoints)
+
+
 def best_dtype(device: torch.device | str = "cpu") -> torch.dtype:
     """bfloat16 where the hardware multiplies it (CUDA, AMX, AVX-512 BF16), else float32."""
     cpu = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()

@@ -59,7 +59,7 @@ class TrainConfig:
     """Weight of the keypoint loss in stage 1."""
     hand_weight: float | None = None
     """Weight lambda of the hand-consistency loss in stages 2 and 3; 0.02, or 100 with the paper's
-    keypoint head, if left out."""
+    keypoint head, if left out. With 0 the head learns from true states alone."""
     holdout: float = 0.06
     """Share of scenes held out for validation."""
     validate_every: int = field(default=250, metadata=CHANGEABLE)
@@ -113,7 +113,13 @@ def resolve(config: TrainConfig) -> tuple[TrainConfig, TrainingRecipe]:
         validation_windows=config.validation_windows,
         checkpoint_every=config.checkpoint_every,
     )
-    at_least(0, steps=min(config.steps or [0]), holdout=config.holdout)
+    at_least(
+        0,
+        steps=min(config.steps or [0]),
+        holdout=config.holdout,
+        keypoint_weight=config.keypoint_weight,
+        hand_weight=config.hand_weight,
+    )
     if not config.minutes > 0 or config.holdout >= 1:
         raise UserError("--minutes must be above 0 and --holdout, a share, below 1")
     model = sized(config.size, config.encoder, config.model, config.depth_head)

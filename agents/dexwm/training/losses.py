@@ -5,10 +5,12 @@ from torch import Tensor
 
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
 from dexbench.agents.dexwm.model.keypoint_head import keypoint_loss, project, to_edge
-from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
+from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action, leading_actions
 from dexbench.agents.learning.episodes import WINDOW, Episodes
 from dexbench.envs.embodiment.keypoints import N_DISTINCT, PAPER_KEYPOINTS, WRIST_AND_TIPS
 from dexbench.utils.seeding import rng
+
+from .config import HAND_WEIGHT
 
 PCK_PIXELS = 20.0
 """Threshold of PCK@20, in pixels of the 224x392 image (paper 4.2)."""
@@ -44,7 +46,8 @@ def prediction_loss(
         model: Its predictor and head are trained.
         states: ``(B, F, P, C)`` true latents.
         keypoints: ``(B, F, 21, 3)`` metres, camera frame.
-        weight: Weight lambda of the hand-consistency loss.
+        weight: Weight lambda of the hand-consistency loss. At 0 the predictor learns from L_state
+            alone, and the head, with its usual weight, from true latents alone.
         history: None predicts every next state from true ones; a number rolls out from that many
             true states, feeding predictions back.
 
@@ -56,14 +59,22 @@ def prediction_loss(
     if history is None:
         predicted = model.predictor(states[:, :-1], actions)
     else:
-        past = model.predictor.encode_history(states[:, :first])
+        taken = leading_actions(keypoints[:, :first])
+        past = model.predictor.encode_history(states[:, :first], actions=taken)
         predicted = model.predictor.rollout(past, states[:, first - 1], actions[:, first - 1 :])
     target, points = states[:, first:], keypoints[:, first:, :N_DISTINCT]
     state = (predicted - target).float().square().mean()
-    hands = keypoint_loss(model.head(predicted.flatten(0, 1)), points.flatten(0, 1))
-    # The goal is read off a true state, so the head must stay right on those too.
-    real = keypoint_loss(model.head(target[:, -1]), points[:, -1])
-    return state + weight * (hands + real), {"state": state, "hands": hands, "real": real}
+    if weight:
+        hands = keypoint_loss(model.head(predicted.flatten(0, 1)), points.flatten(0, 1))
+        # The goal is read off a true state, so the head must stay right on those too.
+        real = keypoint_loss(model.head(target[:, -1]), points[:, -1])
+        loss = state + weight * (hands + real)
+    else:
+        with torch.no_grad():
+            hands = keypoint_loss(model.head(predicted.flatten(0, 1)), points.flatten(0, 1))
+        real = keypoint_loss(model.head(target[:, -1].detach()), points[:, -1])
+        loss = state + HAND_WEIGHT[model.config.head] * real
+    return loss, {"state": state, "hands": hands, "real": real}
 
 
 def end_to_end_loss(
@@ -107,15 +118,19 @@ def _pixel_error(decoder: PixelDecoder, latent: Tensor, images: Tensor) -> Tenso
 def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> dict[str, float]:
     """Keypoint errors of the head on states ``(B, P, C)``.
 
-    Only visible keypoints that the head has count; ``point_error_m`` needs one with depth, and
-    ``pck20_outside``, the share of the others that are read off where they left the picture, such.
+    Only visible keypoints that the head has count. ``pck20`` is of wrist and tips;
+    ``pck20_paper`` counts the ring finger's tip twice, as the paper's release does.
+    ``point_error_m`` needs a head with depth, and so does ``pck20_outside``: the share of the
+    keypoints outside the picture that are read off where they left it.
     """
     answer = model.head(states)
     pixels, visible = project(keypoints[:, :N_DISTINCT])
     pixel_error = (answer.pixels - pixels).norm(dim=-1)
-    pick = list(PAPER_KEYPOINTS)
-    close = (pixel_error[:, pick] < PCK_PIXELS) & visible[:, pick]
-    result = {"pck20": float(close.sum() / visible[:, pick].sum().clamp(min=1))}
+    result = {}
+    for name, indices in (("pck20", WRIST_AND_TIPS), ("pck20_paper", PAPER_KEYPOINTS)):
+        seen = visible[:, list(indices)]
+        close = (pixel_error[:, list(indices)] < PCK_PIXELS) & seen
+        result[name] = float(close.sum() / seen.sum().clamp(min=1))
     if answer.depth is None:
         seen_by_head = list(WRIST_AND_TIPS)
         pixel_error, visible = pixel_error[:, seen_by_head], visible[:, seen_by_head]
@@ -138,9 +153,10 @@ def validate(
 
     Returns:
         Of true states: ``latent_std`` (over frames, of each latent number: 0 means collapse),
-        ``pck20``, ``pixel_error`` (px at 224x392), ``point_error_m``. If ``predict``, for k = 1, 2,
-        3 steps rolled out from one frame: ``ratio_k`` (latent error over that of copying the first
-        frame) and ``pck20_k``, ``pixel_error_k``, ``point_error_m_k``; ``copy_pck20_k``.
+        ``pck20``, ``pck20_paper``, ``pixel_error`` (px at 224x392), ``point_error_m``. If
+        ``predict``, for k = 1, 2, 3 steps rolled out from one frame: ``ratio_k`` (latent error over
+        that of copying the first frame), ``pck20_k``, ``pck20_paper_k``, ``pixel_error_k`` and
+        ``point_error_m_k``; ``copy_pck20_k`` and ``copy_pck20_paper_k``.
     """
     param = next(model.parameters())
     draw = rng("dexwm", "validation")
@@ -167,5 +183,6 @@ def validate(
         metrics = keypoint_metrics(model, predicted[:, step - 1], keypoints[:, step])
         result |= {f"{name}_{step}": value for name, value in metrics.items()}
         copied = keypoint_metrics(model, states[:, 0], keypoints[:, step])
-        result[f"copy_pck20_{step}"] = copied["pck20"]
+        for name in ("pck20", "pck20_paper"):
+            result[f"copy_{name}_{step}"] = copied[name]
     return result

@@ -6,12 +6,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from support.planners import goal_near, pictured
+from support.planners import goal_near, observation, pictured
+from support.stand_ins import SMALL_PAPER, busy_predictor
 from support.synthetic_store import KINEMATICS, keypoints_of, picture
 
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import COSTS, LEAVING, CostConfig
+from dexbench.agents.dexwm.model.checkpoint import save_model
+from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
 from dexbench.agents.planning.cem import CEMConfig, in_tiles
+from dexbench.agents.planning.planner_config import PLANNERS
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.utils.errors import UserError
@@ -123,6 +128,66 @@ def test_what_the_predictor_is_given(monkeypatch):
     moves = torch.stack([points[:, 0] - start, points[:, 1] - points[:, 0]], 1).flatten(-2)
     assert torch.allclose(actions[..., 63:126], moves, atol=1e-5)
     assert not actions[..., :63].any() and not actions[..., 126:].any()
+
+
+def weights_of(config, folder):
+    """A file of a model whose predictor does not predict zero."""
+    model = DexWMModel(config)
+    model.predictor.load_state_dict(busy_predictor(config).state_dict())
+    path = folder / "w.safetensors"
+    save_model(path, model)
+    return path
+
+
+@torch.no_grad()
+def test_observed_pictures_come_with_the_actions_that_led_to_them(tmp_path):
+    """So the agent predicts after its second look what teacher forcing does."""
+    config = dataclasses.replace(SMALL_PAPER, head="compact", heat_scale=7)
+    agent = DexWM(weights=weights_of(config, tmp_path), dtype="float32")
+    poses = [INIT_JOINTS.astype(np.float32), goal_near(1)]
+    agent.reset("reach", 0)
+    for pose in poses:
+        shown = picture(keypoints_of(pose))
+        context = agent.observe({**observation(pose), "pixels": shown, "goal": shown})
+    states = torch.cat([agent.encode(picture(keypoints_of(pose))) for pose in poses])[None]
+    waypoint = torch.from_numpy(goal_near(3))
+    hands = torch.from_numpy(np.stack([keypoints_of(pose) for pose in poses]))
+    ahead = agent.hand(waypoint)[None]
+    actions = hand_action(hands, torch.cat([hands[1:], ahead]))[None]
+    trained = agent.model.predictor(states, actions)[:, 1]
+    predicted = agent.roll_out(waypoint.expand(1, 1, -1), context)[:, 0]
+    torch.testing.assert_close(predicted, trained, atol=1e-4, rtol=1e-4)
+    still = agent.model.predictor.encode_history(states)
+    without = agent.model.predictor.rollout(still, states[:, -1], actions[:, 1:])[:, 0]
+    assert not torch.allclose(predicted, without, atol=1e-2), "the history's actions count"
+
+
+def test_a_head_without_depth_plans_as_the_paper_unless_told_otherwise(tmp_path):
+    flat = tmp_path / "flat"
+    deep = tmp_path / "deep"
+    for folder in (flat, deep):
+        folder.mkdir()
+    weights = weights_of(SMALL_PAPER, flat)
+    agent = DexWM(weights=weights)
+    assert agent.config == PLANNERS["paper"] and agent.costs.config == COSTS["paper"]
+    changed = DexWM(weights=weights, cem={"samples": 20}, tile=10).config
+    assert changed.cem == CEMConfig(20, 10, 10) and changed.execute == "best"
+    told = DexWM("compact", weights=weights)
+    assert told.config == PLANNERS["compact"] and told.costs.config == COSTS["paper"]
+    config = dataclasses.replace(SMALL_PAPER, head="compact", heat_scale=7)
+    for other in (DexWM(weights=weights_of(config, deep)), DexWM()):
+        assert other.config == PLANNERS["compact"] and other.costs.config == COSTS["compact"]
+
+
+def test_only_the_papers_cost_counts_the_ring_finger_twice():
+    agent = DexWM(dtype="float32")
+    nowhere = torch.zeros(1, 17, 2)
+    moved = nowhere.clone()
+    moved[0, 16, 0] = 30.0  # px; the ring finger's tip
+    goal, seen = (Keypoints(torch.zeros(0), None, pixels, None) for pixels in (nowhere, moved))
+    for name, wanted in (("pixels", 30 / 5), ("paper", 2 * 30 / 6)):
+        agent.costs.config = COSTS[name]
+        assert float(agent.costs.keypoint_distance(seen, goal)) == pytest.approx(wanted)
 
 
 @torch.no_grad()

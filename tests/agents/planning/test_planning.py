@@ -12,7 +12,7 @@ from support.synthetic_store import KINEMATICS, keypoints_of
 
 import dexbench
 from dexbench.agents.planning.cem import CEMConfig, cem, in_tiles, noise
-from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
+from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP, grasp_motion
 from dexbench.agents.planning.optimiser import Plan, Problem
 from dexbench.agents.planning.planner_config import OPTIMISERS, PLANNERS
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
@@ -131,6 +131,40 @@ def test_prior_holds_or_plays_the_dummy_grasp():
     rows = play(Prior(), "grasp", start=DUMMY_GRASP[0].astype(np.float32))
     reached = np.abs(rows[[19, 39, 59]] - DUMMY_GRASP).max()
     assert reached < 1e-5
+
+
+@pytest.mark.parametrize("horizon", range(1, 7))
+def test_a_first_grasp_opens_before_it_closes_whatever_the_horizon(horizon):
+    agent = Prior()
+    agent.reset("grasp", 0)
+    opened, closed = DUMMY_GRASP[0], DUMMY_GRASP[-1]
+    mean = agent.initial(observation(), horizon)[0].double().numpy()
+    assert mean.shape == (horizon, 23)
+    np.testing.assert_allclose(mean[-1], closed, atol=1e-6)
+    if horizon > 1:
+        np.testing.assert_allclose(mean[0], opened, atol=1e-6)
+    # The fingers close over the motion's first half, evenly.
+    times = np.linspace(0, 2, horizon) if horizon > 1 else np.array([2.0])
+    share = np.minimum(times, 1)[:, None]
+    np.testing.assert_allclose(mean, opened + share * (closed - opened), atol=1e-6)
+    if horizon == 3:
+        assert np.array_equal(grasp_motion(horizon), DUMMY_GRASP)
+
+
+def test_later_grasps_go_on_from_the_plan_before_or_hold_the_end():
+    agent = Prior(horizon=2)
+    agent.reset("grasp", 0)
+    agent.act(observation(steps_left=60))
+    mean, _ = agent.initial(observation(steps_left=20), 1)
+    np.testing.assert_allclose(mean, DUMMY_GRASP[-1:], atol=1e-6)
+    # Two waypoints are left to plan and one is left of the plan before.
+    mean, _ = agent.initial(observation(steps_left=40), 2)
+    np.testing.assert_allclose(mean, DUMMY_GRASP[-2:], atol=1e-6)
+    whole = Prior()
+    whole.reset("grasp", 0)
+    whole.act(observation(steps_left=60))
+    mean, _ = whole.initial(observation(steps_left=40), 2)
+    assert torch.equal(mean, torch.tensor(DUMMY_GRASP[1:], dtype=torch.float32))
 
 
 def test_random_is_one_draw_of_the_initial_distribution():

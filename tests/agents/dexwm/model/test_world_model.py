@@ -19,7 +19,12 @@ from dexbench.agents.dexwm.model.keypoint_head import (
 )
 from dexbench.agents.dexwm.model.layers import attention
 from dexbench.agents.dexwm.model.predictor import Predictor
-from dexbench.agents.dexwm.model.world_model import DexWMModel, best_dtype, hand_action
+from dexbench.agents.dexwm.model.world_model import (
+    DexWMModel,
+    best_dtype,
+    hand_action,
+    leading_actions,
+)
 from dexbench.agents.dexwm.training.losses import keypoint_metrics
 from dexbench.agents.learning.weights import save_tensors
 from dexbench.envs.embodiment import camera
@@ -219,11 +224,26 @@ def test_metrics_tell_what_is_seen_from_what_has_left_the_picture():
     assert "pck20_outside" not in metrics(pixels[:1])
 
 
+def test_the_papers_pck_alone_counts_the_ring_finger_twice():
+    points = torch.from_numpy(keypoints_of(INIT_JOINTS)[None, :17])
+    pixels, visible = project(points)
+    assert visible.all()
+    pixels = pixels.clone()
+    pixels[0, 16, 0] += 25  # px; the ring finger's tip
+    answer = Keypoints(torch.zeros(0), None, pixels, points[..., 2])
+    metrics = keypoint_metrics(SimpleNamespace(head=lambda states: answer), None, points)
+    assert metrics["pck20"] == pytest.approx(4 / 5)
+    assert metrics["pck20_paper"] == pytest.approx(4 / 6)
+
+
 def test_hand_action_layout():
     before, after = torch.zeros(21, 3), torch.arange(63.0).reshape(21, 3)
     action = hand_action(before, after)
     assert action[:63].abs().max() == 0 and action[126:].abs().max() == 0
     assert torch.equal(action[63:126], torch.arange(63.0))
+    led = leading_actions(torch.stack([before, after, after]).expand(2, 3, 21, 3))
+    assert led.shape == (2, 3, 132) and torch.equal(led[1, 1], action)
+    assert not led[:, [0, 2]].any(), "nothing led to the first, and the last stayed"
 
 
 def test_projection_is_the_cameras():
