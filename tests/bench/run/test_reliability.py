@@ -22,7 +22,8 @@ from dexbench.bench.ledger.ledger import read_rows
 from dexbench.bench.ledger.rows import Row
 from dexbench.bench.run import pool as pool_module
 from dexbench.bench.run.pool import Pool
-from dexbench.bench.run.runner import RunConfig, check, progress
+from dexbench.bench.run.progress import Progress
+from dexbench.bench.run.runner import RunConfig, check
 from dexbench.bench.run.trial import play
 from dexbench.bench.run.worker import Job, Setup, seed_global_generators
 from dexbench.bench.scores.summary import score_table, summarise
@@ -278,16 +279,17 @@ def test_trials_that_succeed_slowly_count_as_much_as_others(tmp_path: Path, work
 
 
 def test_the_time_left_is_that_of_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = check(RunConfig("support.fake:Wander", "reach", trials=12, repeats=10), fake.BACKEND)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("tqdm.std.time", lambda: now)
     now = 0.0
-    bar = progress(plan, 100)  # 20 of 120 were done before.
+    lost = {"success": False}
+    progress = Progress("hold all", 100, [lost] * 20)  # 20 of 120 were done before.
+    bar = progress.bar
     bar.start_t = bar.last_print_t = 0.0
     for burst in range(1, 11):  # Four workers, 10 s a trial, done half a second apart.
         for worker in range(4):
             now = 10.0 * burst + 0.5 * worker
-            bar.update()
+            progress.update(lost)
     state = bar.format_dict
     rate = state["rate"] or (state["n"] - state["initial"]) / state["elapsed"]
     assert (state["total"] - state["n"]) / rate == pytest.approx(60 / 4 * 10, rel=0.02)
