@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.learning.disk import check_file, check_folder
 from dexbench.agents.learning.episodes import load_episodes
 from dexbench.agents.learning.features import cached_features
 from dexbench.agents.learning.optim import MasterAdamW, schedule
@@ -58,6 +59,9 @@ class PolicyTrainer:
                 f"the encoder's features have {world.config.latent_dim} channels, the policy's "
                 f"feature_dim is {config.model.feature_dim}; make them equal"
             )
+        check_file("--out", config.out)
+        check_folder("--work", self.work)
+        check_folder("--features", config.features or self.work)
         self.episodes = load_episodes(
             config.data, self.work, config.holdout, world.config.image_size, config.progress
         )
@@ -144,16 +148,20 @@ class PolicyTrainer:
                 "seconds": round(self.seconds, 2),
             }
             self.folder.log(row)
+            self.check_finite("loss", row["loss"])
             bar.update(int(1000 * min(self.progress(), 1)) - bar.n)
             bar.set_postfix(step=self.step, loss=row["loss"])
             if self.step % config.validate_every == 0:
-                self.folder.log({"step": self.step, "validation": self.validate()})
+                validation = self.validate()
+                self.folder.log({"step": self.step, "validation": validation})
+                self.check_finite("validation", validation)
                 self.save()
             if self.on_step:
                 self.on_step(row)
         bar.close()
         self.save()
         result: dict[str, Any] = {"validation_loss": self.validate(), "steps": self.step}
+        self.check_finite("validation_loss", result["validation_loss"])
         self.model.denoiser.load_state_dict(self.average.module.state_dict())
         notes = {
             "training": dataclasses.asdict(config),
@@ -173,6 +181,10 @@ class PolicyTrainer:
         draw = rng("diffusion-policy", "validation")
         batch = self.batch(draw, VALIDATION_SAMPLES, self.held_out)
         return round(float(self.loss(self.average, batch, draw)), 6)
+
+    def check_finite(self, name: str, value: float) -> None:
+        """Stop if a loss is not finite; see ``RunFolder.check_finite``."""
+        self.folder.check_finite({name: value}, f"at step {self.step}", "a lower --rate")
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -200,7 +212,8 @@ def train(
         ``validation_loss``, ``steps`` and ``weights_hash``.
 
     Raises:
-        UserError: Bad data or settings, or a checkpoint of another run.
+        UserError: Bad data or settings, places that cannot be written to, a checkpoint of another
+            run, or a training that diverges.
     """
     return PolicyTrainer(config, on_step).run()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file
 
+from .disk import reserved
 from .episodes import Episodes
 
 BATCH = 64
@@ -58,7 +60,7 @@ def cached_features(
         ``(N, ...)`` float16, a read-only memory map.
 
     Raises:
-        UserError: The file is damaged.
+        UserError: The disk is full, or the file is damaged.
     """
     frames = episodes.frames
     facts = [episodes.digest, frames.shape, encoder_digest(encoder), kind, device.type]
@@ -90,7 +92,8 @@ def _encode(
             batch = encode(images).float().cpu().numpy()
         if out is None:
             shape = (len(frames), *batch.shape[1:])
-            out = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+            with reserved(path, 2 * math.prod(shape)):
+                out = np.lib.format.open_memmap(path, "w+", np.float16, shape)
         out[start : start + len(batch)] = batch
     if out is not None:
         out.flush()

@@ -1,6 +1,7 @@
 """The pictures of episode sets, decoded once into one file that is mapped into memory."""
 
 import json
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,8 @@ from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import write_atomic
 from dexbench.utils.video import downsample, read_video
+
+from .disk import reserved
 
 
 def decoded(
@@ -37,8 +40,8 @@ def decoded(
         ``(N, *size, 3)`` uint8, a read-only memory map.
 
     Raises:
-        UserError: A video is missing or damaged, of another length than its manifest says, or of
-            a size that is no whole multiple.
+        UserError: The disk is full; or a video is missing or damaged, of another length than its
+            manifest says, or of a size that is no whole multiple.
     """
     ends = np.cumsum([row["frames"] for _, row in episodes])
     path, mark = cache / "frames.u8", cache / "frames.json"
@@ -47,7 +50,8 @@ def decoded(
     if not (mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == facts):
         cache.mkdir(parents=True, exist_ok=True)
         mark.unlink(missing_ok=True)
-        frames = np.memmap(path, np.uint8, "w+", shape=shape)
+        with reserved(path, math.prod(shape)):
+            frames = np.memmap(path, np.uint8, "w+", shape=shape)
 
         def decode(index: int) -> None:
             pictures = _pictures(*episodes[index], size)

@@ -1,6 +1,7 @@
 """What training runs share: what they leave on disk, so that they continue, and rates."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from dexbench.utils.errors import UserError
 
-from .weights import read_tensors, save_tensors
+from .weights import read_tensors, require_finite, save_tensors
 
 
 class Rate:
@@ -53,9 +54,29 @@ class RunFolder:
         self.identity = json.dumps(identity, sort_keys=True)
 
     def log(self, row: dict[str, Any]) -> None:
-        """Append a row to the metrics."""
+        """Append a row to the metrics; a number that is not finite, which JSON has not, as null."""
         with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(_without_nan(row), allow_nan=False) + "\n")
+
+    def check_finite(self, values: Mapping[str, float], when: str, cure: str) -> None:
+        """Stop a training that has diverged.
+
+        Args:
+            values: Losses or metrics by name.
+            when: Of which moment they are.
+            cure: What to change.
+
+        Raises:
+            UserError: One is not finite.
+        """
+        for name, value in values.items():
+            if not math.isfinite(value):
+                kept = f"{self.checkpoint} is as it was last written"
+                raise UserError(
+                    f"{name} is {value} {when}: the training has diverged, and no weights are "
+                    f"written ({kept if self.checkpoint.exists() else 'nor was a checkpoint'}); "
+                    f"train again with {cure}, and another --out"
+                )
 
     def save(self, state: dict[str, Any], optimizer: dict[str, Tensor]) -> None:
         """Write the checkpoint, and how long the metrics were at that moment.
@@ -63,12 +84,16 @@ class RunFolder:
         Args:
             state: Where the run stands; any JSON.
             optimizer: The optimiser's tensors, of any shape, by name.
+
+        Raises:
+            UserError: A module holds a number that is not finite; an older checkpoint stays.
         """
         tensors = {
             f"{name}/{key}": value
             for name, module in self.modules.items()
             for key, value in module.state_dict().items()
         }
+        require_finite(self.checkpoint, tensors)
         self.metrics.touch()  # a run of no steps has logged nothing
         state = {**state, "metrics_bytes": self.metrics.stat().st_size}
         metadata = {"state": json.dumps(state), "identity": self.identity}
@@ -107,3 +132,10 @@ class RunFolder:
                 {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             )
         return state, tensors
+
+
+def _without_nan(value: Any) -> Any:
+    """Return any JSON with None in place of numbers that are not finite."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

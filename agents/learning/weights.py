@@ -98,6 +98,23 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
+def require_finite(path: str | Path, tensors: dict[str, Tensor]) -> None:
+    """Refuse to write tensors that no training can go on from.
+
+    Args:
+        path: Where they were to go, for the message.
+        tensors: Of any shape, by name.
+
+    Raises:
+        UserError: One holds a number that is not finite.
+    """
+    if bad := [key for key, value in tensors.items() if not value.isfinite().all()]:
+        raise UserError(
+            f"{path} is not written: {bad[:3]} hold numbers that are not finite, so the training "
+            "has diverged; train again with a lower learning rate and another --out"
+        )
+
+
 def save_weights(
     path: str | Path,
     model: nn.Module,
@@ -114,11 +131,15 @@ def save_weights(
         notes: How the weights came about (data, seed, times); any JSON, and paths, of which the
             last part is kept.
         exact: Tensors that keep their own precision.
+
+    Raises:
+        UserError: As ``require_finite``: no file is written that could not be loaded.
     """
     tensors = {
         key: value if key in exact else value.to(torch.float16)
         for key, value in model.state_dict().items()
     }
+    require_finite(path, tensors)
     # Of a path the name says what data it was; where it lay is nobody's business.
     text = json.dumps(notes, sort_keys=True, default=lambda path: Path(path).name)
     save_tensors(path, tensors, {**metadata, "notes": text})

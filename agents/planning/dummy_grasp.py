@@ -40,7 +40,5 @@ def grasp_motion(waypoints: int) -> NDArray[np.float64]:
     times = np.linspace(last, 0, waypoints)[::-1]
     before = np.minimum(times.astype(int), last - 1)
     share = (times - before)[:, None]
-    motion: NDArray[np.float64] = (
-        DUMMY_GRASP[before] * (1 - share) + DUMMY_GRASP[before + 1] * share
-    )
-    return motion
+    rows: NDArray[np.float64] = DUMMY_GRASP[before] * (1 - share) + DUMMY_GRASP[before + 1] * share
+    return rows

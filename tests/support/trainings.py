@@ -32,3 +32,13 @@ def losses(out):
     rows = (out.with_name(out.name + ".work") / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(row) for row in rows]
     return [(r["stage"], r["step"], r["loss"]) for r in rows if "loss" in r]
+
+
+def strict_rows(out):
+    """What a run logged, read as JSON proper, which has no NaN."""
+
+    def refuse(token):
+        raise AssertionError(f"{token} is no JSON")
+
+    rows = (out.with_name(out.name + ".work") / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(row, parse_constant=refuse) for row in rows]

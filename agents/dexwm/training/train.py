@@ -15,6 +15,7 @@ from tqdm import tqdm
 from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.decoder import decoder_path, save_decoder
 from dexbench.agents.dexwm.model.world_model import best_dtype
+from dexbench.agents.learning.disk import check_file, check_folder
 from dexbench.agents.learning.episodes import load_episodes
 from dexbench.agents.learning.optim import MasterAdamW, schedule, trainable
 from dexbench.agents.learning.ranks import Ranks
@@ -28,6 +29,9 @@ from .config import STAGES, TrainConfig, resolve
 from .losses import validate
 from .networks import build
 from .stages import Stage, build_stages
+
+CURE = "lower --rates or --dtype float32"
+"""What to change where a training diverges."""
 
 
 class Trainer:
@@ -53,6 +57,8 @@ class Trainer:
         self.model.to(self.device, self.dtype)
         self.decoder.to(self.device, self.dtype)
         with self.ranks.in_turn():
+            if self.ranks.first:
+                self.check_places()
             self.episodes = load_episodes(
                 config.data, self.work, config.holdout, config.model.image_size, progress
             )
@@ -71,6 +77,14 @@ class Trainer:
             "dtype": str(self.dtype),
         }
         self.optimizer: MasterAdamW | None = None
+
+    def check_places(self) -> None:
+        """Refuse places that could not be written to, before time goes into training."""
+        check_file("--out", self.config.out)
+        check_file("--out", decoder_path(self.config.out))
+        check_folder("--work", self.work)
+        if self.config.features is not None:
+            check_folder("--features", self.config.features)
 
     def identity(self) -> dict[str, Any]:
         """Return what a run must share to continue this one."""
@@ -94,6 +108,7 @@ class Trainer:
                 self.run_stage(stage)
         trainable([self.model], False)
         result: dict[str, Any] = dict(self.validate(predict=True)) if self.ranks.first else {}
+        self.folder.check_finite(result, "in the last validation", CURE)
         with self.ranks.in_turn():
             if self.ranks.first:
                 self.finish(result)
@@ -159,6 +174,8 @@ class Trainer:
             }
             if self.ranks.first:
                 self.folder.log(row)
+            when = f"at step {state['step']} of stage {stage.name}"
+            self.folder.check_finite({"loss": row["loss"]}, when, CURE)
             bar.update(int(1000 * min(self.progress(stage), 1)) - bar.n)
             bar.set_postfix({k: row[k] for k in ("step", "loss", "frames_s", "reader_frames_s")})
             if state["step"] % config.validate_every == 0:
@@ -211,6 +228,8 @@ class Trainer:
         values = self.validate(predict=stage.predicts)
         rounded = {name: round(value, 5) for name, value in values.items()}
         self.folder.log({"stage": stage.name, "step": self.state["step"], "validation": rounded})
+        when = f"in the validation after step {self.state['step']} of stage {stage.name}"
+        self.folder.check_finite(rounded, when, CURE)
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -262,7 +281,8 @@ def train(
         The validation metrics of ``losses.validate``, and ``weights_hash``.
 
     Raises:
-        UserError: Bad data or settings, or a checkpoint of another run.
+        UserError: Bad data or settings, places that cannot be written to, a checkpoint of another
+            run, or a training that diverges.
     """
     trainer = Trainer(config, on_step)
     try:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.synthetic_store import write_store
+from support.trainings import strict_rows
 
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.diffusion_policy.agent import DiffusionPolicy
@@ -235,6 +236,35 @@ def test_a_run_that_was_killed_goes_on_with_the_same_losses(trained, store, tmp_
     logged = (tmp_path / "p.safetensors.work" / "metrics.jsonl").read_text().splitlines()
     steps = [json.loads(line)["step"] for line in logged if "loss" in line and "valid" not in line]
     assert steps == list(range(1, 41))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_its_checkpoint(store, tmp_path, value):
+    out, steps = tmp_path / "p.safetensors", []
+    trainer = PolicyTrainer(settings(store, out, steps=9, validate_every=2), steps.append)
+    measured = trainer.loss
+    trainer.loss = lambda *given: measured(*given) * (value if len(steps) == 4 else 1.0)
+    with pytest.raises(UserError, match=f"loss is {value} at step 5.*a lower --rate.*--out"):
+        trainer.run()
+    assert [row["step"] for row in steps] == [1, 2, 3, 4] and not out.exists()
+    tensors, metadata = read_tensors(tmp_path / "p.safetensors.work" / "checkpoint.safetensors")
+    assert json.loads(metadata["state"])["step"] == 4
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    assert strict_rows(out)[-1]["loss"] is None
+
+
+def test_places_are_tried_before_the_first_step(store, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for change, message in (
+        ({"out": tmp_path}, "--out .* is a folder"),
+        ({"out": file / "p.safetensors"}, "--out: nothing can be written into"),
+        ({"work": file}, "--work: nothing can be written into"),
+        ({"features": file}, "--features: nothing can be written into"),
+    ):
+        basic = {"out": tmp_path / "p.safetensors", "steps": 1} | change
+        with pytest.raises(UserError, match=message):
+            train(settings(store, **basic), lambda row: pytest.fail("it trained"))
 
 
 def test_another_runs_checkpoint_is_refused(trained, store, tmp_path):

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from support.planners import pictured
 from support.synthetic_store import write_store
-from support.trainings import SMALL, config, losses
+from support.trainings import SMALL, config, losses, strict_rows
 
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import COSTS
@@ -17,7 +17,7 @@ from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.decoder import decoder_path, load_decoder
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.training import train as training
-from dexbench.agents.dexwm.training.train import train
+from dexbench.agents.dexwm.training.train import Trainer, train
 from dexbench.agents.learning.weights import read_tensors, save_tensors
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.reference.keypoint_fk import KeypointFK
@@ -153,6 +153,70 @@ def test_a_budget_may_be_raised_midway(store, tmp_path):
     settings.out.unlink()  # as when it is killed before they are written
     train(dataclasses.replace(raised, steps=(6, 4, 9)))
     assert settings.out.exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_its_checkpoint(store, tmp_path, value):
+    settings = config(store, tmp_path / "w.safetensors", steps=(8, 1, 1))
+    checkpoint = tmp_path / "w.safetensors.work" / "checkpoint.safetensors"
+    trainer, kept = Trainer(settings, lambda row: kept.append(checkpoint.exists())), []
+
+    def diverging(images, keypoints, weight):
+        loss, parts = trainer.stages[0].loss(images, keypoints, weight)
+        return loss * (value if len(kept) == 4 else 1.0), parts
+
+    stages = trainer.stages
+    first = dataclasses.replace(stages[0], loss=diverging)
+    trainer.run_stage = lambda stage, run=trainer.run_stage: run(
+        first if stage is stages[0] else stage
+    )
+    with pytest.raises(UserError, match=f"loss is {value} at step 5 .*lower --rates.*--out"):
+        trainer.run()
+    assert kept == [False, False, True, True], "the run ends with the step that diverged"
+    tensors, metadata = read_tensors(checkpoint)
+    assert json.loads(metadata["state"])["step"] == 3
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    assert not settings.out.exists()
+    rows = strict_rows(settings.out)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5] and rows[-1]["loss"] is None
+
+
+def test_weights_that_are_not_finite_become_neither_checkpoint_nor_file(store, tmp_path):
+    """As after a last step that was too large, of which no loss tells."""
+    settings = config(store, tmp_path / "w.safetensors", steps=(0, 3, 0))
+
+    def overflow(row):
+        if row["step"] == 3:
+            with torch.no_grad():
+                trainer.model.encoder.position[0, 0] = torch.inf
+
+    trainer = Trainer(settings, overflow)
+    with pytest.raises(UserError, match=r"diverged.*another --out"):
+        trainer.run()
+    assert not settings.out.exists()
+    checkpoint = tmp_path / "w.safetensors.work" / "checkpoint.safetensors"
+    tensors, metadata = read_tensors(checkpoint)
+    assert json.loads(metadata["state"])["step"] == 3, "as of the third step"
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    strict_rows(settings.out)
+
+
+def test_places_are_tried_before_the_first_step(store, tmp_path):
+    folder, file = tmp_path / "folder", tmp_path / "file"
+    folder.mkdir()
+    file.touch()
+    for change, message in (
+        ({"out": folder}, "--out .*folder is a folder"),
+        ({"out": file / "w.safetensors"}, "--out: nothing can be written into"),
+        ({"work": file}, "--work: nothing can be written into"),
+        ({"features": file}, "--features: nothing can be written into"),
+    ):
+        settings = config(store, tmp_path / "w.safetensors", steps=(1, 1, 1))
+        with pytest.raises(UserError, match=message):
+            train(dataclasses.replace(settings, **change), lambda row: pytest.fail("it trained"))
+    file.chmod(0o444)
+    with pytest.raises(UserError, match="--out .*file is read-only"):
+        train(config(store, file))
 
 
 def test_a_run_that_ended_takes_no_larger_budget(store, trained):
