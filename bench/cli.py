@@ -14,10 +14,12 @@ import re
 import select
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from dexbench import __version__
 from dexbench.utils.errors import UserError
+from dexbench.utils.machine_errors import explain, naming
 
 Commands = Mapping[str, tuple[str, str]]
 
@@ -100,14 +102,15 @@ def main(arguments: Sequence[str] | None = None, commands: Commands = COMMANDS) 
         commands: What there is to run.
 
     Raises:
-        SystemExit: With code 2 and one line on stderr for bad input; 130 after Ctrl-C.
+        SystemExit: With code 2 and one line on stderr for bad input, or where the machine fails,
+            as with a full disk; 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:
             _dispatch(words, commands)
         finally:
-            sys.stdout.flush()
+            _flush_output()
     except UserError as error:
         _fail(str(error))
     except KeyboardInterrupt:
@@ -116,9 +119,30 @@ def main(arguments: Sequence[str] | None = None, commands: Commands = COMMANDS) 
     except BrokenPipeError:
         if not _reader_left():
             raise
-        # Python flushes once more at exit, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise SystemExit(141) from None
+    except OSError as error:
+        message = explain(error)
+        if message is None:
+            raise
+        _fail(message)
+
+
+def _flush_output() -> None:
+    """Write what was printed, which may be to a file."""
+    try:
+        with naming(Path("standard output")):
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _drop_output()
+        raise
+
+
+def _drop_output() -> None:
+    """Print to nowhere: Python flushes once more at exit, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reader_left() -> bool:

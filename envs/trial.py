@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexbench.utils.errors import UserError
+from dexbench.utils.machine_errors import naming
 
 STEPS = 60
 """Control steps of an episode: 6 s at 10 Hz, three waypoints of 20 steps."""
@@ -82,7 +83,7 @@ class Trial:
             "expert_actions": self.expert_actions,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
+        with naming(path), path.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
     @staticmethod

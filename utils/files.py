@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import UserError
+from .machine_errors import naming
 
 DRAFT = re.compile(r"\..*\.tmp")
 """Names of drafts. One that no running process writes was left by a process that was killed."""
@@ -32,16 +33,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: It cannot be written there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = _draft(path)
-    _remove(draft)
-    try:
-        yield draft
-        sync(draft)
-        draft.replace(path)
-        sync(path.parent)
-    finally:
+    with naming(path, draft):
+        path.parent.mkdir(parents=True, exist_ok=True)
         _remove(draft)
+        try:
+            yield draft
+            sync(draft)
+            draft.replace(path)
+            sync(path.parent)
+        finally:
+            _remove(draft)
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -67,25 +69,27 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: It cannot be written there, or holds something.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = _draft(path)
-    _remove(draft)
-    try:
-        draft.mkdir()
-        yield draft
-        for written in (*draft.rglob("*"), draft):
-            sync(written)
-        draft.rename(path)
-        sync(path.parent)
-    finally:
+    with naming(path, draft):
+        path.parent.mkdir(parents=True, exist_ok=True)
         _remove(draft)
+        try:
+            draft.mkdir()
+            yield draft
+            for written in (*draft.rglob("*"), draft):
+                sync(written)
+            draft.rename(path)
+            sync(path.parent)
+        finally:
+            _remove(draft)
 
 
 def sync(path: Path) -> None:
     """Put a file's content, or a folder's names, on the disk, whole even if the machine stops."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -111,6 +115,21 @@ def chosen_folder(variable: str) -> Path | None:
         ) from error
 
 
+def find_files(folder: Path, name: str) -> list[Path]:
+    """Return the files of a name in a folder and all folders below, sorted; none if it is missing.
+
+    Raises:
+        PermissionError: A folder cannot be read; its files must not seem to be missing.
+    """
+
+    def refuse(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            raise error
+
+    tree = os.walk(folder, onerror=refuse)
+    return sorted(Path(place, name) for place, _, names in tree if name in names)
+
+
 def file_sha256(path: str | Path) -> str:
     """Return the sha256 (hex) of a file."""
     with open(path, "rb") as file:
@@ -122,11 +141,13 @@ def open_locked(path: Path) -> int:
 
     Raises:
         BlockingIOError: Another process has it.
+        OSError: It cannot be written, or its file system has no locks.
     """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with naming(path):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Another process may have put a new file in its place before we had the lock.
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor

@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import find_files
 
 from .ledger import ROWS_FILE, read_rows
 from .rows import Row, check_compatible, check_complete, play_key
@@ -56,7 +57,7 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
     """
     paths: dict[tuple[str, ...], Path] = {}
     entries: list[Entry] = []
-    for path in sorted({path for folder in folders for path in folder.rglob(ROWS_FILE)}):
+    for path in sorted({path for folder in folders for path in find_files(folder, ROWS_FILE)}):
         # Repeats of a trial are not further trials: scores count the first.
         rows = [row for row in read_rows(path) if play_key(row)[1] == 0]
         if not rows:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file, open_locked, sync, write_atomic
+from dexbench.utils.machine_errors import naming
 
 from .actions import actions_path, encode_actions
 from .rows import (
@@ -113,21 +114,26 @@ class Ledger:
             ) from error
         except OSError as error:
             raise UserError(f"cannot write to {folder} ({error}); choose another --out") from error
+        try:
+            with naming(self.path):
+                self._begin(fresh)
+        except (UserError, OSError):
+            self.close()
+            raise
+
+    def _begin(self, fresh: bool) -> None:
+        """Read the rows, or delete them, and make the file end with the last whole one."""
         if fresh:
             os.ftruncate(self._file, 0)
             for name in ("actions", "videos", "errors"):
-                shutil.rmtree(folder / name, ignore_errors=True)
-        try:
-            self.rows, end = _parse(self.path.read_bytes(), self.path)
-            if identity is not None:
-                check_compatible(self.rows, identity, self.path)
-        except UserError:
-            self.close()
-            raise
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.rows, end = _parse(self.path.read_bytes(), self.path)
+        if self._identity is not None:
+            check_compatible(self.rows, self._identity, self.path)
         os.ftruncate(self._file, end)
         if end and os.pread(self._file, 1, end - 1) != b"\n":
             os.write(self._file, b"\n")
-        sync(folder)
+        sync(self.folder)
 
     def missing(self, plays: Plays) -> list[tuple[int, int]]:
         """Return which of some plays have no row, in their order."""

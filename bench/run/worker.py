@@ -28,6 +28,7 @@ from dexbench.envs.assets.cache import VARIABLE as CACHE
 from dexbench.envs.assets.download import VARIABLE as ROBOCASA
 from dexbench.utils.errors import UserError, describe
 from dexbench.utils.files import chosen_folder, write_atomic
+from dexbench.utils.machine_errors import explain
 from dexbench.utils.processes import die_with_parent, ignore_requests, lead_group
 from dexbench.utils.seeding import seed_for
 
@@ -96,6 +97,8 @@ def main(connection: Connection, setup: Setup) -> None:
         pass  # The parent is gone or wants no more.
     except UserError as error:
         connection.send(("refused", str(error)))
+    except OSError as error:
+        connection.send(("refused", explain(error) or describe(error)))
     except Exception as exception:
         connection.send(("failed", describe(exception)))
     finally:

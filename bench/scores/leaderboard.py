@@ -9,7 +9,7 @@ from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
 from dexbench.bench.ledger.rows import Row, check_compatible, play_key
 from dexbench.bench.ledger.task_names import in_order, rank
 from dexbench.utils.errors import UserError
-from dexbench.utils.files import write_atomic
+from dexbench.utils.files import find_files, write_atomic
 
 from .summary import score_table, summarise
 
@@ -45,7 +45,7 @@ def derive(ledgers: Path) -> list[dict[str, Any]]:
         UserError: There is no ledger, one is damaged or mixes what cannot be compared, two hold
             the same agent on the same suite and task, or different suites have one name.
     """
-    paths = sorted(ledgers.rglob(ROWS_FILE))
+    paths = find_files(ledgers, ROWS_FILE)
     lines: dict[tuple[str, str, str], dict[str, Any]] = {}
     suites: dict[str, tuple[str, Path]] = {}
     for path in paths:

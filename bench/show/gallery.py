@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from dexbench.utils.files import atomic_file
+
 if TYPE_CHECKING:
     from dexbench.envs.suite import Suite
     from dexbench.envs.trial import Trial
@@ -226,5 +228,5 @@ def save(page: NDArray[np.uint8], path: Path) -> None:
     sample = np.repeat(shades * 8 + 4, np.ceil(np.sqrt(areas)).astype(int), axis=0)
     palette = Image.fromarray(sample[None].astype(np.uint8)).quantize(256)
     picture = Image.fromarray(page).quantize(palette=palette, dither=Image.Dither.NONE)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, format="PNG", optimize=True)
+    with atomic_file(path) as draft:
+        picture.save(draft, format="PNG", optimize=True)

@@ -25,6 +25,7 @@ from dexbench.envs.assets import asset_root
 from dexbench.envs.suite import Suite
 from dexbench.envs.task_names import TASKS
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import find_files
 from dexbench.utils.processes import die_with_parent
 
 from .resimulation import DERIVED, Finding, Job, check
@@ -62,7 +63,7 @@ def plan(config: VerifyConfig) -> list[Job]:
     if config.workers < 1:
         raise UserError(f"--workers is {config.workers}, expected at least 1")
     source = config.ledgers
-    paths = [source] if source.is_file() else sorted(source.rglob(ROWS_FILE))
+    paths = [source] if source.is_file() else find_files(source, ROWS_FILE)
     asked = None if config.task == "all" else config.task.rpartition(":")[2]
     chosen = [
         (path, row)
@@ -137,8 +138,6 @@ def verify(config: VerifyConfig) -> list[tuple[Job, Finding]]:
                 bar.update()
     except BrokenProcessPool as error:
         raise UserError("a worker process died; is there enough memory? Try --workers 1") from error
-    except OSError as error:
-        raise UserError(str(error)) from error
     return list(zip(jobs, findings, strict=True))
 
 

@@ -10,6 +10,7 @@ from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file, atomic_folder
+from dexbench.utils.machine_errors import explain
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def main(config: ExportConfig) -> None:
             with atomic_folder(config.out) as draft:
                 lerobot.write(store, draft)
     except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, UserError):
+        if isinstance(error, UserError) or (isinstance(error, OSError) and explain(error)):
             raise
         raise UserError(
             f"{config.set} cannot be exported to {config.out} ({error}); "

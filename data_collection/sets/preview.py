@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.utils.errors import UserError
+from dexbench.utils.files import atomic_file
 from dexbench.utils.video import read_video, write_video
 
 TILE = (112, 196)
@@ -61,8 +62,9 @@ def main(config: PreviewConfig) -> None:
         if video:
             write_video(config.out, mosaic(clips, captions, config.columns), crf=23)
         else:
-            config.out.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(sheet(clips, captions, config.columns)).save(config.out, optimize=True)
+            page = Image.fromarray(sheet(clips, captions, config.columns))
+            with atomic_file(config.out) as draft:
+                page.save(draft, format="PNG", optimize=True)
     except OSError as error:
         raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
     print(f"wrote {config.out}: {len(clips)} of {len(rows)} clips")

@@ -25,6 +25,7 @@ from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import DRAFT, atomic_folder, file_sha256, write_atomic
+from dexbench.utils.machine_errors import naming
 from dexbench.utils.video import write_video
 
 from .episode import Episode
@@ -183,7 +184,7 @@ class EpisodeStore:
             whole = data[: data.rfind(b"\n") + 1]
             if whole != data:
                 write_atomic(path, whole)
-        with path.open("ab") as file:
+        with naming(path), path.open("ab") as file:
             file.write(self._lines(rows))
             file.flush()
             os.fsync(file.fileno())

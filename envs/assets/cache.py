@@ -48,19 +48,18 @@ def asset_root() -> Path:
 
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        lock = (root.parent / f"{root.name}.lock").open("w", encoding="utf-8")
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+        with (root.parent / f"{root.name}.lock").open("w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+            if (root / DONE).exists():
+                return root
+            for draft in root.parent.glob(f".{root.name}.*.tmp"):
+                shutil.rmtree(draft, ignore_errors=True)
+            with atomic_folder(root) as draft:
+                build(draft)
+                (draft / DONE).touch()
     except OSError as error:
         raise UserError(
-            f"cannot write the asset cache in {root.parent} ({error}); "
-            "set DEXBENCH_CACHE to a folder that can be written"
+            f"cannot write the asset cache in {root.parent} ({error}); set {VARIABLE} to a folder "
+            "on a disk that can be written, has space and has file locks"
         ) from error
-    with lock:
-        if (root / DONE).exists():
-            return root
-        for draft in root.parent.glob(f".{root.name}.*.tmp"):
-            shutil.rmtree(draft, ignore_errors=True)
-        with atomic_folder(root) as draft:
-            build(draft)
-            (draft / DONE).touch()
     return root
