@@ -18,6 +18,8 @@ class Agent(Protocol):
     * ``weights_hash`` (str): sha256 of the weights it plays with; the ledger records it and
       refuses to mix rows of different weights.
     * ``metadata`` (dict): ``pretraining`` (str) and ``dtype`` (str), recorded with every trial.
+    * ``planner_name`` and ``cost_name`` (str or None): what the leaderboard calls its planner and
+      its cost.
     * ``imagine()``: the picture (224, 392, 3) uint8 that it expects when the chunk it chose last
       is used up, or None; ``dexbench run --video`` shows it, unless the first of a trial is
       None. It must change nothing.

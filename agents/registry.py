@@ -30,6 +30,8 @@ class AgentSpec:
     """The data that its weights saw before the benchmark's own, or ``none``."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Arguments of the class."""
+    plans: bool = False
+    """Whether it plans, so that the leaderboard can name its planner."""
 
 
 _SPECS = (
@@ -52,18 +54,21 @@ _SPECS = (
         "keypoint-fk",
         "dexbench.agents.reference.keypoint_fk:KeypointFK",
         "Detects the goal's hand keypoints and plans with forward kinematics, no world model.",
+        plans=True,
     ),
     AgentSpec(
         "kinematic",
         "dexbench.agents.reference.kinematic:Kinematic",
         "The same planner with perfect hand kinematics and the goal's true keypoints.",
         privileged=True,
+        plans=True,
     ),
     AgentSpec(
         "sim-cem",
         "dexbench.agents.reference.sim_cem:SimCEM",
         "The same planner with the simulator for a model, 96 rollouts a decision.",
         privileged=True,
+        plans=True,
     ),
     AgentSpec(
         "expert",
@@ -75,6 +80,7 @@ _SPECS = (
         "dexwm",
         "dexbench.agents.dexwm.agent:DexWM",
         "The latent world model with cross-entropy planning over joint angles.",
+        plans=True,
     ),
     AgentSpec(
         "diffusion-policy",

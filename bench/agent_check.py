@@ -153,6 +153,12 @@ def _check_description(name: str, first: Any, second: Any) -> None:
             isinstance(metadata.get(key, ""), str),
             f"the metadata of {name} has {key} = {metadata.get(key)!r}, expected a string",
         )
+    for key in ("planner_name", "cost_name"):
+        said = getattr(first, key, None)
+        require(
+            said is None or isinstance(said, str),
+            f"{key} of {name} is {said!r}, expected a string or None",
+        )
     require(
         weights is None or (isinstance(weights, str) and weights),
         f"weights_hash of {name} is {weights!r}; expected the weights' sha256 as a string",

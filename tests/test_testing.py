@@ -57,6 +57,7 @@ def test_privileged_agents_are_given_the_environment(quick):
         ("MetadataIsNoJson", "cannot go into a ledger"),
         ("PretrainingIsNoText", "has pretraining = 5, expected a string"),
         ("DtypeIsNoText", "has dtype = None, expected a string"),
+        ("PlannerNameIsNoText", "planner_name of support.faulty:PlannerNameIsNoText is 5"),
         ("HashIsNoText", "weights_hash of support.faulty:HashIsNoText is 5"),
         ("HashIsEmpty", "weights_hash of support.faulty:HashIsEmpty is ''"),
         ("HashOfAnInstance", "differ in metadata or weights_hash"),

@@ -18,7 +18,7 @@ from dexbench.agents.dexwm.model.world_model import best_dtype, hand_action, lea
 from dexbench.agents.learning.weights import pick_device
 from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.cem import in_tiles
-from dexbench.agents.planning.planner_config import PlannerConfig
+from dexbench.agents.planning.planner_config import PlannerConfig, name_of
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
@@ -98,6 +98,7 @@ class DexWM(WaypointAgent):
             self.model.compile_blocks()
         cost = cost or ("paper" if planner in ("paper", "paper-real") or no_depth else "compact")
         config = COSTS[cost] if isinstance(cost, str) else cost
+        self._cost_name = name_of(cost, config, COSTS)
         if no_depth and config.depth:
             raise UserError(
                 "the paper's keypoint head has no depth, which this cost compares; leave the cost "
@@ -116,6 +117,11 @@ class DexWM(WaypointAgent):
     def settings(self) -> dict[str, Any]:
         """As ``WaypointAgent``'s, and the cost."""
         return {**super().settings, "cost": dataclasses.asdict(self.costs.config)}
+
+    @property
+    def cost_name(self) -> str:
+        """What ledgers call the cost."""
+        return self._cost_name
 
     def reset(self, task: str, seed: int) -> None:
         """Start a trial and forget the last one's pictures."""

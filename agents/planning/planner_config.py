@@ -1,15 +1,17 @@
 """Settings of the waypoint planner, and the named ones that ``--planner`` takes."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from .cem import CEMConfig, cem
 from .gradient import GradientConfig, gradient
 from .mppi import MPPIConfig, mppi
 from .optimiser import Plan, Problem
 from .waypoints import RampConfig
+
+Config = TypeVar("Config")
 
 HORIZON = 3
 """Waypoints of an episode, T in the paper."""
@@ -136,3 +138,23 @@ def planner_config(planner: str | PlannerConfig, **overrides: Any) -> PlannerCon
             budget = getattr(planner, name) or CEMConfig()
             overrides[name] = dataclasses.replace(budget, **overrides[name])
     return dataclasses.replace(planner, **overrides)
+
+
+def name_of(chosen: str | Config, settings: Config, named: Mapping[str, Config]) -> str:
+    """Return what ledgers call settings.
+
+    Args:
+        chosen: A name in ``named`` or a configuration.
+        settings: What came of it, with what else was asked for.
+        named: Configurations by their names.
+
+    Returns:
+        The name, "own" for a configuration without one; with a star if the settings are not
+        those of the chosen one.
+    """
+    if isinstance(chosen, str):
+        name, config = chosen, named[chosen]
+    else:
+        config = chosen
+        name = next((name for name, other in named.items() if other == config), "own")
+    return name if settings == config else f"{name}*"

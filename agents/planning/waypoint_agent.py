@@ -19,8 +19,14 @@ from .belief import Belief
 from .cem import cem, in_tiles
 from .dummy_grasp import DUMMY_GRASP, grasp_motion
 from .optimiser import Plan, Problem
-from .planner_config import OPTIMISERS, PlannerConfig, planner_config
+from .planner_config import OPTIMISERS, PLANNERS, PlannerConfig, name_of, planner_config
 from .waypoints import ramp
+
+
+def hash_settings(settings: dict[str, Any]) -> str:
+    """Return the sha256 (hex) of an agent's settings."""
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class WaypointAgent:
@@ -38,6 +44,7 @@ class WaypointAgent:
 
     def __init__(self, planner: str | PlannerConfig = "compact", **overrides: Any):
         self.config = planner_config(planner, **overrides)
+        self._planner_name = name_of(planner, self.config, PLANNERS)
         self.device = torch.device("cpu")
         self.kinematics = HandKinematics()
         self.lower = torch.tensor(LOWER, dtype=torch.float32)
@@ -51,8 +58,17 @@ class WaypointAgent:
     @property
     def settings_hash(self) -> str:
         """sha256 (hex) of ``settings``: what a default stands for may change between versions."""
-        text = json.dumps(self.settings, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hash_settings(self.settings)
+
+    @property
+    def planner_name(self) -> str | None:
+        """What ledgers call the planner; with a star if a setting was changed."""
+        return self._planner_name
+
+    @property
+    def cost_name(self) -> str | None:
+        """What ledgers call the cost; None if the agent has one of its own, without a name."""
+        return None
 
     def reset(self, task: str, seed: int) -> None:
         """Start a trial; tasks other than grasp and place are planned like reach."""

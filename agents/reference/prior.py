@@ -11,6 +11,11 @@ from dexbench.agents.planning.waypoint_agent import WaypointAgent
 class Prior(WaypointAgent):
     """Holds the target in reach and place, plays the fixed dummy sequence in grasp."""
 
+    @property
+    def planner_name(self) -> None:
+        """None: it plans nothing."""
+        return None
+
     def plan(self, obs: dict[str, NDArray[Any]], mean: Tensor, std: Tensor) -> Tensor:
         """Return the initial mean ``(T, 23)`` in rad."""
         return mean

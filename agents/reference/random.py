@@ -12,6 +12,11 @@ from dexbench.agents.planning.waypoint_agent import WaypointAgent
 class Random(WaypointAgent):
     """One draw per planning step, clipped to the joint limits."""
 
+    @property
+    def planner_name(self) -> None:
+        """None: it plans nothing."""
+        return None
+
     def plan(self, obs: dict[str, NDArray[Any]], mean: Tensor, std: Tensor) -> Tensor:
         """Draw the waypoints ``(T, 23)`` in rad."""
         draws = noise(tuple(mean.shape), self.seed, self.replan, 0)

@@ -21,7 +21,7 @@ KEYS = {
 MUST_AGREE: dict[str, Callable[[Row], str]] = {
     "suite": lambda row: f"{row['suite']} {row['suite_hash'][:12]}",
     "MuJoCo": lambda row: str(row["versions"].get("mujoco")),
-    "OpenGL renderer": lambda row: str(row["renderer"]),
+    "OpenGL renderer": lambda row: str(row.get("renderer")),
 }
 """In what two trials must agree to be a pair: the scene, its physics and its pictures."""
 

@@ -11,7 +11,8 @@ Row = dict[str, Any]
 
 IDENTITY = (
     *("agent", "task", "suite", "suite_hash", "weights_hash", "agent_args", "threads"),
-    *("dtype", "privileged", "entry_point", "settings_hash"),
+    *("dtype", "privileged", "entry_point", "planner", "cost"),
+    "settings_hash",
 )
 """What must agree between the rows of one ledger, beside MuJoCo, whose version changes
 trajectories. Earlier rows lack some of it, which then agrees with anything."""

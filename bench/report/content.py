@@ -1,13 +1,14 @@
 """What the page says, without how it looks: numbers and words taken from ledgers."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from dexbench.agents.registry import AGENTS
 from dexbench.bench.ledger.entries import Entry, check_agree, check_pairable
+from dexbench.bench.ledger.planning import planner_and_cost
 from dexbench.bench.ledger.rows import Row
 from dexbench.bench.ledger.task_names import in_order
 from dexbench.bench.scores.compare import resolution, show_p
@@ -51,6 +52,10 @@ class AgentContent:
     """By task; a task that it has not played is missing."""
     scores: dict[str, dict[str, Any]]
     """`summarise`'s numbers by task."""
+    planner: str
+    """Its name, as `planner_and_cost` has it; several are joined."""
+    cost: str
+    """Likewise."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +113,17 @@ def describe_agents(entries: Sequence[Entry]) -> list[AgentContent]:
             _style(index - split if name in bounds else index, name in bounds),
             by_agent[name],
             scores[name],
+            *_planners(by_agent[name].values()),
         )
         for index, name in enumerate(names)
     ]
+
+
+def _planners(entries: Iterable[Entry]) -> tuple[str, str]:
+    """Return the names of an agent's planners and of its costs."""
+    names = [planner_and_cost(row) for entry in entries for row in entry.rows]
+    planners, costs = (" / ".join(sorted(set(column))) for column in zip(*names, strict=True))
+    return planners, costs
 
 
 def _style(index: int, bound: bool) -> Style:

@@ -182,6 +182,8 @@ def describe_agent(agent: Agent, spec: AgentSpec) -> Row:
         "pretraining": spec.pretraining,
         "privileged": spec.privileged,
         "entry_point": spec.entry_point,
+        "planner": getattr(agent, "planner_name", None),
+        "cost": getattr(agent, "cost_name", None),
         "settings_hash": getattr(agent, "settings_hash", None),
         "dtype": getattr(agent, "metadata", {}).get("dtype", "float32"),
         "versions": versions(),

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dexbench.bench.ledger.entries import Entry, check_pairable
 from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
+from dexbench.bench.ledger.planning import planner_and_cost
 from dexbench.bench.ledger.rows import Row, check_compatible, play_key
 from dexbench.bench.ledger.task_names import in_order, rank
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import find_files, write_atomic
 
+from .ranking import ranks
 from .summary import score_table, summarise
 
 COLUMNS = (
     *("agent", "task", "trials", "successes", "rate", "ci_low", "ci_high"),
-    *("median_final_distance_m", "held_at_end", "decision_seconds", "pretraining", "suite"),
+    *("rank", "median_final_distance_m", "held_at_end", "decision_seconds", "planner", "cost"),
+    *("pretraining", "suite"),
     *("suite_hash", "weights_hash", "privileged", "errors", "versions", "dtype", "renderer"),
 )
 
@@ -47,6 +51,7 @@ def derive(ledgers: Path) -> list[dict[str, Any]]:
     """
     paths = find_files(ledgers, ROWS_FILE)
     lines: dict[tuple[str, str, str], dict[str, Any]] = {}
+    entries: dict[tuple[str, str], list[Entry]] = {}
     suites: dict[str, tuple[str, Path]] = {}
     for path in paths:
         rows = sorted(read_rows(path), key=play_key)
@@ -70,9 +75,16 @@ def derive(ledgers: Path) -> list[dict[str, Any]]:
                 f"{line['task']}, one of them {path}; remove one or give it another --name"
             )
         lines[key] = line
+        played = [row for row in rows if play_key(row)[1] == 0]
+        entries.setdefault((line["suite"], line["task"]), []).append(
+            Entry(line["agent"], line["task"], line["privileged"], played)
+        )
+    for (suite, task), played_alike in entries.items():
+        for agent, position in _ranks(played_alike).items():
+            lines[suite, task, agent]["rank"] = position
     if not lines:
         raise UserError(f"no trials in {ledgers}; `dexbench run --out {ledgers}` makes some")
-    return sorted(lines.values(), key=_rank)
+    return sorted(lines.values(), key=_order)
 
 
 def main(config: LeaderboardConfig) -> None:
@@ -104,7 +116,8 @@ def markdown_table(lines: list[dict[str, Any]]) -> str:
         The table, no newline at the end: first the agents that see what everybody sees, then the
         privileged ones in italics; within both, the most successes over all tasks first. The
         columns are the tasks that were played, dexbench's first, then others by name. A cell has
-        successes/trials, rate and 95% interval, and the median final distance.
+        successes/trials, rate and 95% interval, the median final distance, and the rank among
+        the agents that see what everybody sees.
 
     Raises:
         UserError: The lines are of several suites.
@@ -123,8 +136,8 @@ def markdown_table(lines: list[dict[str, Any]]) -> str:
         return privileged, -sum(line["successes"] for line in scores.values()), name
 
     table = [
-        f"| agent | {' | '.join(tasks)} | s/decision | pre-training |",
-        f"|---|{'---:|' * len(tasks)}---:|---|",
+        f"| agent | {' | '.join(tasks)} | s/decision | planner | cost | pre-training |",
+        f"|---|{'---:|' * len(tasks)}---:|---|---|---|",
     ]
     for name, scores in sorted(agents.items(), key=order):
         line = next(iter(scores.values()))
@@ -133,7 +146,11 @@ def markdown_table(lines: list[dict[str, Any]]) -> str:
         slowest = max((seconds for seconds in times if seconds is not None), default=None)
         shown = f"*{name}*" if line["privileged"] else name
         time = "-" if slowest is None else f"{slowest:.2f}"
-        table.append(f"| {shown} | {' | '.join(cells)} | {time} | {line['pretraining']} |")
+        facts = [
+            " / ".join(dict.fromkeys(line[key] for line in scores.values()))
+            for key in ("planner", "cost", "pretraining")
+        ]
+        table.append(f"| {' | '.join([shown, *cells, time, *facts])} |")
     return "\n".join(table)
 
 
@@ -141,9 +158,10 @@ def _cell(line: dict[str, Any] | None) -> str:
     if line is None:
         return "-"
     low, high = 100 * line["ci_low"], 100 * line["ci_high"]
+    place = "" if line["rank"] is None else f", rank {line['rank']}"
     return (
         f"{line['successes']}/{line['trials']} = {100 * line['rate']:.0f}% [{low:.0f}, {high:.0f}]"
-        f" {100 * line['median_final_distance_m']:.1f} cm"
+        f" {100 * line['median_final_distance_m']:.1f} cm{place}"
     )
 
 
@@ -156,9 +174,13 @@ def _line(rows: list[Row]) -> dict[str, Any]:
     versions = dict.fromkeys(
         ", ".join(f"{name} {version}" for name, version in row["versions"].items()) for row in rows
     )
+    planners, costs = zip(*map(planner_and_cost, rows), strict=True)
     line = {
         **facts,
         **summarise(rows),
+        "rank": None,
+        "planner": " / ".join(sorted(set(planners))),
+        "cost": " / ".join(sorted(set(costs))),
         "privileged": first["privileged"],
         "versions": " | ".join(sorted(versions)),
         **{
@@ -169,5 +191,15 @@ def _line(rows: list[Row]) -> dict[str, Any]:
     return {column: line[column] for column in COLUMNS}
 
 
-def _rank(line: dict[str, Any]) -> tuple[Any, ...]:
+def _ranks(entries: list[Entry]) -> dict[str, int]:
+    """Return the ranks of a task's agents without privileges; none if trials cannot be paired."""
+    rivals = [entry for entry in entries if not entry.privileged]
+    try:
+        check_pairable(rivals)
+    except UserError:
+        return {}
+    return ranks({entry.agent: entry.solved for entry in rivals})
+
+
+def _order(line: dict[str, Any]) -> tuple[Any, ...]:
     return line["suite"], rank(line["task"]), -line["rate"], line["agent"]

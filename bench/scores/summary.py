@@ -77,7 +77,8 @@ def score_table(scores: Sequence[dict[str, Any]]) -> str:
     """Return a table for people.
 
     Args:
-        scores: `summarise`'s numbers with ``agent`` and ``task``, a line each.
+        scores: `summarise`'s numbers with ``agent`` and ``task``, a line each; also ``planner``
+            and ``cost``, if all have them.
 
     Returns:
         Aligned lines with a header, no newline at the end.
@@ -100,6 +101,10 @@ def score_table(scores: Sequence[dict[str, Any]]) -> str:
         ]
         for score in scores
     ]
+    if all("planner" in score for score in scores):
+        header += ["planner", "cost"]
+        for score, line in zip(scores, lines, strict=True):
+            line += [score["planner"], score["cost"]]
     if any("repeats" in score for score in scores):
         header += ["repeats", "sd of rate", "changing"]
         for score, line in zip(scores, lines, strict=True):

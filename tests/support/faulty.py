@@ -196,6 +196,10 @@ class DtypeIsNoText(Sound):
     metadata = {"dtype": None}
 
 
+class PlannerNameIsNoText(Sound):
+    planner_name = 5
+
+
 class HashIsNoText(Sound):
     weights_hash = 5
 

@@ -247,3 +247,10 @@ def test_the_planner_of_the_paper_has_its_cost():
     )
     assert DexWM("paper", cost="compact").costs.config == COSTS["compact"]
     assert DexWM().settings_hash != DexWM(cost="anywhere").settings_hash
+
+
+def test_the_costs_name_is_the_one_chosen_or_the_default_resolved():
+    assert (DexWM().cost_name, DexWM("paper").cost_name) == ("compact", "paper")
+    assert DexWM("paper", cost="anywhere").cost_name == "anywhere"
+    assert DexWM(cost=CostConfig(leaving=3.0)).cost_name == "predicted"
+    assert DexWM(cost=CostConfig(leaving=2.0)).cost_name == "own"

@@ -14,7 +14,7 @@ import dexbench
 from dexbench.agents.planning.cem import CEMConfig, cem, in_tiles, noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP, grasp_motion
 from dexbench.agents.planning.optimiser import Plan, Problem
-from dexbench.agents.planning.planner_config import OPTIMISERS, PLANNERS
+from dexbench.agents.planning.planner_config import OPTIMISERS, PLANNERS, PlannerConfig
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
 from dexbench.agents.planning.waypoints import RampConfig, ramp
 from dexbench.agents.reference.kinematic import Kinematic
@@ -300,3 +300,13 @@ def test_settings_tell_defaults_apart():
     agent = WaypointAgent()
     assert agent.settings_hash == WaypointAgent(arm_std=0.3).settings_hash
     assert agent.settings_hash != WaypointAgent(arm_std=0.31).settings_hash
+
+
+def test_a_planners_name_says_whether_a_setting_was_changed():
+    assert WaypointAgent().planner_name == WaypointAgent(arm_std=0.3).planner_name == "compact"
+    assert WaypointAgent(arm_std=0.31).planner_name == "compact*"
+    assert WaypointAgent("paper", execute="mean").planner_name == "paper*"
+    assert WaypointAgent(PLANNERS["cold"]).planner_name == "cold"
+    assert WaypointAgent(PlannerConfig(tile=3)).planner_name == "own"
+    assert WaypointAgent(PlannerConfig(tile=3), tile=4).planner_name == "own*"
+    assert WaypointAgent().cost_name is None

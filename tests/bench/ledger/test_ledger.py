@@ -202,6 +202,8 @@ def test_a_folder_that_cannot_be_made_is_refused(folder: Path) -> None:
         {"entry_point": "mine:Other"},
         {"threads": 2},
         {"settings_hash": "b"},
+        {"planner": "paper"},
+        {"cost": "paper"},
     ],
 )
 def test_rows_that_cannot_be_compared_are_refused(change: Row) -> None:
@@ -213,7 +215,7 @@ def test_rows_that_cannot_be_compared_are_refused(change: Row) -> None:
         "privileged": False,
         "entry_point": "mine:Agent",
     }
-    whole |= {"threads": 1, "settings_hash": "a"}
+    whole |= {"threads": 1, "settings_hash": "a", "planner": "compact", "cost": None}
     old = {**row_of(0), **whole}
     check_compatible([old], {**row_of(1), **whole}, path)
     check_compatible([row_of(0)], {**row_of(1), **whole}, path)  # of a version without them

@@ -102,6 +102,7 @@ def test_scores_ranks_and_bounds(results: Path) -> None:
     assert order == sorted(order)
     assert "good 75 % 3/4 rank 1" in scores and "dexwm 25 % 1/4 rank 1" in scores
     assert "not played" in scores
+    assert "rank 1 15.0 cm at the end not played not played paper unknown" in scores
     assert "expert 100 % 4/4 20" not in scores and "expert 100 % 4/4 rank" not in scores
     bars = re.findall(r"left:([\d.]+)%;right:([\d.]+)%", section(page(results), "Scores"))
     assert ("30.06", "4.56") in [(left[:5], right[:4]) for left, right in bars]

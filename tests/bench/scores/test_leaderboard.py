@@ -21,6 +21,7 @@ def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
     write_ledger(tmp_path, "hold", "reach", 0)
     write_ledger(tmp_path, "dexwm", "reach", 3, weights_hash="feed")
     write_ledger(tmp_path, "dexwm", "grasp", 1, weights_hash="feed")
+    write_ledger(tmp_path, "mine", "grasp", 0, planner="compact*", cost="paper")
     main(LeaderboardConfig(tmp_path))
     path = tmp_path / "leaderboard.csv"
     data = path.read_bytes()
@@ -32,6 +33,13 @@ def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
         ("dexwm", "reach"),
         ("hold", "reach"),
         ("dexwm", "grasp"),
+        ("mine", "grasp"),
+    ]
+    assert [(line["planner"], line["cost"]) for line in lines] == [
+        ("unknown", "unknown"),
+        ("-", "-"),
+        ("unknown", "unknown"),
+        ("compact*", "paper"),
     ]
     assert lines[0] == {
         "agent": "dexwm",
@@ -41,9 +49,12 @@ def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
         "rate": "0.75",
         "ci_low": "0.3006",
         "ci_high": "0.9544",
+        "rank": "1",
         "median_final_distance_m": "0.15",
         "held_at_end": "2",
         "decision_seconds": "0.2",
+        "planner": "unknown",
+        "cost": "unknown",
         "pretraining": "none",
         "suite": "v1",
         "suite_hash": "abc",
@@ -55,7 +66,8 @@ def test_the_csv_derives_from_the_ledgers(tmp_path: Path, capsys: Any) -> None:
         "renderer": "llvmpipe",
     }
     table = capsys.readouterr().out.splitlines()
-    assert len(table) == 4 and table[1].split()[:4] == ["dexwm", "reach", "3/4", "75.0%"]
+    assert len(table) == 5 and table[1].split()[:4] == ["dexwm", "reach", "3/4", "75.0%"]
+    assert table[4].split()[-2:] == ["compact*", "paper"]
     main(LeaderboardConfig(tmp_path, csv=tmp_path / "sub/again.csv"))
     assert (tmp_path / "sub/again.csv").read_bytes() == data
 
@@ -127,20 +139,31 @@ def test_text_table_aligns() -> None:
 
 def test_the_markdown_table_has_a_line_for_each_agent(tmp_path: Path, capsys: Any) -> None:
     write_ledger(tmp_path, "hold", "reach", 0)
-    write_ledger(tmp_path, "dexwm", "reach", 3)
+    write_ledger(tmp_path, "dexwm", "reach", 3, agent_args={"planner": "compact"})
     write_ledger(tmp_path, "dexwm", "grasp", 1, timing={"decisions": 2, "decision_s": 1.0})
     write_ledger(tmp_path, "expert", "reach", 4, privileged=True)
     main(LeaderboardConfig(tmp_path, markdown=True))
     assert capsys.readouterr().out.splitlines() == [
-        "| agent | reach | grasp | s/decision | pre-training |",
-        "|---|---:|---:|---:|---|",
-        "| dexwm | 3/4 = 75% [30, 95] 15.0 cm | 1/4 = 25% [5, 70] 15.0 cm | 0.50 | none |",
-        "| hold | 0/4 = 0% [0, 49] 15.0 cm | - | 0.20 | none |",
-        "| *expert* | 4/4 = 100% [51, 100] 15.0 cm | - | 0.20 | none |",
+        "| agent | reach | grasp | s/decision | planner | cost | pre-training |",
+        "|---|---:|---:|---:|---|---|---|",
+        "| dexwm | 3/4 = 75% [30, 95] 15.0 cm, rank 1 | 1/4 = 25% [5, 70] 15.0 cm, rank 1 | 0.50"
+        " | compact / unknown | unknown | none |",
+        "| hold | 0/4 = 0% [0, 49] 15.0 cm, rank 1 | - | 0.20 | - | - | none |",
+        "| *expert* | 4/4 = 100% [51, 100] 15.0 cm | - | 0.20 | - | - | none |",
     ]
     write_ledger(tmp_path, "hold", "place", 0, suite="v2")
     with pytest.raises(UserError, match="the ledgers hold v1, v2"):
         markdown_table(derive(tmp_path))
+
+
+def test_ranks_are_those_of_compare(tmp_path: Path) -> None:
+    for agent, successes in {"first": 20, "second": 15, "third": 10}.items():
+        write_ledger(tmp_path, agent, "reach", successes, 50)
+    write_ledger(tmp_path, "expert", "reach", 50, 50, privileged=True)
+    rank_of = {line["agent"]: line["rank"] for line in derive(tmp_path)}
+    assert rank_of == {"first": 1, "second": 1, "third": 2, "expert": None}
+    write_ledger(tmp_path, "away", "reach", 1, 50, renderer="NVIDIA")
+    assert {line["rank"] for line in derive(tmp_path)} == {None}, "renderers do not pair"
 
 
 def test_the_readme_shows_the_committed_ledgers() -> None:
