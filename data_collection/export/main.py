@@ -37,7 +37,7 @@ class ExportConfig:
     field of view 80 degrees, of which the stored ones are rows 26 to 574)."""
     normalise_actions: bool = False
     """Map the actions in robomimic's file from the joint limits to [-1, 1], which its policies put
-    out. The limits in rad stand beside them: attributes `action_low` and `action_high` of `data`."""
+    out. The limits in rad stand beside them, as attributes `action_low` and `action_high`."""
 
 
 def main(config: ExportConfig) -> None:
