@@ -53,7 +53,7 @@ class WorldAdapter(gym.Wrapper[Observation, NDArray[Any], Observation, NDArray[A
         obs, reward, _, truncated, info = self.env.step(action)
         return self._without_pixels(obs), float(reward), info["success"], truncated, info
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Return the last `pixels` (height, width, 3) uint8, or None before ``reset``."""
         return None if self._pixels is None else self._pixels.copy()
 

@@ -105,7 +105,8 @@ def write(root: Path, out: Path, released_image: bool, normalise_actions: bool =
 def _normalised(actions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Map joint targets (n, 23) in rad from the joint limits to [-1, 1]."""
     # Stored targets are float32 and may lie a rounding error beyond a limit.
-    return np.clip(2 * (actions - LOWER) / (UPPER - LOWER) - 1, -1, 1)
+    scaled: NDArray[np.float64] = 2 * (actions - LOWER) / (UPPER - LOWER) - 1
+    return np.clip(scaled, -1, 1)
 
 
 def _env_args(info: dict[str, Any]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def main(config: CollectConfig, recording: Recording | None = None) -> None:
         raise UserError("--ray-address is of use with --executor ray only; give both or neither")
     if config.executor == "ray" and not config.out.is_absolute():
         raise UserError(f"with --executor ray, --out must be absolute; got {config.out}")
-    facts = {"strategy": config.strategy, "seed": config.seed}
+    facts: dict[str, Any] = {"strategy": config.strategy, "seed": config.seed}
     if config.kitchen == "robocasa":
         robocasa_root()
         facts["kitchen"] = config.kitchen
