@@ -26,3 +26,6 @@ from .tasks import Task as Task
 from .tasks import find_task as find_task
 from .tasks import register_task as register_task
 from .trial import Trial as Trial
+from .wrappers import FrozenTrials as FrozenTrials
+from .wrappers import ResizePictures as ResizePictures
+from .wrappers import WorldAdapter as WorldAdapter

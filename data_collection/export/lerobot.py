@@ -26,6 +26,8 @@ CHUNK = 1000
 PICTURES, CLIPS = 100, 20
 """Frames, and clips that they are of, from which the pictures' statistics are estimated."""
 STATISTICS = ("min", "max", "mean", "std")
+QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
+"""Quantiles in lerobot's statistics, which some of its policies normalise with."""
 
 
 def write(store: EpisodeStore, out: Path) -> None:
@@ -55,7 +57,8 @@ def write(store: EpisodeStore, out: Path) -> None:
             values = {
                 "observation.state": file["agent_pos"][()],
                 "observation.keypoints": file["keypoints"][()].reshape(count, -1),
-                "observation.contact": file["contact"][()],
+                # As a number, since policies normalise whatever is observed.
+                "observation.contact": file["contact"][()].astype(np.float32),
                 "action": file["action"][()],
             }
         values |= {
@@ -157,12 +160,13 @@ def _features(columns: dict[str, NDArray[Any]], size: list[int], fps: int) -> di
 
 
 def _statistics(values: NDArray[Any]) -> dict[str, list[Any]]:
-    """Smallest, largest, mean and standard deviation of each number of a column (n, ...)."""
+    """Smallest, largest, mean, standard deviation and quantiles of a column's (n, ...) numbers."""
     flat = values.reshape(len(values), -1).astype(np.float64)
     statistics: dict[str, list[Any]] = {
         name: getattr(flat, name)(axis=0).tolist() for name in STATISTICS
     }
-    return statistics | {"count": [len(values)]}
+    quantiles = np.quantile(flat, list(QUANTILES.values()), axis=0).tolist()
+    return statistics | dict(zip(QUANTILES, quantiles, strict=True)) | {"count": [len(values)]}
 
 
 def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -174,5 +178,6 @@ def _picture_statistics(store: EpisodeStore, rows: list[dict[str, Any]]) -> dict
         video = read_video(store.file(rows[i], "mp4"))
         frames += [video[t] for t in np.linspace(0, len(video) - 1, per).round().astype(int)]
     statistics = _statistics(np.concatenate([f.reshape(-1, 3) for f in frames]) / 255)
-    shaped = {name: np.reshape(statistics[name], (3, 1, 1)).tolist() for name in STATISTICS}
+    names = (*STATISTICS, *QUANTILES)
+    shaped = {name: np.reshape(statistics[name], (3, 1, 1)).tolist() for name in names}
     return shaped | {"count": [len(frames)]}

@@ -36,6 +36,9 @@ class ExportConfig:
     image: Literal["stored", "released"] = "stored"
     """Pictures in robomimic's file: as stored (224x392), or rendered again as released (600x960,
     field of view 80 degrees, of which the stored ones are rows 26 to 574)."""
+    normalise_actions: bool = False
+    """Map the actions in robomimic's file from the joint limits to [-1, 1], which its policies put
+    out. The limits in rad stand beside them, as attributes `action_low` and `action_high`."""
 
 
 def main(config: ExportConfig) -> None:
@@ -54,6 +57,11 @@ def main(config: ExportConfig) -> None:
         raise UserError(f"{config.set} holds no episodes; collect some first")
     if config.format == "lerobot" and config.image != "stored":
         raise UserError("--image released is for --format robomimic; leave it out")
+    if config.format == "lerobot" and config.normalise_actions:
+        raise UserError(
+            "--normalise-actions is for --format robomimic; leave it out, since lerobot's policies "
+            "normalise by the statistics of the set"
+        )
     for _, wrong in damaged(store, rows):
         for name, what in wrong.items():
             raise store.damaged(config.set / name, what)
@@ -62,7 +70,8 @@ def main(config: ExportConfig) -> None:
             from . import robomimic
 
             with atomic_file(config.out) as draft:
-                robomimic.write(config.set, draft, config.image == "released")
+                released = config.image == "released"
+                robomimic.write(config.set, draft, released, config.normalise_actions)
         else:
             from . import lerobot
 

@@ -14,7 +14,7 @@ from dexbench.data_collection.sets.rerender import Camera, play_states
 from dexbench.data_collection.store.states import SetStates
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS
-from dexbench.envs.embodiment.robot import FINGERS, HAND, INIT_LEFT_ARM
+from dexbench.envs.embodiment.robot import FINGERS, HAND, INIT_LEFT_ARM, LOWER, UPPER
 from dexbench.envs.rendering import CAMERA
 from dexbench.envs.simulation import HAND_PREFIX, WRIST_BODY
 from dexbench.utils.seeding import rng
@@ -33,13 +33,14 @@ VALID_SHARE = 0.1
 """Share of scenes under the filter key `valid`; the others are under `train`."""
 
 
-def write(root: Path, out: Path, released_image: bool) -> None:
+def write(root: Path, out: Path, released_image: bool, normalise_actions: bool = False) -> None:
     """Write a set.
 
     Args:
         root: The set's folder.
         out: The HDF5.
         released_image: Whether to render the released size instead of copying the frames.
+        normalise_actions: Whether to map actions from the joint limits to [-1, 1].
     """
     source, store = SetStates(root), EpisodeStore(root)
     model, loaded, total = None, "", 0
@@ -83,7 +84,10 @@ def write(root: Path, out: Path, released_image: bool) -> None:
                 demo.create_dataset(f"datagen_info/object_poses/{name}", data=value)
             demo.create_dataset("datagen_info/base_pos", data=places["robot0_base_pos"])
             demo.create_dataset("states", data=states[:, : 1 + model.nq + model.nv])
-            demo.create_dataset("actions", data=arrays["action"].astype(np.float64))
+            actions = arrays["action"].astype(np.float64)
+            demo.create_dataset(
+                "actions", data=_normalised(actions) if normalise_actions else actions
+            )
             demo.create_dataset("rewards", data=np.zeros(count))
             demo.create_dataset("dones", data=(np.arange(count) == count - 1).astype(np.int64))
             demo.attrs["num_samples"] = count
@@ -91,9 +95,18 @@ def write(root: Path, out: Path, released_image: bool) -> None:
             demo.attrs["ep_meta"] = json.dumps(meta, sort_keys=True)
             total += count
         data.attrs["total"] = total
+        if normalise_actions:
+            data.attrs["action_low"], data.attrs["action_high"] = LOWER, UPPER
         data.attrs["env_args"] = json.dumps(_env_args(source.info), sort_keys=True)
         for key, names in split_scenes(source.rows).items():
             file.create_dataset(f"mask/{key}", data=np.array(names, "S"))
+
+
+def _normalised(actions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Map joint targets (n, 23) in rad from the joint limits to [-1, 1]."""
+    # Stored targets are float32 and may lie a rounding error beyond a limit.
+    scaled: NDArray[np.float64] = 2 * (actions - LOWER) / (UPPER - LOWER) - 1
+    return np.clip(scaled, -1, 1)
 
 
 def _env_args(info: dict[str, Any]) -> dict[str, Any]:

@@ -135,6 +135,22 @@ def test_robomimics_own_loader_reads_it(exported):
     assert np.allclose(np.sort(np.ravel(first["obs"][IMAGE])), np.sort(np.ravel(pictures)))
 
 
+def test_actions_can_be_normalised_and_mapped_back(real_set, exported, tmp_path):
+    path = tmp_path / "set.hdf5"
+    main(ExportConfig(real_set, "robomimic", path, normalise_actions=True))
+    with h5py.File(path) as file, h5py.File(exported) as stored:
+        low, high = (file["data"].attrs[name] for name in ("action_low", "action_high"))
+        assert low.shape == high.shape == (23,)
+        for demo in file["data"]:
+            scaled = file[f"data/{demo}/actions"][()]
+            assert np.abs(scaled).max() <= 1
+            back = low + (scaled + 1) / 2 * (high - low)
+            assert np.allclose(back, stored[f"data/{demo}/actions"], rtol=0, atol=1e-6)
+        assert np.ptp(scaled) > 0.5 and "action_low" not in stored["data"].attrs
+    with pytest.raises(UserError, match="--normalise-actions is for --format robomimic"):
+        main(ExportConfig(real_set, "lerobot", tmp_path / "out", normalise_actions=True))
+
+
 @pytest.mark.slow
 def test_the_released_picture_shows_the_same(real_set, exported, tmp_path):
     path = tmp_path / "set.hdf5"
@@ -188,6 +204,46 @@ def test_lerobot_tables_and_videos_fit_together(real_set, lerobot):
             assert np.array_equal(np.stack(part["observation.state"]), file["agent_pos"][()])
     tasks = pd.read_parquet(lerobot / "meta/tasks.parquet")
     assert tasks.iloc[0].name == "expert"
+
+
+def test_lerobots_columns_can_be_normalised(lerobot):
+    import pandas as pd
+
+    features = json.loads((lerobot / "meta/info.json").read_text())["features"]
+    observed = [name for name in features if name.startswith("observation.")]
+    for name in [*observed, "action"]:
+        assert features[name]["dtype"] in ("float32", "video"), name
+    stats = json.loads((lerobot / "meta/stats.json").read_text())
+    data = pd.read_parquet(lerobot / "data/chunk-000/file-000.parquet")
+    quantiles = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
+    for name, of_column in stats.items():
+        assert set(of_column) == {"min", "max", "mean", "std", "count", *quantiles}
+        for quantile, share in quantiles.items():
+            assert np.shape(of_column[quantile]) == np.shape(of_column["mean"])
+            if name in data and name != "observation.contact":
+                expected = np.quantile(np.stack(data[name]), share, axis=0)
+                assert np.allclose(of_column[quantile], expected), (name, quantile)
+
+
+@pytest.mark.parametrize("mode", ["MEAN_STD", "MIN_MAX", "QUANTILES", "QUANTILE10"])
+def test_lerobots_own_normaliser_takes_it(lerobot, mode):
+    datasets = pytest.importorskip("lerobot.datasets.lerobot_dataset")
+    from lerobot.configs.types import NormalizationMode
+    from lerobot.datasets.utils import dataset_to_policy_features
+    from lerobot.processor import NormalizerProcessorStep, TransitionKey
+
+    data = datasets.LeRobotDataset("local/set", root=lerobot, video_backend="pyav")
+    features = dataset_to_policy_features(data.meta.features)
+    step = NormalizerProcessorStep.from_lerobot_dataset(
+        data, features, {kind.type: NormalizationMode[mode] for kind in features.values()}
+    )
+    item = data.hf_dataset[3]  # decoding the video is another matter
+    seen = {key: value for key, value in item.items() if key.startswith("observation.")}
+    seen["observation.images.head"] = item["action"].new_full((3, 224, 392), 0.5)
+    done = step({TransitionKey.OBSERVATION: seen, TransitionKey.ACTION: item["action"]})
+    assert set(features) == {*seen, "action"}
+    for value in (*done[TransitionKey.OBSERVATION].values(), done[TransitionKey.ACTION]):
+        assert value.isfinite().all()
 
 
 def test_lerobots_own_loader_reads_it(lerobot):
