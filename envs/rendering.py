@@ -51,6 +51,7 @@ def _given_back() -> Iterator[None]:
     kind = mujoco.gl_context.GLContext.__module__
     if kind == "mujoco.egl":
         from mujoco.egl import EGL
+        from OpenGL.error import GLError
 
         # Until a thread asks for OpenGL, EGL tells it of OpenGL ES.
         EGL.eglBindAPI(EGL.EGL_OPENGL_API)
@@ -60,7 +61,12 @@ def _given_back() -> Iterator[None]:
             yield
         finally:
             EGL.eglBindAPI(EGL.EGL_OPENGL_API)
-            EGL.eglMakeCurrent(display or mujoco.egl.EGL_DISPLAY, draw, read, context)
+            display = display or mujoco.egl.EGL_DISPLAY
+            try:
+                EGL.eglMakeCurrent(display, draw, read, context)
+            except GLError:  # Its owner destroyed it while it was current: now none is.
+                none = EGL.EGL_NO_SURFACE
+                EGL.eglMakeCurrent(display, none, none, EGL.EGL_NO_CONTEXT)
     elif kind == "mujoco.glfw":
         import glfw
 
@@ -125,14 +131,26 @@ class HeadCamera:
         return np.where(ids[..., 1] == mujoco.mjtObj.mjOBJ_GEOM, ids[..., 0], -1)
 
     @property
-    @_given_back()
     def gl_renderer(self) -> str:
         """OpenGL's name of the renderer."""
         from OpenGL import GL
 
+        return self._gl_string(GL.GL_RENDERER)
+
+    @property
+    def gl_vendor(self) -> str:
+        """Who made the OpenGL that renders."""
+        from OpenGL import GL
+
+        return self._gl_string(GL.GL_VENDOR)
+
+    @_given_back()
+    def _gl_string(self, name: int) -> str:
+        from OpenGL import GL
+
         self._renderer._gl_context.make_current()
-        name: str = GL.glGetString(GL.GL_RENDERER).decode()
-        return name
+        text: str = GL.glGetString(name).decode()
+        return text
 
     @_given_back()
     def close(self) -> None:

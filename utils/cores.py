@@ -40,7 +40,7 @@ def _groups() -> Iterator[Path]:
     A container often sees its own group as the root, whatever path `MEMBERSHIP` says.
     """
     try:
-        lines = MEMBERSHIP.read_text().splitlines()
+        lines = MEMBERSHIP.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         lines = []
     roots = [CGROUPS, CGROUPS / "cpu", CGROUPS / "cpu,cpuacct"]
@@ -60,10 +60,10 @@ def _limit(folder: Path) -> float | None:
     """Return a group's limit in cores, by version 2 or 1 of control groups; None if it has none."""
     try:
         if (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text().split()
+            quota, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
         else:
-            quota = (folder / "cpu.cfs_quota_us").read_text()
-            period = (folder / "cpu.cfs_period_us").read_text()
+            quota = (folder / "cpu.cfs_quota_us").read_text(encoding="utf-8")
+            period = (folder / "cpu.cfs_period_us").read_text(encoding="utf-8")
         return int(quota) / int(period) if int(quota) > 0 else None
     except (OSError, ValueError, ZeroDivisionError):
         return None  # "max", or no such file.

@@ -99,7 +99,6 @@ def probe() -> None:
 
 def _render() -> Tried:
     import mujoco
-    from OpenGL import GL
 
     from dexbench.envs.rendering import HeadCamera
 
@@ -115,4 +114,4 @@ def _render() -> Tried:
     for _ in range(FRAMES):
         camera.render(data)
     seconds = (time.perf_counter() - start) / FRAMES
-    return Tried(camera.gl_renderer, seconds, GL.glGetString(GL.GL_VENDOR).decode())
+    return Tried(camera.gl_renderer, seconds, camera.gl_vendor)

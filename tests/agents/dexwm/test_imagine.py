@@ -127,7 +127,7 @@ def test_what_is_imagined_decides_no_trial():
             shown = frames
     env.close()
     said = " ".join(str(warning.message) for warning in warned)
-    assert "Vague.imagine failed: RuntimeError('no idea')" in said
+    assert "Vague.imagine failed: RuntimeError: no idea" in said
     assert "gave float64 (2, 2, 3), expected uint8 (224, 392, 3)" in said
     assert rows[0] == rows[1] and rows[0]["error"] is None
     assert {frame.shape for frame in shown} == {(224, 1176, 3)}

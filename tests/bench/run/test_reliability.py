@@ -307,7 +307,7 @@ def test_mini_is_a_suite_of_its_own_made_of_the_first_trials_of_v0() -> None:
         mini.trial("reach", 5)
     plan = check(RunConfig("hold", "all", suite="mini"))
     assert plan.trials == {"reach": 5, "grasp": 5, "place": 5}
-    assert plan.folder("reach") == Path("runs/mini/hold/reach")
+    assert plan.folder("reach") == Path("runs/mini/hold/reach").absolute()
     with pytest.raises(UserError, match="--trials is 6, but suite mini has 5 reach trials"):
         check(RunConfig("hold", "reach", suite="mini", trials=6))
 
