@@ -125,12 +125,18 @@ def test_ours_runs_compiled_and_plain_computation_does_not(monkeypatch):
     monkeypatch.setattr(Workload, "evaluate", watched("ours", Workload.evaluate))
     monkeypatch.setattr(Workload, "plain", watched("plain", Workload.plain))
     monkeypatch.setattr("dexbench.bench.speed.planner.configuration", lambda size: SMALL)
-    measure(PlannerSpeedConfig(samples=2, iterations=1, repeats=1, compile=True, dtype="float32"))
+    measure(
+        PlannerSpeedConfig(
+            samples=2, iterations=1, repeats=1, compile=True, dtype="float32", threads=1
+        )
+    )
     assert during["ours"] >= 12 and during["plain"] == 0
 
 
-def test_measured_plans_hold_together():
-    speeds, (rate, bandwidth) = measure(PlannerSpeedConfig(samples=2, iterations=3, repeats=1))
+def test_measured_plans_hold_together(monkeypatch):
+    monkeypatch.setattr("dexbench.bench.speed.planner.configuration", lambda size: SMALL)
+    config = PlannerSpeedConfig(samples=2, iterations=3, repeats=1, threads=1)
+    speeds, (rate, bandwidth) = measure(config)
     assert len(speeds) == 6 and rate > 0 and bandwidth > 0
     for speed in speeds:
         assert speed.plan == pytest.approx(speed.prepare + 3 * speed.tile)
