@@ -24,7 +24,7 @@ run: setup
 	$(VENV)/bin/dexbench run --agent $(AGENT) --task $(TASK) --trials $(TRIALS) --workers $(WORKERS)
 
 test: setup
-	$(VENV)/bin/python -m pytest -n $(WORKERS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal
 
 # Four hours of exploration, and a compact DexWM of them: a little over an hour on two cores. Either
 # continues where it was stopped.

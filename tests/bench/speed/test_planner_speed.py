@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.world_model import DexWMModel
-from dexbench.bench.speed.planner import PlannerSpeedConfig, measure
+from dexbench.bench.speed.planner import PlannerSpeedConfig, main, measure
 from dexbench.bench.speed.roofline import count_flops, least_bytes
 from dexbench.bench.speed.workload import Workload, configuration, plans
 from dexbench.utils.errors import UserError
@@ -125,12 +125,18 @@ def test_ours_runs_compiled_and_plain_computation_does_not(monkeypatch):
     monkeypatch.setattr(Workload, "evaluate", watched("ours", Workload.evaluate))
     monkeypatch.setattr(Workload, "plain", watched("plain", Workload.plain))
     monkeypatch.setattr("dexbench.bench.speed.planner.configuration", lambda size: SMALL)
-    measure(PlannerSpeedConfig(samples=2, iterations=1, repeats=1, compile=True, dtype="float32"))
+    measure(
+        PlannerSpeedConfig(
+            samples=2, iterations=1, repeats=1, compile=True, dtype="float32", threads=1
+        )
+    )
     assert during["ours"] >= 12 and during["plain"] == 0
 
 
-def test_measured_plans_hold_together():
-    speeds, (rate, bandwidth) = measure(PlannerSpeedConfig(samples=2, iterations=3, repeats=1))
+def test_measured_plans_hold_together(monkeypatch):
+    monkeypatch.setattr("dexbench.bench.speed.planner.configuration", lambda size: SMALL)
+    config = PlannerSpeedConfig(samples=2, iterations=3, repeats=1, threads=1)
+    speeds, (rate, bandwidth) = measure(config)
     assert len(speeds) == 6 and rate > 0 and bandwidth > 0
     for speed in speeds:
         assert speed.plan == pytest.approx(speed.prepare + 3 * speed.tile)
@@ -138,3 +144,14 @@ def test_measured_plans_hold_together():
         assert speed.floor == max(speed.flops / rate, speed.moved / bandwidth) > 0
     with pytest.raises(UserError, match="--samples is 0, expected at least 1"):
         measure(PlannerSpeedConfig(samples=0))
+
+
+def test_the_command_prints_a_row_a_plan_and_what_a_trial_takes(monkeypatch, capsys):
+    monkeypatch.setattr("dexbench.bench.speed.planner.configuration", lambda size: SMALL)
+    main(PlannerSpeedConfig(samples=2, iterations=1, repeats=1, threads=1, plain=False))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["history", "frames"]
+    plans_of = {start: sum(line.startswith(start) for line in lines) for start in ("padded", "as")}
+    assert plans_of == {"padded": 3, "as": 3}
+    assert sum(line.startswith("a trial's three plans") for line in lines) == 2
+    assert "a matmul:" in lines[-1] and "GB/s" in lines[-1]

@@ -275,3 +275,15 @@ def test_a_damaged_set_is_named_and_nothing_written(real_set, tmp_path, damaged)
         with pytest.raises(UserError, match=f"{damaged} is missing or damaged .*data verify"):
             main(ExportConfig(tmp_path / "set", form, tmp_path / "out"))
         assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_what_cannot_be_exported_is_refused_and_writes_nothing(real_set, tmp_path):
+    EpisodeStore(tmp_path / "empty", {"strategy": "programmatic", "seed": 0})
+    with pytest.raises(UserError, match="holds no episodes; collect some first"):
+        main(ExportConfig(tmp_path / "empty", "robomimic", tmp_path / "out"))
+    with pytest.raises(UserError, match="--image released is for --format robomimic"):
+        main(ExportConfig(real_set, "lerobot", tmp_path / "out", image="released"))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="cannot be exported to .*data verify"):
+        main(ExportConfig(real_set, "robomimic", tmp_path / "file" / "out"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
