@@ -77,7 +77,7 @@ def main(config: RerenderConfig) -> None:
             raise UserError(f"{config.set} has no episode {min(missing)}")
         rows = [row for row in source.rows if not config.episodes or row["id"] in config.episodes]
         if rows:
-            _check_camera(source.model(rows[0]), config.camera)
+            check_camera(source.model(rows[0]), config.camera)
         # Sets of one description have the same episodes, as far as they go; so has a pack of one.
         set_digest = sha256(info_bytes(source.info))
         facts = {"set": set_digest, "camera": config.camera, "height": height, "width": width}
@@ -138,7 +138,8 @@ def _render(
     write_video(video, frames)
 
 
-def _check_camera(model: mujoco.MjModel, name: str) -> None:
+def check_camera(model: mujoco.MjModel, name: str) -> None:
+    """Raise UserError, naming those there are, if a scene has no camera of that name."""
     names = [model.camera(i).name for i in range(model.ncam)]
     if name not in names:
         raise UserError(f"there is no camera {name!r}; the scenes have {', '.join(names)}")

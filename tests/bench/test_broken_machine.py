@@ -20,7 +20,7 @@ from support.runs import run_fake
 from support.small_set import episode, threads
 
 import dexbench.bench.diagnose as diagnosis
-from dexbench.bench import cli
+from dexbench.bench import cli, listing
 from dexbench.bench.show import view
 from dexbench.bench.show.film import Film
 from dexbench.data_collection.coverage import page
@@ -110,8 +110,8 @@ def quick(monkeypatch: Any, tmp_path: Path) -> None:
     colour = np.zeros((20, 30, 3), np.uint8)
     film = Film("one", colour, (colour,) * 2, (True,) * 2)
     monkeypatch.setattr(page, "render", lambda stores, clips: "<html></html>")
-    monkeypatch.setattr(robomimic, "write", lambda root, draft, released: draft.write_bytes(b"x"))
-    monkeypatch.setattr(rerender, "_check_camera", lambda model, name: None)
+    monkeypatch.setattr(robomimic, "write", lambda root, draft, *_: draft.write_bytes(b"x"))
+    monkeypatch.setattr(rerender, "check_camera", lambda model, name: None)
     monkeypatch.setattr(view, "shoot", lambda play, every_step: film)
 
 
@@ -297,9 +297,9 @@ def test_a_ledger_that_cannot_be_seen_is_not_left_out(
 def test_a_mistake_in_the_code_still_shows_where_it_is(monkeypatch: Any) -> None:
     for mistake in (OSError(errno.EBADF, "Bad file descriptor"), TypeError("no such method")):
 
-        def fault(config: Any, mistake: Exception = mistake) -> None:
+        def fault(config: listing.ListConfig, mistake: Exception = mistake) -> None:
             raise mistake
 
-        monkeypatch.setattr(cli, "_execute", lambda *args, fault=fault: fault(None))
+        monkeypatch.setattr(listing, "main", fault)
         with pytest.raises(type(mistake)):
             cli.main(["list"])

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.stand_ins import SMALL_PAPER
 
 from dexbench.agents.dexwm.model.checkpoint import save_model
-from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.optimiser import Plan
@@ -20,20 +20,6 @@ from dexbench.utils.errors import UserError
 
 GOAL = torch.from_numpy(np.random.default_rng(0).uniform(0.4, 0.6, (21, 3))).float()
 IN_CAMERA = camera.base_to_camera(GOAL)
-NO_DEPTH = ModelConfig(
-    image_size=(112, 196),
-    head="paper",
-    head_dim=32,
-    head_blocks=1,
-    head_heads=4,
-    heat_scale=14,
-    cdit="paper",
-    predictor_dim=48,
-    predictor_blocks=1,
-    max_frames=9,
-    encoder_blocks=1,
-)
-"""A small model with the paper's keypoint head."""
 
 
 class Told(WaypointAgent):
@@ -105,7 +91,7 @@ def test_an_agent_that_sees_nothing_leaves_columns_empty() -> None:
 def test_a_head_without_depth_is_compared_in_the_picture(tmp_path: Path, capsys: Any) -> None:
     torch.manual_seed(0)
     weights, out = tmp_path / "paper.safetensors", tmp_path / "table.csv"
-    save_model(weights, DexWMModel(NO_DEPTH))
+    save_model(weights, DexWMModel(SMALL_PAPER))
     settings = (
         f"weights={weights}",
         "dtype=float32",
