@@ -27,7 +27,7 @@ class AgentSpec:
     privileged: bool = False
     """Whether it is given the simulation. Such an agent is a bound, not a competitor."""
     pretraining: str = "none"
-    """The data that its weights saw before the benchmark's own, or ``none``."""
+    """The data seen that is not the benchmark's own robot's, such as human video, or ``none``."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Arguments of the class."""
     plans: bool = False
@@ -79,7 +79,21 @@ _SPECS = (
     AgentSpec(
         "dexwm",
         "dexbench.agents.dexwm.agent:DexWM",
-        "The latent world model with cross-entropy planning over joint angles.",
+        "The latent world model, planned by what it predicts, as in the paper.",
+        plans=True,
+    ),
+    AgentSpec(
+        "dexwm-warm",
+        "dexbench.agents.dexwm.agent:DexWM",
+        "dexwm's weights; the plan begins where forward kinematics ends, and counts its hand.",
+        kwargs={"planner": "warm"},
+        plans=True,
+    ),
+    AgentSpec(
+        "dexwm-paper",
+        "dexbench.agents.dexwm.agent:DexWM",
+        "dexwm's weights with the paper's whole search, 512 candidates and 10 iterations.",
+        kwargs={"planner": "paper"},
         plans=True,
     ),
     AgentSpec(

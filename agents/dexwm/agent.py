@@ -18,14 +18,14 @@ from dexbench.agents.dexwm.model.world_model import best_dtype, hand_action, lea
 from dexbench.agents.learning.weights import pick_device
 from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.cem import in_tiles
-from dexbench.agents.planning.planner_config import PlannerConfig, name_of
+from dexbench.agents.planning.planner_config import PlannerConfig
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample
 
-from .cost import COSTS, CostConfig, LatentCost
+from .cost import COST_OF, CostConfig, LatentCost, cost_config
 
 
 @dataclass
@@ -50,10 +50,11 @@ class DexWM(WaypointAgent):
     """Plans with the world model.
 
     Args:
-        planner: As ``WaypointAgent``: "compact", "cold", "paper", "paper-real", "mppi", "gradient".
-            If left out "compact", or "paper" with a keypoint head that has no depth.
-        weights: A safetensors file, or "compact", the packaged one, if left out.
-        cost: A name in ``COSTS`` or a configuration; if left out "compact", or "paper" with the
+        planner: As ``WaypointAgent``: "cem", "warm", "paper", "paper-real", "mppi", "gradient". If
+            left out "cem", or "paper" with a keypoint head that has no depth.
+        weights: A safetensors file, or the packaged "dexwm" (if left out) or "scratch".
+        cost: A name in ``COSTS``, a configuration, or a dict of what differs from the usual one.
+            The usual one is "predicted"; "own-hand" with the planner "warm"; "paper" with the
             paper's planners and with a keypoint head that has no depth.
         device: Where the model runs; "auto" takes a GPU if there is one.
         dtype: "bfloat16", "float32", or "auto": bfloat16 where the hardware multiplies it.
@@ -71,15 +72,13 @@ class DexWM(WaypointAgent):
         self,
         planner: str | PlannerConfig | None = None,
         weights: str | Path | None = None,
-        cost: str | CostConfig | None = None,
+        cost: str | CostConfig | dict[str, Any] | None = None,
         device: str = "cpu",
         dtype: str = "auto",
         encoder_weights: str | Path | None = None,
         compile: bool = False,
         **overrides: Any,
     ):
-        if isinstance(cost, str) and cost not in COSTS:
-            raise ValueError(f"unknown cost {cost!r}; known: {sorted(COSTS)}")
         model_device = pick_device(device)
         if dtype not in ("auto", "bfloat16", "float32"):
             raise UserError(f"dtype is {dtype!r}; choose auto, bfloat16 or float32")
@@ -88,17 +87,15 @@ class DexWM(WaypointAgent):
             weights, model_device, self.dtype, Path(encoder_weights) if encoder_weights else None
         )
         no_depth = self.model.config.head == "paper"
-        # The warm start that compact's budget is cut down for needs a goal hand with depth.
-        planner = planner or ("paper" if no_depth else "compact")
+        planner = planner or ("paper" if no_depth else "cem")
         super().__init__(planner, **overrides)
         self.device = model_device
         if not isinstance(compile, bool):  # "false", say, would be true
             raise UserError(f"compile is {compile!r}; choose True or False")
         if compile:
             self.model.compile_blocks()
-        cost = cost or ("paper" if planner in ("paper", "paper-real") or no_depth else "compact")
-        config = COSTS[cost] if isinstance(cost, str) else cost
-        self._cost_name = name_of(cost, config, COSTS)
+        usual = "paper" if no_depth else COST_OF.get(str(planner), "predicted")
+        config, self._cost_name = cost_config(cost, usual)
         if no_depth and config.depth:
             raise UserError(
                 "the paper's keypoint head has no depth, which this cost compares; leave the cost "

@@ -3,13 +3,16 @@
 C = C_state + mu C_kp in the paper (3.4); ``CostConfig`` says what else there is here.
 """
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dexbench.agents.dexwm.model.keypoint_head import Keypoints
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
+from dexbench.agents.planning.planner_config import name_of
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import (
     DISTINCT,
@@ -22,7 +25,10 @@ from dexbench.envs.embodiment.kinematics import HandKinematics
 LATENT, KEYPOINT, ORIENTATION, LEAVING = range(4)
 """Columns of the cost terms."""
 MARGIN = 40.0
-"""As far outside the picture as `CostConfig.leaving` tells apart, in px."""
+"""As far outside the picture as leaving by the candidate's own hand tells apart, in px."""
+EDGE = 16.0
+"""How near to the picture's edge, in px, the head reads off a keypoint that leaves: it is trained
+to put those outside on the edge."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +46,17 @@ class CostConfig:
     depth: bool = True
     """Whether keypoints are compared as 3-D points of all 17 keypoints (metres) instead of as
     pixels of wrist and tips, which leave the hand's depth open."""
-    consistency: float = 0.0
-    """Weight of the distance in metres between the hand that the model predicts and the hand
-    that the candidate's joints make, beside that to the goal; needs ``depth``. At 1 the
-    keypoint term is at least the joints' own distance to the goal."""
+    own_hand: bool = False
+    """Whether the hand that the candidate's joints make counts, by forward kinematics: its mean
+    distance in metres from the predicted hand is added to the keypoint term, which is then at
+    least its distance to the goal, and ``leaving`` is read from it; needs ``depth``."""
     orientation: float = 0.0
     """Weight of the angle in rad to the neutral wrist orientation, grasp only."""
     leaving: float = 0.0
-    """Weight of leaving the picture, where the model cannot follow the hand: at the waypoint
-    where it is worst, how far a candidate's keypoints are outside, from 0 to 1 at ``MARGIN`` or
-    more, on average."""
+    """Weight of leaving the picture, where the model cannot follow the hand: the keypoints' mean
+    at the waypoint where it is worst. A predicted keypoint counts from 0 at ``EDGE`` within the
+    picture to 1 on its edge; with ``own_hand``, one by kinematics from 0 on the edge to 1 at
+    ``MARGIN`` outside."""
 
     def __post_init__(self) -> None:
         if self.mix not in ("paper", "scaled") or not 0 <= self.latent_share <= 1:
@@ -59,22 +66,47 @@ class CostConfig:
             )
         if self.leaving < 0:
             raise ValueError(f"leaving must be 0 or above, got {self.leaving}")
-        if self.consistency < 0 or (self.consistency and not self.depth):
-            raise ValueError(
-                "consistency must be 0 or above, and compares 3-D points (depth=True); got "
-                f"{self.consistency} with depth={self.depth}"
-            )
+        if self.own_hand and not self.depth:
+            raise ValueError("own_hand compares 3-D points: give depth=True with it")
 
 
 COSTS = {
-    "compact": CostConfig(leaving=3.0, consistency=1.0),
     "predicted": CostConfig(leaving=3.0),
-    "anywhere": CostConfig(),
-    "consistent": CostConfig(consistency=1.0),
-    "pixels": CostConfig(depth=False, leaving=3.0),
+    "own-hand": CostConfig(leaving=3.0, own_hand=True),
     "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
 }
-"""By the names that ``DexWM``'s argument ``cost`` takes; docs/planners.md compares them."""
+"""By the names that ``DexWM``'s argument ``cost`` takes; docs/planners.md compares them. Of
+``predicted`` and ``paper`` every term but the wrist's angle is a function of predicted latents and
+the goal; ``own-hand`` adds the robot's own kinematics."""
+
+COST_OF = {"warm": "own-hand", "paper": "paper", "paper-real": "paper"}
+"""The usual cost of a planner, where it is not ``predicted``."""
+
+
+def cost_config(
+    cost: str | CostConfig | dict[str, Any] | None, usual: str
+) -> tuple[CostConfig, str]:
+    """Return the settings of a cost, and what ledgers call them.
+
+    Args:
+        cost: A name in ``COSTS``, a configuration, a dict of what differs from the usual one, or
+            None for that one.
+        usual: The name of the usual one.
+
+    Raises:
+        ValueError: The name or a setting is unknown, or a setting is out of range.
+    """
+    if isinstance(cost, str) and cost not in COSTS:
+        raise ValueError(f"unknown cost {cost!r}; known: {sorted(COSTS)}")
+    if isinstance(cost, CostConfig):
+        return cost, name_of(cost, cost, COSTS)
+    changes = cost if isinstance(cost, dict) else {}
+    known = [field.name for field in dataclasses.fields(CostConfig)]
+    if unknown := sorted(changes.keys() - set(known)):
+        raise ValueError(f"unknown settings of a cost {unknown}; known: {known}")
+    name = cost if isinstance(cost, str) else usual
+    config = dataclasses.replace(COSTS[name], **changes)
+    return config, name_of(name, config, COSTS)
 
 
 @dataclass
@@ -107,8 +139,8 @@ class LatentCost:
 
         Returns:
             ``(N, 4)``: latent error (mean square), keypoint error (m, or px without ``depth``) and
-            orientation (rad), summed over steps by their weights; then leaving (0..1), at its
-            worst step.
+            orientation (rad), summed over steps by their weights; then leaving (0..1), at the
+            worst step that has a weight.
         """
         count, horizon = sequences.shape[:2]
         # Steps without weight need neither errors nor the keypoint head.
@@ -117,15 +149,19 @@ class LatentCost:
         latent = (states - goal[0]).float().square().mean((-1, -2))
         predicted = self.head(states.flatten(0, 1))
         keypoint = self.keypoint_distance(predicted, goal[1]).unflatten(0, (count, -1))
-        if self.config.consistency:
+        if self.config.own_hand:
             hands = self._hand(sequences[:, used]).flatten(0, 1)
             apart = (predicted.points() - hands).norm(dim=-1).mean(-1).unflatten(0, (count, -1))
-            keypoint = keypoint + self.config.consistency * apart
+            keypoint = keypoint + apart
         angle = torch.zeros_like(latent)
         # Only where it counts: at the neutral orientation itself the angle has no gradient.
         if self.config.orientation and task == "grasp":
             angle = self.wrist_angle(sequences[:, used])
-        leaving = self.leaving(sequences) if self.config.leaving else torch.zeros_like(latent)
+        leaving = torch.zeros_like(latent)
+        if self.config.leaving and self.config.own_hand:
+            leaving = self.leaving(sequences)
+        elif self.config.leaving:
+            leaving = near_edge(predicted.pixels).unflatten(0, (count, -1))
         means = [term @ weights for term in (latent, keypoint, angle)]
         return torch.stack([*means, leaving.amax(1)], -1)
 
@@ -174,7 +210,11 @@ class LatentCost:
         return torch.acos(cosine.clamp(-1, 1))
 
     def leaving(self, sequences: Tensor) -> Tensor:
-        """Return how far waypoints ``(N, T, 23)`` in rad leave the picture, ``(N, T)`` in 0..1."""
+        """Return how far candidates' own hands leave the picture, ``(N, T)`` in 0..1.
+
+        Args:
+            sequences: Joints ``(N, T, 23)`` in rad.
+        """
         points = self._hand(sequences)
         pixels = camera.project(points)
         size = pixels.new_tensor([camera.WIDTH, camera.HEIGHT])
@@ -185,3 +225,17 @@ class LatentCost:
     def _hand(self, sequences: Tensor) -> Tensor:
         """Keypoints ``(..., 17, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""
         return camera.base_to_camera(self.kinematics.keypoints(sequences))[..., list(DISTINCT), :]
+
+
+def near_edge(pixels: Tensor) -> Tensor:
+    """Return how much of hands is on the picture's edge, where those outside are read off.
+
+    Args:
+        pixels: Keypoints ``(..., K, 2)`` in px; those that are not a number do not count.
+
+    Returns:
+        ``(...)`` in 0..1, the keypoints' mean.
+    """
+    size = pixels.new_tensor([camera.WIDTH, camera.HEIGHT])
+    inside = torch.minimum(pixels, size - pixels).amin(-1)
+    return (1 - inside / EDGE).clamp(0, 1).nanmean(-1)

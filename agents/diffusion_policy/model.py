@@ -90,7 +90,7 @@ class DiffusionPolicyModel(nn.Module):
         encoder: Sizes of the encoder, which is DexWM's.
 
     Attributes:
-        pretraining: What the encoder learned from beside the policy's data.
+        pretraining: As ``DexWMModel``'s, of encoder and policy.
 
     Raises:
         UserError: The pooling does not fit the encoder.

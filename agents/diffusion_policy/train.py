@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
 from dexbench.agents.learning.disk import check_file, check_folder
-from dexbench.agents.learning.episodes import load_episodes
+from dexbench.agents.learning.episodes import load_episodes, pretraining_of
 from dexbench.agents.learning.features import cached_features
 from dexbench.agents.learning.optim import MasterAdamW, schedule
 from dexbench.agents.learning.run_folder import RunFolder
@@ -68,7 +68,8 @@ class PolicyTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for("diffusion-policy", "weights", config.seed))
             self.model = DiffusionPolicyModel(config.model, world.config)
-        self.model.encoder, self.model.pretraining = world.encoder, world.pretraining
+        self.model.encoder = world.encoder
+        self.model.pretraining = pretraining_of(world.pretraining, config.data)
         self.training, self.held_out = (
             usable_episodes(self.episodes, validation, config.lifted_only)
             for validation in (False, True)

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dexbench.data_collection.store.manifest import MANIFEST, sha256
+from dexbench.data_collection.store.manifest import MANIFEST, ROBOT_STRATEGIES, read_info, sha256
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.keypoints import N_KEYPOINTS
 from dexbench.envs.embodiment.robot import N_JOINTS
@@ -132,6 +132,31 @@ def open_sets(folders: Sequence[Path]) -> tuple[list[tuple[EpisodeStore, dict[st
         manifest = (store.root / MANIFEST).read_bytes().splitlines(keepends=True)
         lines += [json.loads(line) for line in manifest if line.endswith(b"\n")]
     return episodes, sha256(json.dumps(lines, sort_keys=True).encode())
+
+
+def pretraining_of(before: str, folders: Sequence[Path]) -> str:
+    """Return what the leaderboard says of weights: the outside data that they have seen.
+
+    Outside is what does not show the benchmark's own robot, such as human video. More of the
+    benchmark's own exploration adds nothing.
+
+    Args:
+        before: What it says of the weights that a training begins with.
+        folders: Episode sets that the training adds.
+
+    Returns:
+        Names joined by " + "; "none" if there are none.
+
+    Raises:
+        UserError: A folder holds no set.
+    """
+    names = [] if before == "none" else before.split(" + ")
+    for folder in folders:
+        info = read_info(Path(folder))
+        strategies = {source.get("strategy") for source in info.get("sources", [info])}
+        if not strategies <= ROBOT_STRATEGIES:
+            names.append(Path(folder).resolve().name)
+    return " + ".join(dict.fromkeys(names)) or "none"
 
 
 def load_episodes(

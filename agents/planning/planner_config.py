@@ -51,8 +51,6 @@ class PlannerConfig:
     paper costs the last step only."""
     execute: str = "mean"
     """What is played: "mean" plays the mean of the last elites, "best" the cheapest candidate."""
-    reinflate: bool = True
-    """Whether every replanning starts from the initial standard deviation again."""
     arm_std: float = 0.3
     """Initial standard deviation of the arm joints in rad."""
     hand_std: float = 0.1
@@ -98,12 +96,12 @@ PAPER = PlannerConfig(
     execute="best",
 )
 PLANNERS = {
-    "compact": PlannerConfig(
+    "cem": PlannerConfig(),
+    "warm": PlannerConfig(
         cem=CEMConfig(samples=64, elites=10, iterations=3),
         warm_start=CEMConfig(samples=128, elites=10, iterations=20),
         narrow=0.3,
     ),
-    "cold": PlannerConfig(),
     "paper": PAPER,
     "paper-real": dataclasses.replace(
         PAPER, cem=CEMConfig(samples=256, elites=10, iterations=10), horizon=2, open_loop=True
@@ -112,10 +110,10 @@ PLANNERS = {
     # A tile is filled up before it is evaluated, so it is no larger than the restarts are many.
     "gradient": PlannerConfig(optimiser="gradient", tile=8),
 }
-"""``compact`` suits two CPU cores and agents that know the goal's hand; ``cold`` begins as the
-paper. ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost; ``paper-real`` is what the real
-robot had, {2, 256, 10, 10} in open loop (App. B); ``mppi`` and ``gradient`` are ``cold`` with
-another optimiser (docs/planners.md)."""
+"""``cem`` is the paper's planner at a CPU's budget, and ``mppi`` and ``gradient`` are ``cem`` with
+another optimiser. ``warm`` begins where forward kinematics ends, in agents that know the goal's
+hand. ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost; ``paper-real`` is what the real
+robot had, {2, 256, 10, 10} in open loop (App. B). docs/planners.md compares them."""
 
 
 def planner_config(planner: str | PlannerConfig, **overrides: Any) -> PlannerConfig:

@@ -42,7 +42,7 @@ class WaypointAgent:
         ValueError: As ``planner_config``.
     """
 
-    def __init__(self, planner: str | PlannerConfig = "compact", **overrides: Any):
+    def __init__(self, planner: str | PlannerConfig = "cem", **overrides: Any):
         self.config = planner_config(planner, **overrides)
         self._planner_name = name_of(planner, self.config, PLANNERS)
         self.device = torch.device("cpu")
@@ -74,7 +74,6 @@ class WaypointAgent:
         """Start a trial; tasks other than grasp and place are planned like reach."""
         self.task, self.seed, self.replan = task, seed, 0
         self._mean: Tensor | None = None
-        self._std: Tensor | None = None
         self.last_plan: Plan | None = None
         """What the latest optimisation found; ``last_context`` is what it knew."""
         self.last_context: Any = None
@@ -116,8 +115,6 @@ class WaypointAgent:
         else:
             target = torch.as_tensor(np.asarray(obs["agent_target"], np.float32))
             mean = target.expand(horizon, N_JOINTS)
-        if self._std is not None and len(self._std) == horizon and not self.config.reinflate:
-            return mean.clamp(self.lower, self.upper), self._std
         std = torch.full((horizon, N_JOINTS), self.config.arm_std)
         place = self.task == "place"
         std[:, HAND_JOINTS] = self.config.place_hand_std if place else self.config.hand_std
@@ -135,7 +132,6 @@ class WaypointAgent:
         optimise = OPTIMISERS[self.config.optimiser]
         plan = optimise(problem, getattr(self.config, self.config.optimiser))
         self.last_plan, self.last_context = plan, context
-        self._std = plan.std[1:].clone()
         return self.chosen(plan)
 
     def goal_hand(self, context: Any) -> Tensor | None:

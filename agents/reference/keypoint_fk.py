@@ -23,7 +23,7 @@ class KeypointFK(KeypointPlanner):
     """Unprivileged: sees the goal image only.
 
     Args:
-        planner: As ``WaypointAgent``.
+        planner: As ``WaypointAgent``; "warm" if left out.
         weights: A DexWM's safetensors file; the packaged one if left out.
         overrides: As ``WaypointAgent``.
 
@@ -33,7 +33,7 @@ class KeypointFK(KeypointPlanner):
 
     def __init__(
         self,
-        planner: str | PlannerConfig = "compact",
+        planner: str | PlannerConfig = "warm",
         weights: str | Path | None = None,
         **overrides: Any,
     ):

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dexbench.agents.planning.planner_config import PlannerConfig
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
 
 from .goal import goal_of, hand_of
@@ -39,9 +40,17 @@ class KeypointPlanner(WaypointAgent):
 
 
 class Kinematic(KeypointPlanner):
-    """Privileged: is told the goal state's true keypoints."""
+    """Privileged: is told the goal state's true keypoints.
+
+    Args:
+        planner: As ``WaypointAgent``; "warm" if left out.
+        overrides: As ``WaypointAgent``.
+    """
 
     privileged = True
+
+    def __init__(self, planner: str | PlannerConfig = "warm", **overrides: Any):
+        super().__init__(planner, **overrides)
 
     def bind(self, env: Any) -> None:
         """Take the goal's true keypoints from the environment.

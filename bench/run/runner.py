@@ -70,7 +70,7 @@ class RunConfig:
     threads: int = 1
     """Threads of each worker; recorded, because the order of sums depends on it."""
     planner: str | None = None
-    """How agents that plan search: compact (their default), cold, paper, paper-real, mppi or
+    """How agents that plan search: cem, warm, paper, paper-real, mppi or
     gradient; docs/planners.md explains them. Short for --agent-args planner=NAME."""
     agent_args: tuple[str, ...] = ()
     """Arguments of the agent's class as KEY=VALUE, recorded with every row."""

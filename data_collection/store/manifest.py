@@ -12,6 +12,9 @@ SCHEMA = 2
 
 INFO, MANIFEST = "dataset.json", "manifest.jsonl"
 
+ROBOT_STRATEGIES = frozenset({"lift", "lift-noise", "programmatic", "play"})
+"""Strategies of collection that record the benchmark's own robot."""
+
 
 def info_bytes(info: dict[str, Any]) -> bytes:
     """Return a set's description as dataset.json holds it."""

@@ -15,12 +15,13 @@ from .world_model import DexWMModel
 
 FORMAT = "dexbench-dexwm-1"
 WEIGHTS = Path(__file__).parents[1] / "weights"
-PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("compact",)}
+PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("dexwm",)}
+"""The packaged weights, by name."""
 
 
 def weights_file(path: str | Path | None) -> Path:
-    """Return the file that a path, a name in ``PACKAGED`` or None, for "compact", stands for."""
-    return Path(PACKAGED.get(str(path or "compact"), path or ""))
+    """Return the file that a path, a name in ``PACKAGED`` or None, for "dexwm", stands for."""
+    return Path(PACKAGED.get(str(path or "dexwm"), path or ""))
 
 
 def save_model(path: str | Path, model: DexWMModel, notes: dict[str, Any] | None = None) -> str:

@@ -13,7 +13,8 @@ class DexWMModel(nn.Module):
     """The world model; ``dtype`` and ``device`` are those of its parameters.
 
     Attributes:
-        pretraining: What its training began with, as the leaderboard states it; "none" is nothing.
+        pretraining: Data seen that is not the benchmark's own robot's, as the leaderboard states
+            it; "none" is nothing.
     """
 
     def __init__(self, config: ModelConfig | None = None):

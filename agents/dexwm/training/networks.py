@@ -1,6 +1,5 @@
 """The networks of a run before its first step: fresh, or with the weights of a file."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from dexbench.agents.dexwm.model.decoder import load_decoder
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
 from dexbench.agents.dexwm.model.pretrained import PretrainedEncoder
 from dexbench.agents.dexwm.model.world_model import DexWMModel
-from dexbench.agents.learning.weights import read_tensors
 from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import seed_for
 
@@ -66,12 +64,8 @@ def _load(networks: Networks, path: Path, encoder_weights: Path | None) -> str:
             "--encoder, --depth-head or --model.* that it was trained with"
         )
     model.load_state_dict(given.state_dict())
-    file = weights_file(path)
-    notes = json.loads(read_tensors(file)[1].get("notes", "{}"))
-    names = ", ".join(notes.get("training", {}).get("data", ["weights"]))
-    before = "" if given.pretraining == "none" else f"{given.pretraining}, then "
-    model.pretraining = f"{before}{names} ({digest[:8]})"
-    decoder = load_decoder(file)
+    model.pretraining = given.pretraining
+    decoder = load_decoder(weights_file(path))
     if decoder is not None and decoder.config == model.config:
         networks.decoder.load_state_dict(decoder.state_dict())
         networks.decoder_known = True

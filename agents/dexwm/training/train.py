@@ -16,7 +16,7 @@ from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.decoder import decoder_path, save_decoder
 from dexbench.agents.dexwm.model.world_model import best_dtype
 from dexbench.agents.learning.disk import check_file, check_folder
-from dexbench.agents.learning.episodes import load_episodes
+from dexbench.agents.learning.episodes import load_episodes, pretraining_of
 from dexbench.agents.learning.optim import MasterAdamW, schedule, trainable
 from dexbench.agents.learning.ranks import Ranks
 from dexbench.agents.learning.run_folder import Rate, RunFolder
@@ -62,6 +62,7 @@ class Trainer:
             self.episodes = load_episodes(
                 config.data, self.work, config.holdout, config.model.image_size, progress
             )
+        self.model.pretraining = pretraining_of(self.model.pretraining, config.data)
         self.batches = Batches(
             self.episodes, self.model.encoder, self.ranks, self.dtype, recipe.augmented
         )
