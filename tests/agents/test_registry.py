@@ -100,7 +100,7 @@ def test_bad_options_of_an_agent_are_named(name: str, options: dict, message: st
 
 def test_a_planners_budget_may_be_a_dict() -> None:
     agent, _ = make_agent("kinematic", cem={"samples": 20})
-    assert agent.config.cem == dataclasses.replace(PLANNERS["compact"].cem, samples=20)
+    assert agent.config.cem == dataclasses.replace(PLANNERS["warm"].cem, samples=20)
     agent, _ = make_agent("kinematic", planner="paper", cem={"samples": 20})
     assert agent.config.cem == dataclasses.replace(PLANNERS["paper"].cem, samples=20)
 

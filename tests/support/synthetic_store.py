@@ -27,9 +27,9 @@ def picture(keypoints, background=60):
     return image
 
 
-def write_store(folder, episodes=4, frames=24, seed=0, lifted=False):
+def write_store(folder, episodes=4, frames=24, seed=0, lifted=False, strategy="programmatic"):
     """Write an episode set of hands that move along straight lines; return its folder."""
-    store = EpisodeStore(folder, {"strategy": "synthetic", "seed": seed})
+    store = EpisodeStore(folder, {"strategy": strategy, "seed": seed})
     rows = []
     for number in range(episodes):
         draw = rng("synthetic", seed, number)

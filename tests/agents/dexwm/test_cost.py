@@ -11,12 +11,13 @@ from support.stand_ins import SMALL_PAPER, busy_predictor
 from support.synthetic_store import KINEMATICS, keypoints_of, picture
 
 from dexbench.agents.dexwm.agent import DexWM
-from dexbench.agents.dexwm.cost import COSTS, LEAVING, CostConfig
+from dexbench.agents.dexwm.cost import COSTS, LEAVING, CostConfig, near_edge
 from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.keypoint_head import Keypoints
 from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
 from dexbench.agents.planning.cem import CEMConfig, in_tiles
 from dexbench.agents.planning.planner_config import PLANNERS
+from dexbench.agents.registry import make_agent
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.utils.errors import UserError
@@ -33,14 +34,12 @@ def keypoint_term(sequences, **settings):
     return agent.terms(sequences, context)[:, 1], agent, context
 
 
-def test_consistency_adds_how_far_the_predicted_hand_is_from_the_joints_own():
+def test_the_own_hand_adds_how_far_the_predicted_hand_is_from_the_joints_own():
     start = torch.tensor(INIT_JOINTS, dtype=torch.float32)
     offsets = torch.linspace(-0.4, 0.4, 5)[:, None, None]
     sequences = (start + offsets).expand(5, 3, 23)
     plain, agent, context = keypoint_term(sequences)
-    whole, *_ = keypoint_term(sequences, consistency=1.0)
-    half, *_ = keypoint_term(sequences, consistency=0.5)
-    assert torch.allclose(half, (plain + whole) / 2, atol=1e-6)
+    whole, *_ = keypoint_term(sequences, own_hand=True)
     points = camera.base_to_camera(KINEMATICS.keypoints(sequences)[..., :17, :])
     with torch.no_grad():
         apart = (agent.predict(sequences, context).keypoints - points).norm(dim=-1).mean(-1)
@@ -50,12 +49,12 @@ def test_consistency_adds_how_far_the_predicted_hand_is_from_the_joints_own():
     assert (whole >= geometry - 1e-5).all() and (plain < geometry).any()
 
 
-def test_leaving_the_picture_costs_what_is_outside_at_the_worst_waypoint():
+def test_the_own_hand_leaving_the_picture_costs_what_is_outside_at_the_worst_waypoint():
     inside = torch.tensor(INIT_JOINTS, dtype=torch.float32)
     away = inside.clone()
     away[0] += 2.0  # The arm turns aside.
     sequences = torch.stack([inside.expand(3, 23), torch.stack([inside, away, inside])])
-    agent = DexWM(cost=CostConfig(leaving=3.0), dtype="float32", tile=2)
+    agent = DexWM(cost="own-hand", dtype="float32", tile=2)
     amount = agent.costs.leaving(sequences)
     pixels = camera.project(keypoints_of(away.numpy())[:17])
     beyond = np.maximum(-pixels, pixels - [camera.WIDTH, camera.HEIGHT]).max(-1)
@@ -67,21 +66,21 @@ def test_leaving_the_picture_costs_what_is_outside_at_the_worst_waypoint():
     with torch.no_grad():
         context = agent.observe(obs)
         terms, cost = agent.terms(sequences, context), agent.cost(sequences, context)
-        agent.costs.config = CostConfig()
+        agent.costs.config = CostConfig(own_hand=True)
         without = agent.cost(sequences, context)
     assert torch.equal(terms[:, LEAVING], amount.amax(1))
     assert torch.allclose(cost - without, 3 * amount.amax(1), atol=1e-5)
 
 
 def test_costs_that_make_no_sense_are_refused():
-    with pytest.raises(ValueError, match="consistency"):
-        CostConfig(consistency=-1.0)
-    with pytest.raises(ValueError, match="consistency"):
-        CostConfig(consistency=1.0, depth=False)
+    with pytest.raises(ValueError, match="own_hand"):
+        CostConfig(own_hand=True, depth=False)
     with pytest.raises(ValueError, match="leaving"):
         CostConfig(leaving=-1.0)
-    with pytest.raises(ValueError, match="known: .*consistent"):
-        DexWM(cost="consistant")
+    with pytest.raises(ValueError, match="known: .*predicted"):
+        DexWM(cost="predicated")
+    with pytest.raises(ValueError, match=r"unknown settings of a cost \['leafing'\]; known: "):
+        DexWM(cost={"leafing": 1.0})
 
 
 def test_an_encoder_that_the_model_was_not_trained_with_changes_nothing(tmp_path):
@@ -172,11 +171,11 @@ def test_a_head_without_depth_plans_as_the_paper_unless_told_otherwise(tmp_path)
     assert agent.config == PLANNERS["paper"] and agent.costs.config == COSTS["paper"]
     changed = DexWM(weights=weights, cem={"samples": 20}, tile=10).config
     assert changed.cem == CEMConfig(20, 10, 10) and changed.execute == "best"
-    told = DexWM("compact", weights=weights)
-    assert told.config == PLANNERS["compact"] and told.costs.config == COSTS["paper"]
+    told = DexWM("warm", weights=weights)
+    assert told.config == PLANNERS["warm"] and told.costs.config == COSTS["paper"]
     config = dataclasses.replace(SMALL_PAPER, head="compact", heat_scale=7)
     for other in (DexWM(weights=weights_of(config, deep)), DexWM()):
-        assert other.config == PLANNERS["compact"] and other.costs.config == COSTS["compact"]
+        assert other.config == PLANNERS["cem"] and other.costs.config == COSTS["predicted"]
 
 
 def test_only_the_papers_cost_counts_the_ring_finger_twice():
@@ -185,8 +184,8 @@ def test_only_the_papers_cost_counts_the_ring_finger_twice():
     moved = nowhere.clone()
     moved[0, 16, 0] = 30.0  # px; the ring finger's tip
     goal, seen = (Keypoints(torch.zeros(0), None, pixels, None) for pixels in (nowhere, moved))
-    for name, wanted in (("pixels", 30 / 5), ("paper", 2 * 30 / 6)):
-        agent.costs.config = COSTS[name]
+    for config, wanted in ((CostConfig(depth=False), 30 / 5), (COSTS["paper"], 2 * 30 / 6)):
+        agent.costs.config = config
         assert float(agent.costs.keypoint_distance(seen, goal)) == pytest.approx(wanted)
 
 
@@ -207,7 +206,7 @@ def test_a_candidates_terms_depend_on_neither_population_nor_tile():
     # The same tile among others, and in another place: the same bits.
     assert torch.equal(terms(draws[4:12], 4), by_four[4:12])
     assert torch.equal(terms(torch.cat([draws[8:12], draws[:4]]), 4)[4:], by_four[:4])
-    agent.costs.config = COSTS["compact"]  # with consistency and leaving
+    agent.costs.config = COSTS["own-hand"]
     far = draws + torch.linspace(0, 2, 16)[:, None, None]
     whole = terms(far, 4)
     assert torch.equal(terms(far[4:12], 4), whole[4:12]) and whole[:, LEAVING].std() > 0
@@ -238,19 +237,66 @@ def test_how_terms_make_a_cost(monkeypatch):
         assert torch.allclose(agent.cost(torch.zeros(3, 3, 23), context), wanted)
     assert COSTS["paper"] == CostConfig("paper", mu=0.001, depth=False, orientation=0.4)
     assert COSTS["predicted"] == CostConfig("scaled", 0.3, depth=True, leaving=3.0)
-    assert COSTS["compact"] == dataclasses.replace(COSTS["predicted"], consistency=1.0)
+    assert COSTS["own-hand"] == dataclasses.replace(COSTS["predicted"], own_hand=True)
 
 
-def test_the_planner_of_the_paper_has_its_cost():
-    assert (
-        DexWM("paper").costs.config == COSTS["paper"] and DexWM().costs.config == COSTS["compact"]
-    )
-    assert DexWM("paper", cost="compact").costs.config == COSTS["compact"]
-    assert DexWM().settings_hash != DexWM(cost="anywhere").settings_hash
+@torch.no_grad()
+def test_predicted_hands_on_the_edge_of_the_picture_are_taken_to_leave_it():
+    """Read from predictions alone: the head puts what is outside on the edge."""
+    middle = torch.tensor([camera.WIDTH / 2, camera.HEIGHT / 2]).expand(17, 2).clone()
+    hands = torch.stack([middle, middle, middle])
+    hands[1, :, 0] = camera.WIDTH
+    hands[2, 0] = torch.tensor([8.0, 100.0])  # half of EDGE within
+    hands[2, 1] = torch.nan  # a head that has no such keypoint
+    assert near_edge(hands).tolist() == pytest.approx([0.0, 1.0, 0.5 / 16])
+    agent = DexWM(dtype="float32", tile=2)
+    agent.reset("reach", 0)
+    start = INIT_JOINTS.astype(np.float32)
+    context = agent.observe(pictured(start, goal_near(3)))
+    away = torch.from_numpy(start).expand(2, 3, 23).clone()
+    away[1, 1, 0] += 2.0  # The arm turns aside.
+    predicted = agent.predict(away, context).pixels
+    terms = agent.terms(away, context)
+    torch.testing.assert_close(terms[:, LEAVING], near_edge(predicted).amax(1))
 
 
-def test_the_costs_name_is_the_one_chosen_or_the_default_resolved():
-    assert (DexWM().cost_name, DexWM("paper").cost_name) == ("compact", "paper")
-    assert DexWM("paper", cost="anywhere").cost_name == "anywhere"
+def test_dexwms_cost_never_asks_for_the_joints_own_hand():
+    start, asked = INIT_JOINTS.astype(np.float32), []
+    budget = {"cem": CEMConfig(8, 2, 1), "tile": 4, "dtype": "float32"}
+    for planner in ("cem", "warm"):
+        agent = DexWM(planner, **budget)
+        known = agent.costs.kinematics.keypoints
+        spy = SimpleNamespace(
+            keypoints=lambda joints, known=known: asked.append(1) or known(joints)
+        )
+        agent.costs.kinematics = spy
+        agent.reset("reach", 0)
+        agent.act(pictured(start, goal_near(3)))
+        assert bool(asked) == (planner == "warm")
+
+
+def test_each_planner_has_its_usual_cost():
+    for planner, cost in (("cem", "predicted"), ("warm", "own-hand"), ("paper", "paper")):
+        agent = DexWM(planner)
+        assert agent.costs.config == COSTS[cost] and agent.cost_name == cost
+    assert DexWM("paper", cost="predicted").cost_name == "predicted"
+    assert DexWM().settings_hash != DexWM(cost="own-hand").settings_hash
+
+
+def test_the_costs_name_says_whether_a_setting_was_changed():
+    assert DexWM(cost={"leaving": 2.0}).costs.config == CostConfig(leaving=2.0)
+    assert DexWM(cost={"leaving": 2.0}).cost_name == "predicted*"
+    assert DexWM("paper", cost={"mu": 0.01}).cost_name == "paper*"
+    assert DexWM(cost={"leaving": 3.0}).cost_name == "predicted"
     assert DexWM(cost=CostConfig(leaving=3.0)).cost_name == "predicted"
     assert DexWM(cost=CostConfig(leaving=2.0)).cost_name == "own"
+
+
+def test_the_registered_agents_plan_as_their_names_say():
+    for name, planner, cost in (
+        ("dexwm", "cem", "predicted"),
+        ("dexwm-warm", "warm", "own-hand"),
+        ("dexwm-paper", "paper", "paper"),
+    ):
+        agent, _ = make_agent(name)
+        assert (agent.planner_name, agent.cost_name) == (planner, cost)

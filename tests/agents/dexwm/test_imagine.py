@@ -48,7 +48,7 @@ def test_the_packaged_decoder_draws_what_its_encoder_saw():
         simulation.close()
     with torch.no_grad():
         latents = torch.cat([agent.encode(image) for image in shown])
-    drawn = pictures(load_decoder(PACKAGED["compact"]), latents)
+    drawn = pictures(load_decoder(PACKAGED["dexwm"]), latents)
     small = [downsample(image).astype(int) for image in (*shown, *drawn)]
     error = [[np.abs(small[2 + i] - small[j]).mean() for j in range(2)] for i in range(2)]
     assert max(error[0][0], error[1][1]) < 12 < 30 < min(error[0][1], error[1][0])
@@ -74,7 +74,7 @@ def test_imagining_follows_the_plan_and_changes_nothing():
 
 def test_a_decoder_lies_beside_its_weights_or_nowhere(tmp_path):
     weights = tmp_path / "mine.safetensors"
-    shutil.copy(PACKAGED["compact"], weights)
+    shutil.copy(PACKAGED["dexwm"], weights)
     assert load_decoder(weights) is None
     agent = DexWM(weights=weights, cem=CEMConfig(2, 1, 1), tile=2, dtype="float32")
     agent.reset("reach", 0)

@@ -321,7 +321,7 @@ def test_other_files_are_refused(tmp_path):
     from dexbench.agents.dexwm.model.checkpoint import PACKAGED
 
     with pytest.raises(UserError, match="a Diffusion Policy has 'dexbench-diffusion-policy-1'"):
-        load_policy(PACKAGED["compact"])
+        load_policy(PACKAGED["dexwm"])
     with pytest.raises(UserError, match="no weights at"):
         load_policy(tmp_path / "none")
     (tmp_path / "damaged").write_bytes(b"nonsense")

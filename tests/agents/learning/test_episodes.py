@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from support.synthetic_store import picture, write_store
 
-from dexbench.agents.learning.episodes import GAPS, load_episodes
+from dexbench.agents.learning.episodes import GAPS, load_episodes, pretraining_of
+from dexbench.data_collection.record.strategies import STRATEGIES
+from dexbench.data_collection.store.manifest import ROBOT_STRATEGIES
+from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import rng
 
@@ -147,3 +150,21 @@ def test_reading_needs_no_simulator():
 def test_pictures_of_another_size_are_refused(store, tmp_path):
     with pytest.raises(UserError, match="000000.mp4: .* whole multiple of 100x100 .*another size"):
         load_episodes([store], tmp_path / "cache", size=(100, 100), progress=False)
+
+
+def test_pretraining_is_what_does_not_show_the_benchmarks_robot(store, tmp_path):
+    videos = write_store(tmp_path / "videos", episodes=2, seed=1, strategy="egohand")
+    grippers = write_store(tmp_path / "grippers", episodes=2, strategy=None)
+    merged = tmp_path / "merged"
+    EpisodeStore(merged, {"sources": [{"strategy": "lift"}, {"strategy": "egohand"}]})
+    assert pretraining_of("none", [store, store]) == "none"
+    assert pretraining_of("none", [store, videos, grippers]) == "videos + grippers"
+    assert pretraining_of("videos", [store, videos]) == "videos"
+    assert pretraining_of("dinov2 encoder", [merged]) == "dinov2 encoder + merged"
+    with pytest.raises(UserError, match="no episode set"):
+        pretraining_of("none", [tmp_path / "nothing"])
+
+
+def test_every_strategy_that_collects_shows_the_benchmarks_robot():
+    """Whoever adds one that does not must name it apart."""
+    assert set(STRATEGIES) <= ROBOT_STRATEGIES

@@ -69,7 +69,7 @@ def test_every_optimiser_survives_costs_that_are_not_numbers(name):
 @pytest.mark.parametrize("name", ALL)
 def test_every_optimiser_beats_chance_and_repeats_itself(name):
     goal = goal_near(1)
-    agent = ToGoal(goal, planner=name if name in PLANNERS else "compact")
+    agent = ToGoal(goal, planner=name if name in PLANNERS else "cem")
     first = play(agent, seed=5)
     error = np.linalg.norm(keypoints_of(first[-1]) - keypoints_of(goal), axis=-1).mean()
     start = np.linalg.norm(keypoints_of(INIT_JOINTS) - keypoints_of(goal), axis=-1).mean()
@@ -175,7 +175,7 @@ def test_gradient_descends_through_the_world_model(task):
     start = INIT_JOINTS.astype(np.float32)
     goal = picture(keypoints_of(goal_near(3)))
     obs = {**observation(start), "pixels": picture(keypoints_of(start)), "goal": goal}
-    for cost in ("compact", "paper"):
+    for cost in ("predicted", "own-hand", "paper"):
         agent = DexWM(
             "gradient", cost=cost, dtype="float32", gradient=GradientConfig(8, 2, 3), tile=2
         )
@@ -191,14 +191,14 @@ def test_gradient_descends_through_the_world_model(task):
 
 
 def test_the_cost_has_a_gradient_at_the_dummy_grasp():
-    """There the angle to the neutral orientation, which compact does not count, has none."""
+    """There the angle to the neutral orientation, which the cost need not count, has none."""
     start = INIT_JOINTS.astype(np.float32)
     obs = {**observation(start), "pixels": picture(keypoints_of(start))}
     obs["goal"] = picture(keypoints_of(goal_near(3)))
     grasp = torch.tensor(DUMMY_GRASP, dtype=torch.float32)
     sequences = torch.stack([grasp, grasp + 0.1]).requires_grad_()
     for orientation in (0.0, 0.4):
-        cost = dataclasses.replace(COSTS["compact"], orientation=orientation)
+        cost = dataclasses.replace(COSTS["own-hand"], orientation=orientation)
         agent = DexWM(cost=cost, dtype="float32", tile=2)
         agent.reset("grasp", 0)
         with torch.no_grad():

@@ -21,12 +21,13 @@ def old_row(agent: str, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("agent", "arguments", "names"),
     [
-        ("kinematic", {}, ("compact", "-")),
+        ("kinematic", {}, ("warm", "-")),
         ("kinematic", {"planner": "paper", "arm_std": 0.2}, ("paper*", "-")),
         ("sim-cem", {}, ("own", "-")),
-        ("dexwm", {}, ("compact", "compact")),
+        ("dexwm", {}, ("cem", "predicted")),
+        ("dexwm-warm", {}, ("warm", "own-hand")),
         ("dexwm", {"planner": "paper"}, ("paper", "paper")),
-        ("dexwm", {"cost": "pixels", "tile": 8}, ("compact*", "pixels")),
+        ("dexwm", {"cost": {"mu": 0.1}, "tile": 8}, ("cem*", "predicted*")),
         ("prior", {}, ("-", "-")),
         ("random", {"arm_std": 0.2}, ("-", "-")),
         ("hold", {}, ("-", "-")),
@@ -45,10 +46,10 @@ def test_a_run_records_the_names(tmp_path: Path) -> None:
 
 
 def test_older_rows_are_told_by_their_settings() -> None:
-    digest = DexWM(planner="mppi", cost="pixels").settings_hash
-    assert planner_and_cost(old_row("mine", settings_hash=digest)) == ("mppi", "pixels")
+    digest = DexWM(planner="mppi", cost="own-hand").settings_hash
+    assert planner_and_cost(old_row("mine", settings_hash=digest)) == ("mppi", "own-hand")
     digest = Kinematic().settings_hash
-    assert planner_and_cost(old_row("mine", settings_hash=digest)) == ("compact", "-")
+    assert planner_and_cost(old_row("mine", settings_hash=digest)) == ("warm", "-")
     digest = WaypointAgent(arm_std=0.2).settings_hash
     assert planner_and_cost(old_row("mine", settings_hash=digest)) == ("unknown", "unknown")
 
@@ -69,7 +70,7 @@ def test_older_rows_of_agents_that_plan_nothing() -> None:
     assert planner_and_cost(old_row("expert")) == ("-", "-")
     # A planner that was given the name of an agent that does not plan.
     named = old_row("hold", settings_hash=digest, entry_point=AGENTS["kinematic"].entry_point)
-    assert planner_and_cost(named) == ("compact", "-")
+    assert planner_and_cost(named) == ("cem", "-")
 
 
 def test_the_registry_knows_who_plans() -> None:

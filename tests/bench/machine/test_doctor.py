@@ -189,12 +189,12 @@ def test_missing_or_damaged_weights_fail(monkeypatch: Any, tmp_path: Path) -> No
     findings = list(doctor.check_weights(CONFIG))
     assert [finding.status for finding in findings] == ["ok"] * 3
     assert [finding.text.split(",")[0] for finding in findings] == [
-        "dexwm compact.safetensors",
+        "dexwm dexwm.safetensors",
         "diffusion_policy exploration.safetensors",
         "diffusion_policy lift.safetensors",
     ]
-    path = tmp_path / "compact.safetensors"
-    monkeypatch.setattr(checkpoint, "PACKAGED", {"compact": path})
+    path = tmp_path / "dexwm.safetensors"
+    monkeypatch.setattr(checkpoint, "PACKAGED", {"dexwm": path})
     finding, *others = doctor.check_weights(CONFIG)
     assert finding.status == "fail" and finding.text == f"no weights at {path}"
     assert all(other.status == "ok" for other in others)

@@ -271,9 +271,9 @@ def test_bad_model_sizes_are_named(change, message):
 
 def test_training_on_from_packaged_weights_keeps_their_decoder(store, tmp_path):
     out = tmp_path / "w.safetensors"
-    base = config(store, out, model=ModelConfig(), init=Path("compact"), steps=(0, 0, 0))
+    base = config(store, out, model=ModelConfig(), init=Path("dexwm"), steps=(0, 0, 0))
     train(base)
-    ours, theirs = (load_decoder(path) for path in (out, weights_file("compact")))
+    ours, theirs = (load_decoder(path) for path in (out, weights_file("dexwm")))
     for name, value in theirs.state_dict().items():
         assert torch.equal(value, ours.state_dict()[name]), name
 
