@@ -82,8 +82,8 @@ class TrainConfig:
     """Pretrained encoder of the paper's sizes: dinov2 (if left out), dinov3, webssl, vjepa2 or
     siglip2."""
     depth_head: bool = field(default=False, metadata=RESOLVED)
-    """Give a paper's size compact's keypoint head, of 17 keypoints with depth, with which compact's
-    planner and costs work."""
+    """Give a paper's size compact's keypoint head, of 17 keypoints with depth, with which all
+    planners and costs work."""
     encoder_weights: Path | None = field(default=None, metadata=RESOLVED)
     """Folder of the pretrained encoder's weights; the Hugging Face cache if left out."""
     model: ModelConfig = field(default_factory=ModelConfig, metadata=RESOLVED)
