@@ -375,7 +375,7 @@ def test_a_paper_model_trains_resumes_loads_and_plans(folders, cache, tmp_path):
     agent.reset("reach", 0)
     assert agent.act(pictured()).shape == (20, 23)
     with pytest.raises(UserError, match="no depth.*plan with cost=paper"):
-        DexWM(weights=out, cost="compact", dtype="float32")
+        DexWM(weights=out, cost="predicted", dtype="float32")
 
 
 def other(folder, tmp_path):
