@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from dexbench.envs.embodiment.keypoints import TIPS
 from dexbench.envs.embodiment.robot import OPEN_HAND, READY_ARM
 from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.scenes.scene import Scene
@@ -24,6 +25,9 @@ STILL = 0.0001
 """Farthest that objects at rest move in half a second, in m."""
 SETTLE = 8
 """Half seconds that objects are given to come to rest, after a whole one."""
+PULL = 0.1
+"""Weight of the hand's distance from the object in `Task.true_cost`: enough to tell a hand that
+comes nearer from one that does not, too little to outweigh the object's own way."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a draw, not a fault
@@ -64,6 +68,25 @@ class Task(ABC):
             goal: Where hand and object are in the goal state.
         """
         return Memoryless(self.evaluate, target, goal)
+
+    def true_cost(self, simulation: Simulation, target: str, goal: Goal, displaced: float) -> float:
+        """Return how far the current state is from the goal, in m, as only the simulator knows it.
+
+        The agent ``oracle`` plans with it. By default it is the object's distance from its place
+        in the goal, and a tenth of the fingertips' mean distance from the object: a hand that has
+        yet to touch the object is drawn to it.
+
+        Args:
+            simulation: In the state to judge. It must not be changed.
+            target: Body name of the trial's object.
+            goal: Where hand and object are in the goal state.
+            displaced: The farthest in m that any object has been, up to now, from where it was
+                at the trial's start.
+        """
+        position = simulation.object_position(target)
+        left = np.linalg.norm(position - goal.object_position)
+        reach = np.linalg.norm(simulation.keypoints[list(TIPS)] - position, axis=1).mean()
+        return float(left + PULL * reach)
 
     @abstractmethod
     def stage(
