@@ -109,6 +109,7 @@ PLANNERS = {
         PAPER, cem=CEMConfig(samples=256, elites=10, iterations=10), horizon=2, open_loop=True
     ),
     "mppi": PlannerConfig(optimiser="mppi"),
+    # The search of oracle, whose every candidate is simulated.
     "cem-32": PlannerConfig(
         cem=CEMConfig(samples=32, elites=5, iterations=6), execute="best", tile=32
     ),
@@ -118,8 +119,7 @@ PLANNERS = {
 """``compact`` suits two CPU cores and agents that know the goal's hand; ``cold`` begins as the
 paper. ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost; ``paper-real`` is what the real
 robot had, {2, 256, 10, 10} in open loop (App. B); ``mppi`` and ``gradient`` are ``cold`` with
-another optimiser (docs/planners.md). ``cem-32`` is the search of ``oracle``, whose every candidate
-takes a third of a second of simulation."""
+another optimiser (docs/planners.md)."""
 
 
 def planner_config(planner: str | PlannerConfig, **overrides: Any) -> PlannerConfig:
