@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.planner_config import PlannerConfig
+from dexbench.envs.embodiment.keypoints import HAND_JOINTS
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks import Task
 from dexbench.envs.tasks.reach import farthest_moved
@@ -22,7 +26,9 @@ class Oracle(SimCEM):
     """Privileged: as ``sim-cem``, but it minimises what the task itself says is left to do.
 
     That is ``Task.true_cost``: for most tasks the object's distance from its goal, and a weak pull
-    of the hand to the object. The steps are weighted as in ``dexwm``.
+    of the hand to the object. The steps are weighted as in ``dexwm``, and the plan begins as there.
+    Only in ``pick`` the first mean has the hand closed: fingers that keep their open targets lift
+    nothing, whatever the arm does.
 
     Args:
         planner: As ``WaypointAgent``; ``cem-32``, which ``dexwm-32`` plans with too, if left out.
@@ -49,6 +55,14 @@ class Oracle(SimCEM):
         simulation: Simulation = env.simulation
         self._places = np.array([simulation.object_position(name) for name in simulation.objects])
         self._displaced = 0.0
+
+    def initial(self, obs: dict[str, NDArray[Any]], horizon: int) -> tuple[Tensor, Tensor]:
+        """As ``WaypointAgent``'s; the first mean of ``pick`` closes the hand."""
+        mean, std = super().initial(obs, horizon)
+        if self.task == "pick" and self.replan == 0:
+            mean = mean.clone()
+            mean[:, HAND_JOINTS] = torch.tensor(DUMMY_GRASP[-1, HAND_JOINTS], dtype=mean.dtype)
+        return mean, std
 
     def observe(self, obs: dict[str, NDArray[Any]]) -> Moment:
         """Return where the simulation stands, and how far objects have been moved up to now."""

@@ -28,6 +28,8 @@ SETTLE = 8
 PULL = 0.1
 """Weight of the hand's distance from the object in `Task.true_cost`: enough to tell a hand that
 comes nearer from one that does not, too little to outweigh the object's own way."""
+UNTOUCHED = 0.05
+"""What `Task.true_cost` adds in m while the hand does not touch an object that it has to touch."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a draw, not a fault
@@ -41,6 +43,8 @@ class Task(ABC):
     """How commands, suites and ledgers call it: lower case letters, digits and ``_``."""
     threshold: float
     """Largest distance in m at which the criterion can hold."""
+    needs_touch = False
+    """Whether the criterion asks that the hand touch the object."""
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
         """Return how the current state stands against a goal; a pure function of the two.
@@ -74,7 +78,8 @@ class Task(ABC):
 
         The agent ``oracle`` plans with it. By default it is the object's distance from its place
         in the goal, and a tenth of the fingertips' mean distance from the object: a hand that has
-        yet to touch the object is drawn to it.
+        yet to touch the object is drawn to it. A task that `needs_touch` has 5 cm more until then,
+        so that what it asks for comes in stages: reach, touch, and lift if the goal is above.
 
         Args:
             simulation: In the state to judge. It must not be changed.
@@ -86,7 +91,8 @@ class Task(ABC):
         position = simulation.object_position(target)
         left = np.linalg.norm(position - goal.object_position)
         reach = np.linalg.norm(simulation.keypoints[list(TIPS)] - position, axis=1).mean()
-        return float(left + PULL * reach)
+        untouched = self.needs_touch and not simulation.hand_touches(target)
+        return float(left + PULL * reach + UNTOUCHED * untouched)
 
     @abstractmethod
     def stage(

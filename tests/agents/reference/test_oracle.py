@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from dexbench.agents.planning.cem import CEMConfig
+from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
+from dexbench.agents.planning.waypoint_agent import WaypointAgent
 from dexbench.agents.planning.waypoints import follow
 from dexbench.agents.reference.oracle import Oracle
 from dexbench.agents.registry import make_agent
@@ -47,6 +49,20 @@ def test_it_searches_as_dexwm_32_does():
     usual = make_agent("dexwm")[0].config
     for setting in ("step_weights", "arm_std", "hand_std", "place_hand_std", "ramp", "horizon"):
         assert getattr(oracle.config, setting) == getattr(usual, setting)
+
+
+def test_it_begins_as_dexwm_does_but_with_a_closed_hand_in_pick(started):
+    env, obs = started
+    agent, usual = bound(env), WaypointAgent()
+    for task in ("reach", "grasp", "place", "pick"):
+        agent.reset(task, 0)
+        usual.reset(task, 0)
+        (mean, std), (first, deviation) = agent.initial(obs, 3), usual.initial(obs, 3)
+        assert torch.equal(std, deviation) and torch.equal(mean[:, :7], first[:, :7])
+        assert torch.equal(mean, first) == (task != "pick")
+    assert np.allclose(mean[:, 7:], DUMMY_GRASP[2, 7:])
+    agent.replan = 1
+    assert torch.equal(agent.initial(obs, 2)[0], usual.initial(obs, 2)[0])
 
 
 def test_its_cost_is_the_tasks_after_the_environments_own_steps(started):
