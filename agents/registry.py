@@ -71,6 +71,13 @@ _SPECS = (
         plans=True,
     ),
     AgentSpec(
+        "oracle",
+        "dexbench.agents.reference.oracle:Oracle",
+        "The same planner with the simulator for a model and the task's true cost; all cores.",
+        privileged=True,
+        plans=True,
+    ),
+    AgentSpec(
         "expert",
         "dexbench.agents.reference.expert:Expert",
         "Replays the scripted solution that was recorded when the trial was built.",
@@ -80,6 +87,13 @@ _SPECS = (
         "dexwm",
         "dexbench.agents.dexwm.agent:DexWM",
         "The latent world model with cross-entropy planning over joint angles.",
+        plans=True,
+    ),
+    AgentSpec(
+        "dexwm-32",
+        "dexbench.agents.dexwm.agent:DexWM",
+        "dexwm with the search of oracle, 32 candidates and 6 iterations, the cheapest played.",
+        kwargs={"planner": "cem-32"},
         plans=True,
     ),
     AgentSpec(

@@ -109,6 +109,10 @@ PLANNERS = {
         PAPER, cem=CEMConfig(samples=256, elites=10, iterations=10), horizon=2, open_loop=True
     ),
     "mppi": PlannerConfig(optimiser="mppi"),
+    # The search of oracle, whose every candidate is simulated.
+    "cem-32": PlannerConfig(
+        cem=CEMConfig(samples=32, elites=5, iterations=6), execute="best", tile=32
+    ),
     # A tile is filled up before it is evaluated, so it is no larger than the restarts are many.
     "gradient": PlannerConfig(optimiser="gradient", tile=8),
 }

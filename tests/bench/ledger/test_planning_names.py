@@ -24,6 +24,7 @@ def old_row(agent: str, **changes: Any) -> dict[str, Any]:
         ("kinematic", {}, ("compact", "-")),
         ("kinematic", {"planner": "paper", "arm_std": 0.2}, ("paper*", "-")),
         ("sim-cem", {}, ("own", "-")),
+        ("oracle", {}, ("cem-32", "-")),
         ("dexwm", {}, ("compact", "compact")),
         ("dexwm", {"planner": "paper"}, ("paper", "paper")),
         ("dexwm", {"cost": "pixels", "tile": 8}, ("compact*", "pixels")),
