@@ -326,7 +326,7 @@ def check(env):
 
 def test_gymnasiums_checker_only_advises_to_normalise(suite, monkeypatch):
     trial = suite.trial("reach", 0)
-    monkeypatch.setattr(gym_env, "draw_trial", lambda *_: trial)
+    monkeypatch.setattr(gym_env, "training_trial", lambda *_: trial)
     env = gymnasium.make(IDS["reach"]).unwrapped
     check(env)
     env.close()
