@@ -49,7 +49,7 @@ class Bank:
                     table[task] = {int(number): text for number, text in entries.items()}
         except FileNotFoundError:
             pass
-        except (ValueError, LookupError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(f"{root / INDEX} is damaged ({error}); reinstall dexbench") from error
 
     @staticmethod
