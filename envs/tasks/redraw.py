@@ -31,6 +31,8 @@ NEAR = 0.06
 """How near robot and target may come to an object that is moved, in m."""
 DRAWS = 20
 """Places tried for an object, and starts tried, before the old one is kept."""
+DIGITS = 9
+"""Decimals of poses, in m."""
 
 
 def redraw(trial: Trial, task: Task, key: tuple[int | str, ...]) -> Trial:
@@ -82,8 +84,12 @@ def move_clutter(simulation: Simulation, trial: Trial, rng: np.random.Generator)
     for state in (trial.start_state, trial.goal_state):
         simulation.set_state(state)
         for name, yaw in moved.items():
-            height = simulation.object_position(name)[2]
-            simulation.place_object(name, np.array([*spots[name], height]), yaw)
+            place = simulation.object_position(name)
+            there = np.array([*spots[name], place[2]])
+            turn = np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
+            _move_object(
+                simulation, name, turn, simulation.to_world(place), simulation.to_world(there)
+            )
         states.append(simulation.get_state())
     return replace(trial, start_state=states[0], goal_state=states[1])
 
@@ -136,21 +142,42 @@ def move_start(simulation: Simulation, trial: Trial, task: Task, rng: np.random.
 
 def _shift_joints(simulation: Simulation, shift: NDArray[np.float64], held: list[str]) -> None:
     """Move the joints and their targets by (23,) in rad; what is held goes along with the wrist."""
-    model, data = simulation.model, simulation.data
+    data = simulation.data
     wrist = data.body(WRIST_BODY)
-    origin, turn = wrist.xpos.copy(), wrist.xmat.reshape(3, 3).copy()
+    origin, posture = wrist.xpos.copy(), wrist.xmat.reshape(3, 3).copy()
     data.qpos[simulation.qpos_addresses] += shift
     data.ctrl[:] += shift
-    mujoco.mj_kinematics(model, data)
-    turned = wrist.xmat.reshape(3, 3) @ turn.T
-    rotation, quat = np.zeros(4), np.zeros(4)
-    mujoco.mju_mat2Quat(rotation, turned.ravel())
+    mujoco.mj_kinematics(simulation.model, data)
+    turn = np.zeros(4)
+    mujoco.mju_mat2Quat(turn, (wrist.xmat.reshape(3, 3) @ posture.T).ravel())
     for name in held:
-        first = model.jnt_qposadr[model.body(name).jntadr[0]]
-        pose = data.qpos[first : first + 7]
-        mujoco.mju_mulQuat(quat, rotation, pose[3:].copy())
-        pose[:3] = wrist.xpos + turned @ (pose[:3] - origin)
-        pose[3:] = quat
+        _move_object(simulation, name, turn, origin, wrist.xpos)
+
+
+def _move_object(
+    simulation: Simulation,
+    name: str,
+    turn: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    there: NDArray[np.float64],
+) -> None:
+    """Turn an object about an origin and take that origin elsewhere; nothing else changes.
+
+    Args:
+        simulation: The scene.
+        name: Body name of the object.
+        turn: Quaternion (4,).
+        origin: World point (3,) in m.
+        there: World point (3,) in m that the origin is taken to.
+    """
+    model = simulation.model
+    first = model.jnt_qposadr[model.body(name).jntadr[0]]
+    pose = simulation.data.qpos[first : first + 7]
+    offset, quat = np.zeros(3), np.zeros(4)
+    mujoco.mju_rotVecQuat(offset, pose[:3] - origin, turn)
+    mujoco.mju_mulQuat(quat, turn, pose[3:].copy())
+    # Rounded, so that a seed gives the same trial where last digits differ, on another processor.
+    pose[:] = np.round([*(there + offset), *quat], DIGITS)
 
 
 def _touched(simulation: Simulation) -> set[int]:

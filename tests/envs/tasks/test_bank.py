@@ -9,9 +9,11 @@ from dexbench.envs.scenes.objects import INSTANCES
 from dexbench.envs.scenes.recipe import draw_recipe
 from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.scenes.styles import STYLES
+from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite
-from dexbench.envs.tasks import TASKS, bank, draw
+from dexbench.envs.tasks import TASKS, Playback, bank, draw
 from dexbench.envs.tasks.bank import BANK, Bank
+from dexbench.envs.tasks.base import OBJECT_PIXELS
 from dexbench.utils.errors import UserError
 
 MOST_BYTES = 15e6
@@ -150,3 +152,21 @@ def test_the_packaged_bank_is_complete_and_small():
             expected |= {packaged.scene_path(number), packaged.trial_path(task, number)}
     assert set(files) == expected
     assert sum(path.stat().st_size for path in files) < MOST_BYTES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["reach", "grasp", "place"])
+def test_the_expert_solves_what_seeds_draw_and_sees_the_target(task):
+    packaged, rules = Bank.packaged(), TASKS[task]
+    if not packaged.numbers(task):
+        pytest.skip("the bank has not been built")
+    for seed in range(1000, 1020):
+        trial = packaged.draw(rules, seed)
+        simulation = Simulation(trial.xml, trial.objects)
+        for state in (trial.start_state, trial.goal_state):
+            simulation.set_state(state)
+            counts = simulation.segment()
+            seen = [counts[name] for name in trial.objects]
+            assert (seen[0] if rules.views_target else max(seen)) >= OBJECT_PIXELS, seed
+        assert Playback(rules, trial, simulation).solves(trial.expert_actions), seed
+        simulation.close()

@@ -108,6 +108,25 @@ def test_what_the_hand_holds_goes_along(trials, sims, redrawn):
         assert np.array_equal(fingers, simulation.joint_positions[7:])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_hangs_on_the_processor_enters_a_state(trials, sims, redrawn, name):
+    """Velocities and the solver's warm start stay; poses of objects are rounded."""
+    model = sims[name].model
+    warm, controls = 1 + model.nq + model.nv, 1 + model.nq + 2 * model.nv
+    for old, trial in zip((trials[name],) * 2, redrawn[name], strict=True):
+        for before, after in (
+            (old.start_state, trial.start_state),
+            (old.goal_state, trial.goal_state),
+        ):
+            changed = np.flatnonzero(before != after)
+            poses = changed[(changed > 0) & (changed <= model.nq)] - 1
+            rest = np.setdiff1d(changed, poses + 1)
+            assert set(rest) <= set(range(controls, controls + model.nu)), (warm, rest)
+            objects = np.setdiff1d(poses, sims[name].qpos_addresses)
+            values = after[objects + 1]
+            assert np.array_equal(values, np.round(values, 9))
+
+
 def test_a_start_that_breaks_the_premise_is_not_taken(trials, sims, monkeypatch):
     task = TASKS["reach"]
 
