@@ -71,6 +71,13 @@ _SPECS = (
         plans=True,
     ),
     AgentSpec(
+        "oracle",
+        "dexbench.agents.reference.oracle:Oracle",
+        "The same planner with the simulator for a model and the task's true cost; all cores.",
+        privileged=True,
+        plans=True,
+    ),
+    AgentSpec(
         "expert",
         "dexbench.agents.reference.expert:Expert",
         "Replays the scripted solution that was recorded when the trial was built.",
@@ -94,6 +101,13 @@ _SPECS = (
         "dexbench.agents.dexwm.agent:DexWM",
         "dexwm's weights with the paper's whole search, 512 candidates and 10 iterations.",
         kwargs={"planner": "paper"},
+        plans=True,
+    ),
+    AgentSpec(
+        "dexwm-32",
+        "dexbench.agents.dexwm.agent:DexWM",
+        "dexwm with the search of oracle, 32 candidates and 6 iterations, the cheapest played.",
+        kwargs={"planner": "cem-32"},
         plans=True,
     ),
     AgentSpec(

@@ -90,6 +90,10 @@ COMMANDS: Commands = {
         "dexbench.bench.speed.planner:main",
         "time plans against plain computation and the machine's limits",
     ),
+    "speed rollouts": (
+        "dexbench.bench.speed.rollouts:main",
+        "time simulated rollouts on all cores against one process",
+    ),
 }
 """Of each command its function, as ``module:name``, and what it does in a line."""
 

@@ -60,7 +60,7 @@ class DiagnoseConfig:
     """Plays trials and compares what the agent's planner expected with what happened."""
 
     agent: str
-    """A waypoint planner: dexwm, keypoint-fk, kinematic, sim-cem, or your own as
+    """A waypoint planner: dexwm, keypoint-fk, kinematic, sim-cem, oracle, or your own as
     package.module:Class."""
     task: str
     """Which task: reach, grasp, place, all three (all), or your own as module:name."""
@@ -155,7 +155,7 @@ def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
     if not isinstance(agent, WaypointAgent):
         raise UserError(
             f"agent {config.agent!r} plans no waypoints, so there is nothing to compare; choose "
-            "dexwm, keypoint-fk, kinematic or sim-cem, or derive yours from WaypointAgent"
+            "dexwm, keypoint-fk, kinematic, sim-cem or oracle, or derive yours from WaypointAgent"
         )
     recorder = Recorder(agent)
     jobs = [(task, trial) for task in run.tasks for trial in range(config.trials)]

@@ -6,7 +6,9 @@ gravity (MuJoCo honours ``gravcomp`` only when it is in the XML), and asset file
 to dexbench's asset cache, so that the text is the same on every machine.
 """
 
+import copy
 import xml.etree.ElementTree as ET
+from functools import lru_cache
 from pathlib import Path
 
 import mujoco
@@ -29,6 +31,8 @@ ARM_KD = (50.0, 50.0, 40.0, 40.0, 24.0, 12.0, 8.0)
 
 MOVING = ("robot0_right_", "gripper0_right_")
 KEPT_CAMERAS = ("robot0_head", "robot0_robotview")
+COMPILED = 4
+"""Compiled scenes that a process keeps; each takes about 26 MB."""
 
 
 def freeze(xml: str, qpos: dict[str, float], assets: Path, robocasa: Path | None = None) -> str:
@@ -66,12 +70,19 @@ def freeze(xml: str, qpos: dict[str, float], assets: Path, robocasa: Path | None
 def load(xml: str, assets: Path) -> mujoco.MjModel:
     """Compile frozen MJCF against an asset cache, and RoboCasa's assets if it uses them.
 
+    The last scenes are kept compiled. Each caller gets a copy, which it may change.
+
     Raises:
         UserError: It uses RoboCasa's assets, and there are none.
     """
     if ROBOCASA in xml:
         xml = xml.replace(ROBOCASA, str(robocasa_root()))
-    return mujoco.MjModel.from_xml_string(xml.replace(ASSETS, str(assets)))
+    return copy.copy(_compiled(xml.replace(ASSETS, str(assets))))
+
+
+@lru_cache(COMPILED)
+def _compiled(xml: str) -> mujoco.MjModel:
+    return mujoco.MjModel.from_xml_string(xml)
 
 
 def _weld(root: ET.Element, xml: str, qpos: dict[str, float]) -> None:

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.robot import CONTROL_HZ, HIGHEST, LOWEST
-from dexbench.envs.scenes.recipe import draw_recipe
 
 from .simulation import Simulation
 from .spaces import action_space, check_action, observation_space
 from .suite import DEFAULT, Suite
 from .tasks import Goal, Playback, find_task
-from .tasks.draw import Kitchens, draw_trial
+from .tasks.draw import Kitchens, training_trial
 from .trial import STEPS, Trial
 
 
@@ -29,8 +28,9 @@ class DexBenchEnv(gym.Env[Any, Any]):
 
     Args:
         render_mode: None or "rgb_array".
-        kitchen: Draws the recipes of training seeds; generated kitchens by default, RoboCasa's own
-            with :class:`dexbench.envs.robocasa.recipe.RoboCasa`. Frozen trials have their own.
+        kitchen: Draws a kitchen for every training seed, which takes seconds; RoboCasa's own with
+            :class:`dexbench.envs.robocasa.recipe.RoboCasa`. By default training trials come from
+            the bank (:mod:`dexbench.envs.tasks.bank`). Frozen trials have their own kitchen.
 
     Raises:
         UserError: No task of that name is registered.
@@ -41,7 +41,7 @@ class DexBenchEnv(gym.Env[Any, Any]):
     task_name: str
     """Name of a registered task (``tasks.register_task``)."""
 
-    def __init__(self, render_mode: str | None = None, kitchen: Kitchens = draw_recipe):
+    def __init__(self, render_mode: str | None = None, kitchen: Kitchens | None = None):
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
         self.render_mode = render_mode
@@ -77,32 +77,38 @@ class DexBenchEnv(gym.Env[Any, Any]):
         """Start an episode.
 
         Args:
-            seed: Draws a training trial; a pure function of the seed. The streams of training seeds
-                and of suite trials are disjoint.
-            options: ``{"trial": i, "suite": "v1"}`` starts frozen trial ``i`` of a suite instead.
+            seed: Draws a training trial; a pure function of the seed. It picks a trial of the bank
+                and redraws colours, light, other objects and the start. Training and suites share
+                no stream and no object.
+            options: ``{"fresh": True}`` draws a kitchen for the seed, which takes seconds, as a
+                task without trials in the bank always does. ``{"trial": i, "suite": "v1"}`` starts
+                frozen trial ``i`` of a suite instead.
 
         Returns:
             The first observation, and info (see ``step``) with ``trial_hash``.
 
         Raises:
             UserError: There is no such suite or trial.
-            ValueError: Unknown options, or a suite without a trial.
+            ValueError: Unknown options, a suite without a trial, or a fresh frozen trial.
         """
         super().reset(seed=seed)
         options = dict(options or {})
         if "suite" in options and options.get("trial") is None:
             raise ValueError("the option 'suite' needs 'trial', the index of one of its trials")
         index, suite = options.pop("trial", None), options.pop("suite", DEFAULT)
+        fresh = bool(options.pop("fresh", False))
         if options:
             raise ValueError(
-                f"unknown reset options {sorted(options)}; known are 'trial' and 'suite'"
+                f"unknown reset options {sorted(options)}; known are 'fresh', 'trial' and 'suite'"
             )
+        if index is not None and fresh:
+            raise ValueError("the option 'fresh' draws a training trial; leave 'trial' out")
         if index is not None:
             trial = Suite.load(suite).trial(self.task_name, operator.index(index))
         else:
             if seed is None:
                 seed = int(self.np_random.integers(2**31))
-            trial = draw_trial(self.task, ("train", seed), "train", self.kitchen)
+            trial = training_trial(self.task, seed, self.kitchen, fresh)
         return self.begin(trial)
 
     def begin(self, trial: Trial) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

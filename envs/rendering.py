@@ -1,83 +1,68 @@
-"""The head camera's renderer: one per loaded model, never robosuite's.
-
-robosuite's offscreen renderer draws into whatever OpenGL context is current, so two environments in
-one process spoil each other's pictures. MuJoCo's own renderer makes its context current each time.
-A thread may only draw with a context that is current in no other, so that each use ends by giving
-the thread back what was current before.
-"""
+"""The head camera's renderer: one per loaded model, never robosuite's."""
 
 import atexit
-import os
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
-from dexbench.utils.errors import UserError
+
+from .opengl import (
+    claim_opengl,
+    free_spare_contexts,
+    given_back,
+    owns_opengl,
+    return_context,
+    take_context,
+)
 
 CAMERA = "robot0_head"
-_owner: int | None = None
-"""The process that first used OpenGL, among this one and those that it was forked from."""
-
-
-def _claim_opengl() -> None:
-    """Refuse a process that was forked from one that renders: OpenGL would hang in it."""
-    global _owner
-    if _owner not in (None, os.getpid()):
-        raise UserError(
-            "this process was forked from one that has rendered, and OpenGL would hang in it; "
-            'spawn it instead: gymnasium.make_vec(..., vector_kwargs={"context": "spawn"})'
-        )
-    _owner = os.getpid()
-
-
 _open: weakref.WeakSet["HeadCamera"] = weakref.WeakSet()
 
 
 def _close_open() -> None:
     """Close what nobody has closed, before the interpreter takes OpenGL down."""
-    if _owner == os.getpid():
+    if owns_opengl():
         for camera in list(_open):
             camera.close()
+        free_spare_contexts()
 
 
-@contextmanager
-def _given_back() -> Iterator[None]:
-    """At the end, make current again what was before: another context, or none."""
-    kind = mujoco.gl_context.GLContext.__module__
-    if kind == "mujoco.egl":
-        from mujoco.egl import EGL
-        from OpenGL.error import GLError
+class _Renderer(mujoco.Renderer):
+    """MuJoCo's renderer, in an OpenGL context that may have been another's.
 
-        # Until a thread asks for OpenGL, EGL tells it of OpenGL ES.
-        EGL.eglBindAPI(EGL.EGL_OPENGL_API)
-        context, display = EGL.eglGetCurrentContext(), EGL.eglGetCurrentDisplay()
-        draw, read = (EGL.eglGetCurrentSurface(use) for use in (EGL.EGL_DRAW, EGL.EGL_READ))
-        try:
-            yield
-        finally:
-            EGL.eglBindAPI(EGL.EGL_OPENGL_API)
-            display = display or mujoco.egl.EGL_DISPLAY
-            try:
-                EGL.eglMakeCurrent(display, draw, read, context)
-            except GLError:  # Its owner destroyed it while it was current: now none is.
-                none = EGL.EGL_NO_SURFACE
-                EGL.eglMakeCurrent(display, none, none, EGL.EGL_NO_CONTEXT)
-    elif kind == "mujoco.glfw":
-        import glfw
+    Args:
+        model: The compiled scene.
+        height: Rows in px.
+        width: Columns in px.
+    """
 
-        glfw.init()
-        window = glfw.get_current_context()
-        try:
-            yield
-        finally:
-            glfw.make_context_current(window)
-    else:  # OSMesa draws into plain memory, and takes a context from whichever thread has it.
-        yield
+    def __init__(self, model: mujoco.MjModel, height: int, width: int):
+        # As in `mujoco.Renderer`, which always opens a new context.
+        self._model, self._height, self._width = model, height, width
+        self._scene = mujoco.MjvScene(model=model, maxgeom=10000)
+        self._scene_option = mujoco.MjvOption()
+        self._rect = mujoco.MjrRect(0, 0, width, height)
+        self._gl_context = take_context(width, height)
+        self._gl_context.make_current()
+        self._mjr_context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150.value)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._mjr_context)
+        self._mjr_context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        self._depth_rendering = self._segmentation_rendering = False
+
+    def close(self) -> None:
+        """Free what is in the context, in that context, then give the context back."""
+        if self._gl_context is not None and self._mjr_context is not None:
+            # MuJoCo frees in whatever context is current, and would spoil a neighbour's.
+            self._gl_context.make_current()
+            self._mjr_context.free()
+            return_context(self._gl_context)
+        self._gl_context = self._mjr_context = None
+
+    def __del__(self) -> None:
+        """Leave it to the camera to close."""
 
 
 class HeadCamera:
@@ -93,15 +78,15 @@ class HeadCamera:
         UserError: This process was forked from one that has rendered.
     """
 
-    @_given_back()
+    @given_back()
     def __init__(
         self, model: mujoco.MjModel, height: int = HEIGHT, width: int = WIDTH, camera: str = CAMERA
     ):
-        _claim_opengl()
+        claim_opengl()
         model.vis.quality.offsamples = 0
         model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
         model.vis.global_.offheight = max(height, model.vis.global_.offheight)
-        self._renderer = mujoco.Renderer(model, height, width)
+        self._renderer = _Renderer(model, height, width)
         # Exit functions run last come, first served, and MuJoCo's came with the first renderer.
         atexit.unregister(_close_open)
         atexit.register(_close_open)
@@ -114,14 +99,14 @@ class HeadCamera:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = False
 
-    @_given_back()
+    @given_back()
     def render(self, data: mujoco.MjData) -> NDArray[np.uint8]:
         """RGB image (height, width, 3) uint8, upright."""
         self._renderer.update_scene(data, self._name, self._option)
         picture: NDArray[np.uint8] = self._renderer.render().copy()
         return picture
 
-    @_given_back()
+    @given_back()
     def segment(self, data: mujoco.MjData) -> NDArray[np.int32]:
         """Geom id of each pixel (height, width) int32; -1 where there is none."""
         self._renderer.enable_segmentation_rendering()
@@ -144,7 +129,7 @@ class HeadCamera:
 
         return self._gl_string(GL.GL_VENDOR)
 
-    @_given_back()
+    @given_back()
     def _gl_string(self, name: int) -> str:
         from OpenGL import GL
 
@@ -152,18 +137,11 @@ class HeadCamera:
         text: str = GL.glGetString(name).decode()
         return text
 
-    @_given_back()
+    @given_back()
     def close(self) -> None:
-        """Free the context's objects in that context, then the context."""
-        context = self._renderer._mjr_context
-        if context is not None and self._renderer._gl_context is not None:
-            # OSMesa frees in whatever context is current, so make it ours first.
-            self._renderer._gl_context.make_current()
-            context.free()
-            self._renderer._mjr_context = None
+        """Free the renderer; its OpenGL context is kept for the next."""
         self._renderer.close()
 
     def __del__(self) -> None:
-        # MuJoCo's own way would free in whatever context is current, and spoil a neighbour's.
-        if hasattr(self, "_renderer") and _owner == os.getpid():
+        if hasattr(self, "_renderer") and owns_opengl():
             self.close()

@@ -92,9 +92,8 @@ class ResizePictures(gym.ObservationWrapper[Observation, NDArray[Any], Observati
 class FrozenTrials(gym.Wrapper[Observation, NDArray[Any], Observation, NDArray[Any]]):
     """Begin every episode with the next frozen trial of a suite, from the last to the first again.
 
-    A frozen trial starts in a fraction of the time that a training seed takes to draw. Build a
-    suite of your own to train on (``dexbench suite build``): scores on trials that an agent was
-    trained on say nothing.
+    To train, leave it out: training seeds start trials of their own, and scores on trials that an
+    agent was trained on say nothing.
 
     Args:
         env: One of dexbench's.

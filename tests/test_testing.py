@@ -25,7 +25,7 @@ def quick(monkeypatch):
     suite = SimpleNamespace(trial=lambda task, index: faulty.quick_trial(index))
     monkeypatch.setattr(gym_env, "Suite", SimpleNamespace(load=lambda name: suite))
     monkeypatch.setattr(gym_env, "Simulation", faulty.QuickSimulation)
-    monkeypatch.setattr(gym_env, "draw_trial", lambda task, key, *_: faulty.quick_trial(*key))
+    monkeypatch.setattr(gym_env, "training_trial", lambda task, seed, *_: faulty.quick_trial(seed))
 
 
 @pytest.mark.parametrize("name", ["hold", "random", "kinematic"])

@@ -107,13 +107,17 @@ PLANNERS = {
         PAPER, cem=CEMConfig(samples=256, elites=10, iterations=10), horizon=2, open_loop=True
     ),
     "mppi": PlannerConfig(optimiser="mppi"),
+    "cem-32": PlannerConfig(
+        cem=CEMConfig(samples=32, elites=5, iterations=6), execute="best", tile=32
+    ),
     # A tile is filled up before it is evaluated, so it is no larger than the restarts are many.
     "gradient": PlannerConfig(optimiser="gradient", tile=8),
 }
 """``cem`` is the paper's planner at a CPU's budget, and ``mppi`` and ``gradient`` are ``cem`` with
 another optimiser. ``warm`` begins where forward kinematics ends, in agents that know the goal's
 hand. ``paper`` is {T, N, K, L} = {3, 512, 10, 10}, last-step cost; ``paper-real`` is what the real
-robot had, {2, 256, 10, 10} in open loop (App. B). docs/planners.md compares them."""
+robot had, {2, 256, 10, 10} in open loop (App. B). ``cem-32`` is ``oracle``'s, whose every candidate
+is simulated. docs/planners.md compares them."""
 
 
 def planner_config(planner: str | PlannerConfig, **overrides: Any) -> PlannerConfig:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS
+from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
 
 
 @dataclass(frozen=True)
@@ -63,3 +64,22 @@ def ramp(
         progress = np.clip((steps - first) / max(last - first, needed, 1), 0, 1)
         rows[:, part] = start[part] + progress * delta[part]
     return rows.astype(np.float32)
+
+
+def follow(
+    start: NDArray[Any], waypoints: NDArray[Any], config: RampConfig | None = None
+) -> NDArray[np.float32]:
+    """Joint targets that lead through waypoints, exactly as an agent that replans commands them.
+
+    Args:
+        start: ``(23,)`` the last commanded joint targets in rad.
+        waypoints: ``(T, 23)`` joint targets in rad.
+        config: Timing and speed limits.
+
+    Returns:
+        ``(T * steps, 23)`` float32 joint targets in rad, within the joint limits.
+    """
+    rows = [np.clip(np.asarray(start, np.float32), LOWEST, HIGHEST)[None]]
+    for waypoint in waypoints:
+        rows.append(np.clip(ramp(rows[-1][-1], waypoint, config), LOWEST, HIGHEST))
+    return np.concatenate(rows[1:])

@@ -5,11 +5,9 @@ warm start is asked for; where it succeeds and ``dexwm`` fails, the model or the
 is to blame.
 """
 
-import copy
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
-import mujoco
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,10 +17,10 @@ from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.planning.planner_config import PlannerConfig
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
-from dexbench.agents.planning.waypoints import ramp
+from dexbench.agents.planning.waypoints import follow
 from dexbench.envs.embodiment import camera
-from dexbench.envs.embodiment.keypoints import DISTINCT
-from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
+from dexbench.envs.embodiment.keypoints import DISTINCT, N_DISTINCT
+from dexbench.envs.rollouts import Rollouts
 from dexbench.envs.simulation import Simulation
 from dexbench.utils.errors import UserError
 
@@ -31,9 +29,23 @@ from .goal import goal_of, hand_of
 BUDGET = PlannerConfig(cem=CEMConfig(samples=16, elites=4, iterations=6))
 """96 rollouts a plan: a rollout of 3 waypoints takes as long as the trial's 60 control steps."""
 
+Result = TypeVar("Result")
+
+
+class Moment(NamedTuple):
+    """Where all rollouts of a plan begin."""
+
+    state: NDArray[np.float64]
+    """``(n,)`` the simulation's full state."""
+    targets: NDArray[np.float64]
+    """``(23,)`` the joint targets commanded last, in rad."""
+    displaced: float = 0.0
+    """The farthest in m that any object has been from its place at the trial's start; ``sim-cem``
+    does not ask."""
+
 
 class SimCEM(WaypointAgent):
-    """Privileged: rolls candidates out in a copy of the simulation.
+    """Privileged: rolls candidates out in copies of the simulation, on all cores.
 
     The cost of a waypoint is how far hand and object are from the goal's after it has been
     played: the mean distance of the 17 distinct keypoints plus that of the object's centre, in m.
@@ -62,59 +74,76 @@ class SimCEM(WaypointAgent):
         Raises:
             ValueError: As ``goal_of``.
         """
-        goal = goal_of(env)
+        self._goal = goal_of(env)
         self._simulation: Simulation = env.simulation
         self._target: str = env.trial.target
-        self._goal_keypoints = goal.keypoints[list(DISTINCT)]
-        self._goal_hand = hand_of(goal)
-        self._goal_object = goal.object_position
-        # The model is shared; what a rollout changes is in data, and that is the copy's own.
-        self._rehearsal = copy.copy(env.simulation)
-        self._rehearsal.data = mujoco.MjData(env.simulation.model)
+        self._rollouts = Rollouts(env.simulation)
 
-    def observe(self, obs: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
-        """Return the simulation's full state (n,) float64."""
-        return self._simulation.get_state()
+    def observe(self, obs: dict[str, NDArray[Any]]) -> Moment:
+        """Return where the simulation stands."""
+        return Moment(self._simulation.get_state(), self._simulation.joint_targets)
 
-    def cost(self, sequences: Tensor, context: NDArray[np.float64]) -> Tensor:
-        """Weighted distances ``(N,)`` in m of candidates ``(N, T, 23)`` to the goal."""
-        distances = np.array([self._distances(row, context) for row in sequences])
-        return torch.from_numpy(distances).float() @ self.weights(sequences.shape[1])
+    def cost(self, sequences: Tensor, context: Moment) -> Tensor:
+        """Weighted costs ``(N,)`` in m of candidates ``(N, T, 23)``; infinite if they diverge."""
+        horizon = sequences.shape[1]
 
-    def goal_hand(self, context: NDArray[np.float64]) -> Tensor:
+        def judge(states: Iterator[Simulation]) -> list[float]:
+            return self.waypoint_costs(states, context)
+
+        costs = self.play(sequences, context, judge, [np.inf] * horizon)
+        return torch.tensor(costs, dtype=torch.float32) @ self.weights(horizon)
+
+    def waypoint_costs(self, states: Iterator[Simulation], begin: Moment) -> list[float]:
+        """Return the costs in m after each waypoint of a rollout.
+
+        Args:
+            states: The simulation after each control step.
+            begin: Where the rollout begins.
+        """
+        return [self._distance(simulation) for simulation in self._at_waypoints(states)]
+
+    def goal_hand(self, context: Moment) -> Tensor:
         """Return the goal's true keypoints ``(17, 3)``."""
-        return self._goal_hand
+        return hand_of(self._goal)
 
-    def predict(self, sequences: Tensor, context: NDArray[np.float64]) -> Belief:
+    def predict(self, sequences: Tensor, context: Moment) -> Belief:
         """Return what comes of sequences ``(N, T, 23)``, after each waypoint."""
-        points = [
-            [sim.keypoints[list(DISTINCT)] for sim in self._play(row, context)] for row in sequences
-        ]
-        return Belief(camera.base_to_camera(torch.tensor(np.array(points))).float())
 
-    def _play(self, waypoints: Tensor, state: NDArray[np.float64]) -> Iterator[Simulation]:
-        """Play waypoints ``(T, 23)`` from a state and yield the simulation after each."""
-        sim = self._rehearsal
-        sim.set_state(state)
-        start = np.clip(sim.joint_targets.astype(np.float32), LOWEST, HIGHEST)
-        for waypoint in waypoints.double().numpy():
-            # As ``act`` and the environment make targets of it.
-            targets = np.clip(ramp(start, waypoint, self.config.ramp), LOWEST, HIGHEST)
-            for target in targets:
-                sim.step(target)
-            start = targets[-1]
-            yield sim
+        def keypoints(states: Iterator[Simulation]) -> NDArray[np.float64]:
+            return np.array([sim.keypoints[list(DISTINCT)] for sim in self._at_waypoints(states)])
 
-    def _distances(self, waypoints: Tensor, state: NDArray[np.float64]) -> list[float]:
-        """Return distances in m after each waypoint; infinite where the simulation diverges."""
-        try:
-            return [self._distance(sim) for sim in self._play(waypoints, state)]
-        except FloatingPointError:
-            return [np.inf] * len(waypoints)
+        unknown = np.full((sequences.shape[1], N_DISTINCT, 3), np.nan)
+        points = np.array(self.play(sequences, context, keypoints, unknown))
+        return Belief(camera.base_to_camera(torch.from_numpy(points)).float())
 
-    def _distance(self, sim: Simulation) -> float:
+    def play(
+        self,
+        sequences: Tensor,
+        begin: Moment,
+        judge: Callable[[Iterator[Simulation]], Result],
+        diverged: Result,
+    ) -> list[Result]:
+        """Roll waypoints ``(N, T, 23)`` out; return what `Rollouts.play` says of each of them.
+
+        Args:
+            sequences: Joint targets in rad.
+            begin: Where all begin.
+            judge: As in `Rollouts.play`.
+            diverged: Stands for a rollout whose simulation diverges.
+        """
+        rows = [follow(begin.targets, row, self.config.ramp) for row in sequences.double().numpy()]
+        results = self._rollouts.play(begin.state, rows, judge)
+        return [diverged if result is None else result for result in results]
+
+    def _at_waypoints(self, states: Iterator[Simulation]) -> Iterator[Simulation]:
+        """Yield the last state of each waypoint."""
+        for step, simulation in enumerate(states, 1):
+            if step % self.config.ramp.steps == 0:
+                yield simulation
+
+    def _distance(self, simulation: Simulation) -> float:
         hand_distance = np.linalg.norm(
-            sim.keypoints[list(DISTINCT)] - self._goal_keypoints, axis=-1
+            simulation.keypoints[list(DISTINCT)] - self._goal.keypoints[list(DISTINCT)], axis=-1
         ).mean()
-        object_distance = np.linalg.norm(sim.object_position(self._target) - self._goal_object)
-        return float(hand_distance + object_distance)
+        position = simulation.object_position(self._target)
+        return float(hand_distance + np.linalg.norm(position - self._goal.object_position))

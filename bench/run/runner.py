@@ -38,8 +38,9 @@ class RunConfig:
     """
 
     agent: str
-    """A registered name (hold, random, prior, keypoint-fk, kinematic, sim-cem, expert, dexwm,
-    diffusion-policy, diffusion-policy-lift), or your own as package.module:Class."""
+    """A registered name (hold, random, prior, keypoint-fk, kinematic, sim-cem, oracle, expert,
+    dexwm, dexwm-32, diffusion-policy, diffusion-policy-lift), or your own as
+    package.module:Class."""
     task: str
     """Which task: reach, grasp, place, all three (all), or your own as module:name."""
     trials: int | None = None
@@ -51,7 +52,8 @@ class RunConfig:
     """Play every trial so many times, with other seeds for the agent. Scores count the first;
     the others tell how much of a score is the agent's own noise."""
     workers: int = 1
-    """Processes that play at the same time; the rows do not depend on it."""
+    """Processes that play at the same time; the rows do not depend on it. One is enough for oracle
+    and sim-cem, which use all cores by themselves."""
     out: Path = Path("runs")
     """Folder of ledgers: OUT/SUITE/AGENT/TASK/trials.jsonl."""
     video: bool = False
@@ -70,8 +72,8 @@ class RunConfig:
     threads: int = 1
     """Threads of each worker; recorded, because the order of sums depends on it."""
     planner: str | None = None
-    """How agents that plan search: cem, warm, paper, paper-real, mppi or
-    gradient; docs/planners.md explains them. Short for --agent-args planner=NAME."""
+    """How agents that plan search: cem, warm, paper, paper-real, cem-32, mppi or gradient;
+    docs/planners.md explains them. Short for --agent-args planner=NAME."""
     agent_args: tuple[str, ...] = ()
     """Arguments of the agent's class as KEY=VALUE, recorded with every row."""
     name: str | None = None

@@ -66,14 +66,14 @@ def find_plays(config: ViewConfig) -> Iterator[Play]:
     tasks = resolve(config.task)
     if config.seeds:
         from dexbench.envs.tasks import find_task
-        from dexbench.envs.tasks.draw import draw_trial
+        from dexbench.envs.tasks.draw import training_trial
 
         if config.agent != "expert" or config.examples:
             raise UserError("no ledger holds --seeds: leave --agent and --examples out")
         for task in tasks:
             for seed in config.seeds:
                 try:
-                    trial = draw_trial(find_task(task), ("train", seed), "train")
+                    trial = training_trial(find_task(task), seed)
                 except RuntimeError as error:
                     raise UserError(f"{error}; choose another of --seeds") from error
                 yield Play(task, f"{task}, seed {seed}, expert", trial, trial.expert_actions)

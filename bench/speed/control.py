@@ -1,7 +1,9 @@
-"""``dexbench speed control``: control steps and recorded frames a second against robosuite's own.
+"""``dexbench speed control``: resets, and control steps a second against robosuite's own.
 
-Both step the same recipe's kitchen at 10 Hz with 50 physics steps of 2 ms: first without a camera,
-then recording the head camera's 224x392 picture of every step, each with its own renderer.
+An environment is first reset with training seeds, one after the other, as training does.
+
+Then both step the same recipe's kitchen at 10 Hz with 50 physics steps of 2 ms: first without a
+camera, then recording the head camera's 224x392 picture of every step, each with its own renderer.
 robosuite steps it as RoboCasa built it (doors, base and both arms move) and through its stock
 controllers; ours is the frozen scene of the suites. They take turns, so that whatever else the
 machine does slows both alike. MuJoCo alone on robosuite's model tells the controllers' part from
@@ -25,8 +27,10 @@ WARM_UP = 5
 
 @dataclass(frozen=True)
 class SpeedConfig:
-    """Measures control steps and frames a second through the Simulation and through robosuite."""
+    """Measures resets, and control steps and frames a second here and through robosuite."""
 
+    resets: int = 20
+    """Training seeds that the environment of reach is reset with; the median is printed."""
     repeats: int = 7
     """Turns of each; the medians are printed."""
     steps: int = 60
@@ -39,8 +43,10 @@ class SpeedConfig:
 
 @dataclass(frozen=True)
 class Speed:
-    """One comparison."""
+    """One measurement."""
 
+    resets: tuple[float, ...]
+    """Seconds of each reset with a training seed."""
     ours: tuple[float, ...]
     """Control steps a second of each turn through the Simulation."""
     robosuite: tuple[float, ...]
@@ -67,9 +73,11 @@ class Speed:
         return median(self.recorded) / median(self.robosuite_recorded)
 
     def text(self) -> str:
-        """Return the result in eight lines."""
+        """Return the result in nine lines."""
         return "\n".join(
             [
+                f"reset(seed=s)        {median(self.resets):8.3f} s, median of {len(self.resets)} "
+                f"({min(self.resets):.3f} to {max(self.resets):.3f})",
                 f"Simulation.step      {median(self.ours):8.1f} control steps/s",
                 f"robosuite env.step   {median(self.robosuite):8.1f} control steps/s",
                 f"  its physics alone  {median(self.physics):8.1f} control steps/s",
@@ -96,7 +104,7 @@ def measure(config: SpeedConfig) -> Speed:
     Raises:
         UserError: A number in the configuration is below 1.
     """
-    for key in ("repeats", "steps", "frames"):
+    for key in ("resets", "repeats", "steps", "frames"):
         if getattr(config, key) < 1:
             raise UserError(f"--{key} is {getattr(config, key)}, expected at least 1")
     from dexbench.envs.robocasa.build import build_scene
@@ -104,12 +112,14 @@ def measure(config: SpeedConfig) -> Speed:
     from dexbench.envs.simulation import Simulation
     from dexbench.utils.seeding import rng
 
+    resets = time_resets(config.resets)
     recipe = draw_recipe(rng("speed", config.scene), "train")
     scene = build_scene(recipe)
     simulation = Simulation(scene.xml, scene.objects)
     plain, filmed = stock_environment(recipe), stock_environment(recipe, camera=True)
     try:
-        return _take_turns(config, simulation, plain, filmed)
+        rates = _take_turns(config, simulation, plain, filmed)
+        return Speed(resets, **rates, renderer=simulation.gl_renderer)
     finally:
         _make_current(filmed)  # robosuite frees its renderer in whatever context is current
         filmed.close()
@@ -161,7 +171,26 @@ def rate(function: Callable[[int], object], count: int) -> float:
     return count / (time.perf_counter() - start)
 
 
-def _take_turns(config: SpeedConfig, simulation: Any, plain: Any, filmed: Any) -> Speed:
+def time_resets(count: int) -> tuple[float, ...]:
+    """Return the seconds that each of some resets takes, after one that is not counted.
+
+    Args:
+        count: Resets, with as many seeds.
+    """
+    from dexbench.envs.gym_env import make_env
+
+    env, seconds = make_env("reach"), []
+    for seed in range(count + 1):  # the first opens OpenGL and reads the robot's files
+        start = time.perf_counter()
+        env.reset(seed=seed)
+        seconds.append(time.perf_counter() - start)
+    env.close()
+    return tuple(seconds[1:])
+
+
+def _take_turns(
+    config: SpeedConfig, simulation: Any, plain: Any, filmed: Any
+) -> dict[str, tuple[float, ...]]:
     """Measure both, with and without pictures, and the renderer, turn by turn."""
     import mujoco
 
@@ -215,7 +244,7 @@ def _take_turns(config: SpeedConfig, simulation: Any, plain: Any, filmed: Any) -
     for _ in range(config.repeats):
         for name, (function, count) in timed.items():
             rates[name] += (rate(function, count),)
-    return Speed(**rates, renderer=simulation.gl_renderer)
+    return rates
 
 
 def main(config: SpeedConfig) -> None:

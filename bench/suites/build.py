@@ -1,34 +1,36 @@
-"""Builds a suite of frozen trials: `dexbench suite build`."""
+"""Builds a suite of frozen trials, or the bank of training trials: `dexbench suite build`."""
 
 from collections import Counter
-from collections.abc import Callable, Generator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Literal, NamedTuple
-
-from tqdm import tqdm
 
 from dexbench.envs.assets.download import robocasa_root
 from dexbench.envs.task_names import TASKS
 from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.files import atomic_folder
 
+from .workers import run_all
+
+SUITE_TRIALS, BANK_TRIALS = 50, 80
+"""Trials a task of a suite and of the bank."""
 MAX_CANDIDATES = 60
 """Draws tried before a trial index is given up."""
 
 
 @dataclass(frozen=True)
 class SuiteBuildConfig:
-    """Draw, solve and freeze the trials of a suite."""
+    """Draw, solve and freeze the trials of a suite, or of the bank that training draws from."""
 
+    split: Literal["suite", "train"] = "suite"
+    """What to build: a suite, or the bank of training trials. The bank's build can be stopped; the
+    same command goes on with it, and also adds tasks to it."""
     name: str = "v1"
-    """Name of the suite; it names the random streams too."""
-    trials: int = 50
-    """Trials a task."""
+    """Name of the suite; it names the random streams too. The bank is always called train."""
+    trials: int | None = None
+    """Trials a task; by default 50 in a suite and 80 in the bank."""
     out: Path | None = None
     """Folder to write; by default the package's own suites."""
     workers: int = 2
@@ -123,21 +125,27 @@ def build_suite(
     from dexbench.envs.suite import SUITES, write_index
     from dexbench.envs.tasks import find_task
 
-    at_least(1, trials=config.trials, workers=config.workers)
+    count = SUITE_TRIALS if config.trials is None else config.trials
+    at_least(1, trials=count, workers=config.workers)
     root = (config.out or SUITES) / config.name
     if root.exists():
         raise UserError(f"{root} exists; delete it or choose another --name")
     if config.kitchen == "robocasa":
         robocasa_root()
     tasks = [find_task(task).name for task in config.tasks]
-    hashes: dict[str, list[str]] = {task: [""] * config.trials for task in tasks}
+    hashes: dict[str, list[str]] = {task: [""] * count for task in tasks}
     report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
     with ExitStack() as stack:
         try:
             draft = stack.enter_context(atomic_folder(root))
         except OSError as error:
             raise UserError(f"cannot write {root} ({error}); choose another --out") from error
-        built = stack.enter_context(closing(_build_all(config, draft, build)))
+        jobs = [
+            Job(config.name, task, number, draft, config.kitchen)
+            for task in config.tasks
+            for number in range(count)
+        ]
+        built = stack.enter_context(closing(run_all(jobs, build, config.workers)))
         for trial in built:
             hashes[trial.task][trial.number] = trial.hash
             report[trial.task].update(trial.rejected)
@@ -146,35 +154,21 @@ def build_suite(
     return {task: dict(counts) for task, counts in report.items()}
 
 
-def _build_all(
-    config: SuiteBuildConfig, folder: Path, build: Callable[[Job], Built]
-) -> Generator[Built, None, None]:
-    """Write all trials into a folder; yield each as it is made."""
-    jobs = [
-        Job(config.name, task, number, folder, config.kitchen)
-        for task in config.tasks
-        for number in range(config.trials)
-    ]
-    # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
-    others = active_children()
-    pool = ProcessPoolExecutor(config.workers, get_context("spawn"))
-    try:
-        results = as_completed([pool.submit(build, job) for job in jobs])
-        for result in tqdm(results, total=len(jobs), unit="trial", disable=None):
-            yield result.result()
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a process that built trials died, as for want of memory; give fewer --workers"
-        ) from error
-    finally:
-        for child in active_children():  # after an error, trials begun are not wanted
-            if child not in others:
-                child.terminate()
-        pool.shutdown(cancel_futures=True)
-
-
 def main(config: SuiteBuildConfig) -> None:
-    """Build a suite and print what was accepted and rejected."""
-    for task, counts in build_suite(config).items():
+    """Build a suite or the bank, and print what was accepted and rejected."""
+    report = build_suite(config) if config.split == "suite" else _build_bank(config)
+    for task, counts in report.items():
         often_first = sorted(counts.items(), key=lambda count: -count[1])
         print(f"{task}: " + ", ".join(f"{number} {reason}" for reason, number in often_first))
+
+
+def _build_bank(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
+    from dexbench.envs.tasks.bank import BANK
+
+    from .bank import build_bank
+
+    if config.kitchen != "generated":
+        raise UserError("the bank has generated kitchens only; leave --kitchen out")
+    root = config.out / BANK.name if config.out else BANK
+    trials = BANK_TRIALS if config.trials is None else config.trials
+    return build_bank(root, config.tasks, trials, config.workers)

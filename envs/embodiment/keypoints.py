@@ -26,8 +26,10 @@ DISTINCT = tuple(i for i, name in enumerate(KEYPOINTS) if not name.startswith("l
 """Indices of the 17 keypoints that are no copies: 0 to 16."""
 N_DISTINCT = len(DISTINCT)
 """17. ``[:N_DISTINCT]`` picks the distinct keypoints too, as they come first."""
-WRIST_AND_TIPS = (0, 4, 8, 12, 16)
-"""Indices of the wrist and the tips of thumb, index, middle and ring finger, all distinct."""
+TIPS = (4, 8, 12, 16)
+"""Indices of the tips of thumb, index, middle and ring finger."""
+WRIST_AND_TIPS = (WRIST, *TIPS)
+"""Indices of the wrist and the four fingertips, all distinct."""
 PAPER_KEYPOINTS = (*WRIST_AND_TIPS, WRIST_AND_TIPS[-1])
 """Indices of the six keypoints of a hand that the paper's head predicts: the wrist and five tips.
 The little finger's tip is the ring finger's."""

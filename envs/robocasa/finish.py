@@ -2,8 +2,9 @@
 
 import re
 from typing import Any
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
+from dexbench.envs.scenes.lighting import set_light
 from dexbench.envs.scenes.objects import SOLIMP, SOLREF
 from dexbench.envs.scenes.styles import STYLES, repeat
 
@@ -13,7 +14,7 @@ _MOVING = ("robot0_", "gripper0_", "mobilebase0_", "object_")
 def finish(root: Element, recipe: dict[str, Any]) -> None:
     """Make the scene of ``recipe`` static but for robot and objects, lit, and free of leftovers."""
     _fix_fixtures(root)
-    _light(root, recipe["light"])
+    set_light(root, recipe["light"])
     if "surfaces" in recipe:  # RoboCasa's own textures have their size
         _scale_textures(root, recipe)
     _quieten(root)
@@ -76,59 +77,6 @@ def _is_hidden(geom: Element) -> bool:
     if "_reg_" in name or re.search(r"_base_(left|right|front|back)(_visual)?$", name):
         return True
     return not name.endswith("_visual") and ("_trim_" in name or "_connector_" in name)
-
-
-def _light(root: Element, light: dict[str, Any]) -> None:
-    """One sun through the window behind the robot and one lamp above, both without shadows."""
-    world = root.find("worldbody")
-    assert world is not None
-    for old in world.findall("light"):
-        world.remove(old)
-    warm, diffuse = light["warmth"], light["diffuse"]
-
-    def colour(strength: float) -> str:
-        return f"{strength * (1 + warm):.4f} {strength:.4f} {strength * (1 - warm):.4f}"
-
-    for name, direction, strength in (
-        ("window", light["direction"], diffuse),
-        ("room", (0.0, 0.8, -0.6), light["room"]),
-    ):
-        SubElement(
-            world,
-            "light",
-            name=name,
-            directional="true",
-            castshadow="false",
-            pos="0 -2 2.4",
-            dir=" ".join(str(value) for value in direction),
-            diffuse=colour(strength),
-            specular=colour(0.25 * strength),
-            ambient="0 0 0",
-        )
-    visual = root.find("visual")
-    if visual is None:
-        visual = SubElement(root, "visual")
-    for tag, attributes in (
-        (
-            "headlight",
-            {"ambient": colour(light["ambient"]), "diffuse": "0.15 0.15 0.15", "specular": "0 0 0"},
-        ),
-        # Flat faces need no subdivision under light from afar, and clutter no fine rounding.
-        (
-            "quality",
-            {
-                "offsamples": "0",
-                "shadowsize": "0",
-                "numquads": "1",
-                "numslices": "20",
-                "numstacks": "10",
-            },
-        ),
-    ):
-        element = visual.find(tag)
-        if element is None:
-            element = SubElement(visual, tag)
-        element.attrib.update(attributes)
 
 
 def _scale_textures(root: Element, recipe: dict[str, Any]) -> None:

@@ -13,9 +13,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from dexbench.envs.assets.download import missing, robocasa_root
+from dexbench.envs.scenes.lighting import draw_light
 from dexbench.envs.scenes.objects import Split
 from dexbench.envs.scenes.recipe import N_OTHERS, Recipe
-from dexbench.envs.scenes.styles import draw_light
 from dexbench.utils.errors import UserError
 
 IDS: dict[Split, range] = {"train": range(11, 61), "suite": range(1, 11)}

@@ -14,8 +14,9 @@ import numpy as np
 
 from . import objects
 from .layouts import COUNTER_DEPTH, COUNTER_HEIGHT, LAYOUTS
+from .lighting import draw_light
 from .objects import Split
-from .styles import STYLES, SURFACES, draw_light, draw_surfaces
+from .styles import STYLES, SURFACES, draw_surfaces
 
 Recipe = dict[str, Any]
 Config = dict[str, Any]

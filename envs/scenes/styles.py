@@ -1,4 +1,4 @@
-"""How kitchens look: the textures of walls, counters, floors and cabinets, and the light.
+"""How kitchens look: the textures of walls, counters, floors and cabinets.
 
 A style offers alternatives for its surfaces; a recipe holds the ones drawn, so that two scenes of
 one style still differ.
@@ -12,7 +12,6 @@ from .objects import Split
 
 Surfaces = dict[str, str]
 """Texture of each of :data:`SURFACES`, without folder and ending."""
-Light = dict[str, float | list[float]]
 
 
 @dataclass(frozen=True)
@@ -137,21 +136,3 @@ def draw_surfaces(rng: np.random.Generator, style: str) -> Surfaces:
         choices = getattr(STYLES[style], name)
         chosen[name] = choices[int(rng.integers(len(choices)))]
     return chosen
-
-
-def draw_light(rng: np.random.Generator) -> Light:
-    """Draw the time of day: where the window's light comes from, how strong and how warm it is.
-
-    ``ambient``, ``diffuse`` and ``room`` are intensities (1 is full white), ``warmth`` the share by
-    which red exceeds and blue falls short of green, ``direction`` (3,) that of the window's light
-    in RoboCasa's world.
-    """
-    return {
-        "ambient": round(float(rng.uniform(0.36, 0.46)), 4),
-        "diffuse": round(float(rng.uniform(0.28, 0.42)), 4),
-        "room": round(float(rng.uniform(0.14, 0.26)), 4),
-        "direction": [
-            round(float(rng.uniform(-0.8, 0.8)), 4), round(float(rng.uniform(0.1, 0.8)), 4), -1.0
-        ],
-        "warmth": round(float(rng.uniform(-0.06, 0.08)), 4),
-    }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from dexbench.envs.embodiment.keypoints import TIPS
 from dexbench.envs.embodiment.robot import OPEN_HAND, READY_ARM
 from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.scenes.scene import Scene
@@ -24,6 +25,11 @@ STILL = 0.0001
 """Farthest that objects at rest move in half a second, in m."""
 SETTLE = 8
 """Half seconds that objects are given to come to rest, after a whole one."""
+PULL = 0.1
+"""Weight of the hand's distance from the object in `Task.true_cost`: enough to tell a hand that
+comes nearer from one that does not, too little to outweigh the object's own way."""
+UNTOUCHED = 0.05
+"""What `Task.true_cost` adds in m while the hand does not touch an object that it has to touch."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a draw, not a fault
@@ -37,6 +43,8 @@ class Task(ABC):
     """How commands, suites and ledgers call it: lower case letters, digits and ``_``."""
     threshold: float
     """Largest distance in m at which the criterion can hold."""
+    needs_touch = False
+    """Whether the criterion asks that the hand touch the object."""
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
         """Return how the current state stands against a goal; a pure function of the two.
@@ -64,6 +72,27 @@ class Task(ABC):
             goal: Where hand and object are in the goal state.
         """
         return Memoryless(self.evaluate, target, goal)
+
+    def true_cost(self, simulation: Simulation, target: str, goal: Goal, displaced: float) -> float:
+        """Return how far the current state is from the goal, in m, as only the simulator knows it.
+
+        The agent ``oracle`` plans with it. By default it is the object's distance from its place
+        in the goal, and a tenth of the fingertips' mean distance from the object: a hand that has
+        yet to touch the object is drawn to it. A task that `needs_touch` has 5 cm more until then,
+        so that what it asks for comes in stages: reach, touch, and lift if the goal is above.
+
+        Args:
+            simulation: In the state to judge. It must not be changed.
+            target: Body name of the trial's object.
+            goal: Where hand and object are in the goal state.
+            displaced: The farthest in m that any object has been, up to now, from where it was
+                at the trial's start.
+        """
+        position = simulation.object_position(target)
+        left = np.linalg.norm(position - goal.object_position)
+        reach = np.linalg.norm(simulation.keypoints[list(TIPS)] - position, axis=1).mean()
+        untouched = self.needs_touch and not simulation.hand_touches(target)
+        return float(left + PULL * reach + UNTOUCHED * untouched)
 
     @abstractmethod
     def stage(

@@ -11,6 +11,7 @@ from dexbench.envs.scenes.recipe import Recipe, draw_recipe
 from dexbench.envs.trial import Trial
 from dexbench.utils.seeding import rng
 
+from .bank import Bank
 from .base import Rejected, Task
 
 Kitchens = Callable[[np.random.Generator, Split], Recipe]
@@ -19,6 +20,30 @@ KITCHENS: dict[str, Kitchens] = {"generated": draw_recipe, "robocasa": RoboCasa(
 """Every source of kitchens by the name that ``--kitchen`` takes."""
 DRAWS = 40
 """Scenes tried before a training seed is given up."""
+
+
+def training_trial(
+    task: Task, seed: int, kitchen: Kitchens | None = None, fresh: bool = False
+) -> Trial:
+    """Return the training trial of a seed; a pure function of its arguments.
+
+    It is one of the bank, redrawn, or drawn in a kitchen of its own.
+
+    Args:
+        task: What the trial is of.
+        seed: Names the random streams.
+        kitchen: Draws the recipe of a kitchen of its own.
+        fresh: Whether to draw a kitchen of its own also where there is none given. Tasks without
+            trials in the bank always do.
+
+    Raises:
+        RuntimeError: As `draw_trial`.
+        UserError: As `draw_trial`, or the bank is damaged.
+    """
+    bank = Bank.packaged()
+    if fresh or kitchen is not None or not bank.numbers(task.name):
+        return draw_trial(task, ("train", seed), "train", kitchen or draw_recipe)
+    return bank.draw(task, seed)
 
 
 def draw_trial(

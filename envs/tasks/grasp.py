@@ -47,6 +47,7 @@ class Grasp(Task):
 
     name = "grasp"
     threshold = 0.20
+    needs_touch = True
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
         """Return the distance from wrist to object, and contact, decide."""

@@ -44,6 +44,10 @@ class Reach(Task):
         distance = float(gaps[list(WRIST_AND_TIPS)].mean())
         return Outcome(distance < self.threshold, distance)
 
+    def true_cost(self, simulation: Simulation, target: str, goal: Goal, displaced: float) -> float:
+        """Return the criterion's distance: no object has a place to go to."""
+        return self.evaluate(simulation, target, goal).distance
+
     def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[ScriptedExpert], None]:

@@ -29,7 +29,7 @@ def test_hold_repeats_the_target() -> None:
 
 def test_only_the_ceilings_are_privileged() -> None:
     privileged = {name for name, spec in AGENTS.items() if spec.privileged}
-    assert privileged == {"kinematic", "sim-cem", "expert"}
+    assert privileged == {"kinematic", "sim-cem", "oracle", "expert"}
     assert all(name == spec.name and spec.description for name, spec in AGENTS.items())
 
 
@@ -176,3 +176,5 @@ def test_packaged_weights_are_those_of_the_published_rows(name: str) -> None:
 def test_planners_that_cannot_be_are_refused_when_made() -> None:
     with pytest.raises(UserError, match="the simulator has no gradient"):
         make_agent("sim-cem", planner="gradient")
+    with pytest.raises(UserError, match="the simulator has no gradient"):
+        make_agent("oracle", planner="gradient")

@@ -7,7 +7,7 @@ import pytest
 from dexbench.envs.assets import asset_root
 from dexbench.envs.embodiment.arms_mjcf import ARM_TORQUE
 from dexbench.envs.embodiment.robot import INIT_LEFT_ARM, LOWER, MUJOCO_JOINTS, OPEN_HAND, UPPER
-from dexbench.envs.freeze import ASSETS, freeze, load
+from dexbench.envs.freeze import ASSETS, _compiled, freeze, load
 from dexbench.envs.robocasa.build import build_scene
 
 
@@ -98,3 +98,15 @@ def test_text_is_the_same_on_every_machine(scene, built):
     assert all((asset_root() / name.removeprefix(f"{ASSETS}/")).exists() for name in files)
     with pytest.raises(ValueError, match="outside the asset cache"):
         freeze(built, {}, asset_root() / "robots")
+
+
+def test_a_scene_is_compiled_once_and_what_a_caller_changes_is_the_callers(scene):
+    first = load(scene.xml, asset_root())
+    kept = first.mat_rgba.copy()
+    first.mat_rgba[:] = 0.5
+    first.light_diffuse[:] = 0
+    misses = _compiled.cache_info().misses
+    second = load(scene.xml, asset_root())
+    assert _compiled.cache_info().misses == misses
+    assert np.array_equal(second.mat_rgba, kept)
+    assert second.light_diffuse.any()

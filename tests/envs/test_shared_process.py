@@ -141,8 +141,10 @@ def test_vector_environments_show_what_single_ones_do(mode):
     envs = gymnasium.make_vec(
         "dexbench/Reach-v1", num_envs=2, vectorization_mode=mode, vector_kwargs=more
     )
-    obs, _ = envs.reset(seed=[1, 2])
+    envs.reset(seed=[2, 1])  # what came before changes nothing
+    obs, info = envs.reset(seed=[1, 2])
     seen = [obs["pixels"].copy()]
+    assert len(set(info["trial_hash"])) == 2
     for step in range(STEPS):
         each = [{key: value[i] for key, value in obs.items()} for i in range(2)]
         obs, *_ = envs.step(np.array([target(each[i], 10 * (i + 1) + step) for i in range(2)]))

@@ -202,6 +202,20 @@ def test_closing_keeps_the_physics(scene):
     assert simulation.data.time == pytest.approx(before + 0.1)
 
 
+def test_the_next_renderer_takes_over_the_context_and_nothing_in_it(sim, scene, trials):
+    sim.set_joints(READY)
+    trial = trials["place"]
+    first = Simulation(trial.xml, trial.objects)
+    first.render()
+    context = first._camera._renderer._gl_context
+    first.close()
+    second = Simulation(scene.xml, scene.objects)
+    second.set_state(sim.get_state())
+    assert np.array_equal(second.render(), sim.render())
+    assert second._camera._renderer._gl_context is context
+    second.close()
+
+
 def test_a_context_that_its_owner_destroyed_is_not_made_current_again(scene):
     """What another renderer leaves behind in a thread does not stop ours."""
     egl = pytest.importorskip("mujoco.egl")

@@ -24,6 +24,8 @@ def old_row(agent: str, **changes: Any) -> dict[str, Any]:
         ("kinematic", {}, ("warm", "-")),
         ("kinematic", {"planner": "paper", "arm_std": 0.2}, ("paper*", "-")),
         ("sim-cem", {}, ("own", "-")),
+        ("oracle", {}, ("cem-32", "-")),
+        ("dexwm-32", {}, ("cem-32", "predicted")),
         ("dexwm", {}, ("cem", "predicted")),
         ("dexwm-warm", {}, ("warm", "own-hand")),
         ("dexwm", {"planner": "paper"}, ("paper", "paper")),

@@ -1,10 +1,12 @@
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dexbench.bench.speed import control as speed
 from dexbench.bench.speed.control import Speed, SpeedConfig, measure, rate
+from dexbench.envs import gym_env
 from dexbench.utils.errors import UserError
 
 
@@ -23,6 +25,7 @@ def test_rate_counts_calls_a_second(monkeypatch: Any) -> None:
 
 def test_the_ratio_is_of_medians() -> None:
     result = Speed(
+        (0.3, 0.2, 0.9),
         (90.0, 100.0, 20.0),
         (20.0, 30.0, 10.0),
         (50.0,) * 3,
@@ -34,11 +37,26 @@ def test_the_ratio_is_of_medians() -> None:
     assert result.ratio == 4.5
     assert result.recorded_ratio == 6.0
     lines = result.text().splitlines()
-    assert "90.0 control steps/s" in lines[0] and "20.0 control steps/s" in lines[1]
-    assert "4.50 (turns: 2.00 to 4.50, 3 of them)" in lines[3]
-    assert "30.0 frames/s" in lines[4] and "5.0 frames/s" in lines[5]
-    assert "6.00 (turns: 5.00 to 8.00, 3 of them)" in lines[6]
-    assert "16.0 ms" in lines[7] and "llvmpipe" in lines[7]
+    assert "0.300 s, median of 3 (0.200 to 0.900)" in lines[0]
+    assert "90.0 control steps/s" in lines[1] and "20.0 control steps/s" in lines[2]
+    assert "4.50 (turns: 2.00 to 4.50, 3 of them)" in lines[4]
+    assert "30.0 frames/s" in lines[5] and "5.0 frames/s" in lines[6]
+    assert "6.00 (turns: 5.00 to 8.00, 3 of them)" in lines[7]
+    assert "16.0 ms" in lines[8] and "llvmpipe" in lines[8]
+
+
+def test_the_first_reset_is_not_counted(monkeypatch: Any) -> None:
+    clock, seeds = [0.0], []
+
+    def reset(seed: int) -> None:
+        seeds.append(seed)
+        clock[0] += 5.0 if seed == 0 else 0.25
+
+    env = SimpleNamespace(reset=reset, close=lambda: seeds.append("closed"))
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(gym_env, "make_env", lambda task: env)
+    assert speed.time_resets(2) == (0.25, 0.25)
+    assert seeds == [0, 1, 2, "closed"]
 
 
 def test_numbers_below_one_are_refused_before_anything_is_built(monkeypatch: Any) -> None:
@@ -49,7 +67,7 @@ def test_numbers_below_one_are_refused_before_anything_is_built(monkeypatch: Any
 
 @pytest.mark.slow
 def test_the_simulation_is_faster_than_robosuite_on_the_same_scene() -> None:
-    result = measure(SpeedConfig(repeats=2, steps=5, frames=1))
+    result = measure(SpeedConfig(resets=1, repeats=2, steps=5, frames=1))
     assert result.ratio > 1
     assert len(result.ours) == len(result.robosuite) == len(result.pictures) == 2
     assert result.recorded_ratio > 1

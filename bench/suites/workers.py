@@ -1,0 +1,45 @@
+"""Does jobs in processes of their own, and ends them when something goes wrong."""
+
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from dexbench.utils.errors import UserError
+
+Work, Result = TypeVar("Work"), TypeVar("Result")
+
+
+def run_all(
+    jobs: Sequence[Work], build: Callable[[Work], Result], workers: int, unit: str = "trial"
+) -> Generator[Result, None, None]:
+    """Do jobs in processes of their own; yield each result as it is there.
+
+    Args:
+        jobs: What to do.
+        build: Does one; called in another process.
+        workers: Processes.
+        unit: What the progress bar calls a job.
+
+    Raises:
+        UserError: A process died.
+    """
+    # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
+    others = active_children()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    try:
+        results = as_completed([pool.submit(build, job) for job in jobs])
+        for result in tqdm(results, total=len(jobs), unit=unit, disable=None):
+            yield result.result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that built trials died, as for want of memory; give fewer --workers"
+        ) from error
+    finally:
+        for child in active_children():  # after an error, trials begun are not wanted
+            if child not in others:
+                child.terminate()
+        pool.shutdown(cancel_futures=True)
