@@ -40,8 +40,8 @@ class Context:
     """``(21, 3)`` the hand's keypoints now, in m, camera frame."""
     goal: Tensor
     """``(1, P, C)`` latent state of the goal picture."""
-    goal_keypoints: Keypoints
-    """What the head reads off it."""
+    goal_keypoints: Keypoints | None
+    """What the head reads off it; None if it shows no hand."""
     scale: Tensor | None = None
     """``(4,)`` standard deviations of the cost terms in the first population."""
 
@@ -125,7 +125,7 @@ class DexWM(WaypointAgent):
         super().reset(task, seed)
         self._seen: list[Tensor] = []
         self._hands: list[Tensor] = []
-        self._goal: tuple[Tensor, Keypoints] | None = None
+        self._goal: tuple[Tensor, Keypoints | None] | None = None
 
     def encode(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Return the latent state ``(1, P, C)`` of a picture ``(224, 392, 3)`` uint8."""
@@ -142,7 +142,8 @@ class DexWM(WaypointAgent):
         """
         if self._goal is None:
             goal = self.encode(obs["goal"])
-            self._goal = goal, self.model.head(goal)
+            hand: Keypoints = self.model.head(goal)
+            self._goal = goal, hand if hand.shows_hand() else None
         self._seen.append(self.encode(obs["pixels"]))
         history = torch.stack(self._seen, 1)
         keypoints = torch.as_tensor(np.asarray(obs["keypoints"], np.float32), device=self.device)
@@ -155,10 +156,10 @@ class DexWM(WaypointAgent):
         """Return the keypoints that the head sees in the goal picture.
 
         Returns:
-            ``(17, 3)`` in m, camera frame; None if the head has no depth.
+            ``(17, 3)`` in m, camera frame; None if it shows no hand, or the head has no depth.
         """
         goal = context.goal_keypoints
-        return None if goal.depth is None else goal.points()[0]
+        return None if goal is None or goal.depth is None else goal.points()[0]
 
     def cost(self, sequences: Tensor, context: Context) -> Tensor:
         """Return costs ``(N,)`` of candidates ``(N, T, 23)`` in rad."""
@@ -169,13 +170,19 @@ class DexWM(WaypointAgent):
         )
         if context.scale is None:
             context.scale = terms.detach().std(0, correction=0).clamp(min=1e-6)
-        return self.costs.total(terms, context.scale, self.task).cpu()
+        with_hand = context.goal_keypoints is not None
+        return self.costs.total(terms, context.scale, self.task, with_hand).cpu()
 
     def see(self, picture: NDArray[np.uint8]) -> Belief:
-        """Return keypoints and latent state of a picture ``(224, 392, 3)`` uint8."""
+        """Return what it makes of a picture ``(224, 392, 3)`` uint8.
+
+        Returns:
+            The latent state, and the keypoints if the picture shows a hand.
+        """
         with torch.no_grad():
             latent = self.encode(picture)
-            return _belief(self.model.head(latent), latent[0])
+            hand: Keypoints = self.model.head(latent)
+            return _belief(hand, latent[0]) if hand.shows_hand() else Belief(None, latent[0].cpu())
 
     def predict(self, sequences: Tensor, context: Context) -> Belief:
         """Return what the world model expects after each waypoint of ``(N, T, 23)`` in rad."""

@@ -40,7 +40,8 @@ class CostConfig:
     as the paper's release does. "scaled": each term is divided by its
     standard deviation over the first population, then mixed by ``latent_share``."""
     latent_share: float = 0.3
-    """Share of the latent term in "scaled"; the rest is the keypoint term."""
+    """Share of the latent term in "scaled"; the rest is the keypoint term. A goal picture without a
+    hand has no keypoint term."""
     mu: float = 0.001
     """Weight of the keypoint term in "paper"."""
     depth: bool = True
@@ -124,7 +125,7 @@ class LatentCost:
         self,
         sequences: Tensor,
         states: Tensor,
-        goal: tuple[Tensor, Keypoints],
+        goal: tuple[Tensor, Keypoints | None],
         weights: Tensor,
         task: str,
     ) -> Tensor:
@@ -133,14 +134,15 @@ class LatentCost:
         Args:
             sequences: ``(N, T, 23)`` joint targets in rad.
             states: ``(N, T, P, C)`` predicted latent states after each waypoint.
-            goal: The goal's latent ``(1, P, C)``, and the keypoints that the head reads off it.
+            goal: The goal's latent ``(1, P, C)``, and the keypoints that the head reads off it;
+                None if it shows no hand.
             weights: ``(T,)`` of the steps.
             task: The orientation counts in "grasp" alone.
 
         Returns:
             ``(N, 4)``: latent error (mean square), keypoint error (m, or px without ``depth``) and
             orientation (rad), summed over steps by their weights; then leaving (0..1), at the
-            worst step that has a weight.
+            worst step that has a weight. Without a hand in the goal the keypoint error is 0.
         """
         count, horizon = sequences.shape[:2]
         # Steps without weight need neither errors nor the keypoint head.
@@ -148,8 +150,10 @@ class LatentCost:
         states, weights = states[:, used], weights[used]
         latent = (states - goal[0]).float().square().mean((-1, -2))
         predicted = self.head(states.flatten(0, 1))
-        keypoint = self.keypoint_distance(predicted, goal[1]).unflatten(0, (count, -1))
-        if self.config.own_hand:
+        keypoint = torch.zeros_like(latent)
+        if goal[1] is not None:
+            keypoint = self.keypoint_distance(predicted, goal[1]).unflatten(0, (count, -1))
+        if goal[1] is not None and self.config.own_hand:
             hands = self._hand(sequences[:, used]).flatten(0, 1)
             apart = (predicted.points() - hands).norm(dim=-1).mean(-1).unflatten(0, (count, -1))
             keypoint = keypoint + apart
@@ -165,7 +169,7 @@ class LatentCost:
         means = [term @ weights for term in (latent, keypoint, angle)]
         return torch.stack([*means, leaving.amax(1)], -1)
 
-    def total(self, terms: Tensor, scale: Tensor, task: str) -> Tensor:
+    def total(self, terms: Tensor, scale: Tensor, task: str, with_hand: bool) -> Tensor:
         """Return costs ``(N,)``: the sum of the terms, each by its factor.
 
         Args:
@@ -173,12 +177,15 @@ class LatentCost:
             scale: ``(4,)`` their standard deviations in the first population; "scaled" divides by
                 them.
             task: As in ``terms``.
+            with_hand: Whether the goal shows a hand. Otherwise the latent term has the keypoint
+                term's share as well.
         """
         config = self.config
         if config.mix == "paper":
             factors = terms.new_tensor([1.0, config.mu, 0.0, config.leaving])
         else:
-            shares = terms.new_tensor([config.latent_share, 1 - config.latent_share, 0.0, 0.0])
+            latent_share = config.latent_share if with_hand else 1.0
+            shares = terms.new_tensor([latent_share, 1 - latent_share, 0.0, 0.0])
             factors = shares / scale
             factors[LEAVING] = config.leaving
         if task == "grasp":

@@ -135,7 +135,7 @@ class WaypointAgent:
         return self.chosen(plan)
 
     def goal_hand(self, context: Any) -> Tensor | None:
-        """Return the goal's keypoints ``(17, 3)`` in m, camera frame, as the agent knows them."""
+        """Return the goal's keypoints ``(17, 3)`` in m, camera frame; None if it knows none."""
         return None
 
     def hand_distance(self, sequences: Tensor, goal: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """``keypoint-fk``: detects the goal's hand keypoints and plans with forward kinematics alone.
 
 It uses DexWM's own keypoint head but no world model. A world model must beat it where objects
-move; plain reach may not need one.
+move; plain reach may not need one. Where the goal picture shows no hand, it holds.
 """
 
 from pathlib import Path
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.dexwm.model.keypoint_head import Keypoints
 from dexbench.agents.planning.planner_config import PlannerConfig
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample
@@ -49,11 +50,15 @@ class KeypointFK(KeypointPlanner):
     def reset(self, task: str, seed: int) -> None:
         """Start a trial and forget the last one's goal."""
         super().reset(task, seed)
-        self._goal: Tensor | None = None
+        self._goal: Keypoints | None = None
 
-    def goal_keypoints(self, obs: dict[str, NDArray[Any]]) -> Tensor:
-        """Return the keypoints ``(17, 3)`` that the head sees in the goal image, in metres."""
+    def goal_keypoints(self, obs: dict[str, NDArray[Any]]) -> Tensor | None:
+        """Return the keypoints that the head sees in the goal picture.
+
+        Returns:
+            ``(17, 3)`` in m, camera frame; None if the picture shows no hand.
+        """
         if self._goal is None:
             image = torch.from_numpy(downsample(obs["goal"], self.model.config.image_size)[None])
-            self._goal = self.model.head(self.model.encoder(image)).points()[0]
-        return self._goal
+            self._goal = self.model.head(self.model.encoder(image))
+        return self._goal.points()[0] if self._goal.shows_hand() else None

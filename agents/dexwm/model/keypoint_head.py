@@ -32,6 +32,9 @@ PAPER_MAPS = 2 * len(PAPER_KEYPOINTS)
 """Heat-maps of the paper's head: wrist and five tips of the left hand, then of the right."""
 RIGHT = slice(len(PAPER_KEYPOINTS), PAPER_MAPS)
 """The right hand among them, in the order of ``PAPER_KEYPOINTS``."""
+HAND_SPREAD = 40.0
+"""Least spread in px of the heat-maps of a picture without a hand. Training scenes gave it
+(docs/experiments/2026-11-goal-without-hand.md)."""
 
 
 class Keypoints(NamedTuple):
@@ -67,6 +70,30 @@ class Keypoints(NamedTuple):
         if self.log_total is None:
             return _whole(self.logits)
         return _whole((self.logits - self.log_total[:, None, None, :, None, None]).exp())
+
+    def spread(self) -> Tensor:
+        """Return how widely the heat-maps spread, ``(B,)`` in px.
+
+        It is the standard deviation of a keypoint's position, the mean over keypoints. The paper's
+        heat-maps are no probabilities, so theirs has no meaning.
+        """
+        maps = self.heatmaps()
+        sides = (maps.shape[3], camera.WIDTH), (maps.shape[2], camera.HEIGHT)
+        variance = torch.zeros_like(self.pixels[..., 0])
+        for axis, (cells, size) in enumerate(sides):
+            away = cell_centres(cells, size, maps.device) - self.pixels[..., axis : axis + 1]
+            variance = variance + (maps.sum(2 + axis) * away.square()).sum(-1)
+        return variance.sqrt().mean(-1)
+
+    def shows_hand(self) -> Tensor:
+        """Return whether the pictures show the hand, ``(B,)`` bool.
+
+        Without a hand the heat-maps spread over the picture. The paper's head is taken to see one
+        in every picture.
+        """
+        if self.log_total is None:
+            return torch.ones(len(self.pixels), dtype=torch.bool)
+        return self.spread() < HAND_SPREAD
 
 
 def _whole(cells: Tensor) -> Tensor:

@@ -24,6 +24,12 @@ from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import rng
 
 
+@pytest.fixture
+def hand_found(monkeypatch):
+    """The packaged head finds a hand in every picture, also in the synthetic ones."""
+    monkeypatch.setattr(Keypoints, "shows_hand", lambda read: torch.ones(1, dtype=torch.bool))
+
+
 @torch.no_grad()
 def keypoint_term(sequences, **settings):
     """That of candidates ``(N, 3, 23)``, and the goal's keypoints as the agent reads them."""
@@ -34,7 +40,7 @@ def keypoint_term(sequences, **settings):
     return agent.terms(sequences, context)[:, 1], agent, context
 
 
-def test_the_own_hand_adds_how_far_the_predicted_hand_is_from_the_joints_own():
+def test_the_own_hand_adds_how_far_the_predicted_hand_is_from_the_joints_own(hand_found):
     start = torch.tensor(INIT_JOINTS, dtype=torch.float32)
     offsets = torch.linspace(-0.4, 0.4, 5)[:, None, None]
     sequences = (start + offsets).expand(5, 3, 23)
@@ -190,7 +196,7 @@ def test_only_the_papers_cost_counts_the_ring_finger_twice():
 
 
 @torch.no_grad()
-def test_a_candidates_terms_depend_on_neither_population_nor_tile():
+def test_a_candidates_terms_depend_on_neither_population_nor_tile(hand_found):
     agent = DexWM(dtype="float32", cost="paper")
     agent.reset("reach", 0)
     start = INIT_JOINTS.astype(np.float32)
@@ -228,7 +234,7 @@ def test_how_terms_make_a_cost(monkeypatch):
     for task in ("reach", "grasp"):
         agent.reset(task, 0)
         agent.costs.config = COSTS["predicted"]
-        context = SimpleNamespace(scale=None)
+        context = SimpleNamespace(scale=None, goal_keypoints=())
         spread = terms.std(0, correction=0)
         wanted = 0.3 * latent / spread[0] + 0.7 * pixel / spread[1] + 3 * outside
         assert torch.allclose(agent.cost(torch.zeros(3, 3, 23), context), wanted)
