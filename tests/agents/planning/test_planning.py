@@ -16,7 +16,7 @@ from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP, grasp_motion
 from dexbench.agents.planning.optimiser import Plan, Problem
 from dexbench.agents.planning.planner_config import OPTIMISERS, PLANNERS, PlannerConfig
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
-from dexbench.agents.planning.waypoints import RampConfig, ramp
+from dexbench.agents.planning.waypoints import RampConfig, follow, ramp
 from dexbench.agents.reference.kinematic import Kinematic
 from dexbench.agents.reference.prior import Prior
 from dexbench.agents.reference.random import Random
@@ -249,6 +249,7 @@ def test_on_the_real_robot_two_waypoints_are_played_in_open_loop():
     assert np.array_equal(chunk[:20], first)
     assert np.array_equal(chunk[20:40], ramp(first[-1], plan.best[1].numpy()))
     assert (chunk[40:] == chunk[39]).all()
+    assert np.array_equal(chunk[:40], follow(START, plan.best.numpy()))
     with pytest.raises(ValueError, match="horizon"):
         WaypointAgent(horizon=4)
 
