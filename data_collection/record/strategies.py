@@ -28,6 +28,7 @@ from .clips import (
     stuck,
     wander,
 )
+from .play import play_clip
 from .recorder import Recorder
 
 Strategy = Callable[[Simulation, Scene, np.random.Generator], list[Episode]]
@@ -103,8 +104,21 @@ def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator)
         permute_objects(simulation, rng, np.full(3, 10.0))
         settle(simulation)
         kind = "wander" if clip % CLIPS else "open-close"
-        play = wander if clip % CLIPS else open_close
-        clips.append(play(simulation, scene, rng, {"kind": kind, "clip": clip}))
+        record = wander if clip % CLIPS else open_close
+        clips.append(record(simulation, scene, rng, {"kind": kind, "clip": clip}))
+    return clips
+
+
+def play(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
+    """Pushes, grasps that carry and drop, and misses, among permuted objects; no goals."""
+    settle(simulation)
+    resting = simulation.get_state()
+    clips = []
+    for _ in range(CLIPS):
+        simulation.set_state(resting)
+        permute_objects(simulation, rng, np.full(3, 10.0))
+        settle(simulation)
+        clips.append(play_clip(simulation, scene, rng))
     return clips
 
 
@@ -112,5 +126,6 @@ STRATEGIES: dict[str, Strategy] = {
     "lift": lift,
     "lift-noise": lift_noise,
     "programmatic": programmatic,
+    "play": play,
 }
 """Every strategy by the name that `dexbench collect --strategy` takes."""
