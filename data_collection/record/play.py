@@ -5,7 +5,8 @@ and noise that drifts is added to every target, so that many go wrong.
 """
 
 from collections.abc import Iterator
-from itertools import islice, pairwise
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,44 +17,44 @@ from dexbench.envs.embodiment.robot import CONTROL_HZ, HIGHEST, LOWEST, OPEN_HAN
 from dexbench.envs.motion.expert import ARM_STEP, HAND_STEP
 from dexbench.envs.motion.grasp import TABLE_GAP, grasps, object_points
 from dexbench.envs.motion.ik import ArmIK
-from dexbench.envs.motion.push import PushPlan, PushStyle, pushes
+from dexbench.envs.motion.push import PushStyle, pushes
 from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks.base import Rejected
 
-from .clips import NOISE_SECONDS, REGION, clear_posture, stuck
+from .clips import NOISE_SECONDS, REGION, clear_posture, stray
 from .noise import ornstein_uhlenbeck
 from .recorder import Recorder
 
 PLAY_STEPS = 64
 """Control steps of a clip; fewer if an object falls off the counter."""
 LEAST_STEPS = 20
-"""A clip that ends sooner is not kept."""
+"""A scene with a clip that ends sooner is not kept."""
 ARM_NOISE, HAND_NOISE = (0.005, 0.03), (0.02, 0.15)
 """Ranges of a clip's standard deviations of the noise on arm and hand targets, in rad."""
-PUSHES = 0.65
-"""Share of interactions that are pushes; the others are grasps."""
-MISSES, MISS = 0.15, (0.05, 0.10)
+PUSHES = 0.5
+"""Share of interactions drawn that are pushes; the others are grasps."""
+MISSES, MISS = 0.12, (0.05, 0.10)
 """Share of interactions that aim beside the object, and by how much, in m."""
 DISTANCE = (0.08, 0.30)
 """Range of how far objects are pushed or carried, in m."""
-SPEED = (0.08, 0.30)
+SPEED = (0.06, 0.30)
 """Range of the hand's speed over the counter, in m/s."""
 LIFT, RETREAT = (0.05, 0.18), 0.10
 """Range of how high objects are lifted, and how far the open hand then rises, in m."""
 REST = 8
-"""The hand rests for fewer control steps than this where a push ends."""
+"""Most control steps that the hand rests where a push ends."""
 TRIES = 20
 """Interactions drawn before the hand goes somewhere else instead."""
-CLEAR = 4
-"""Pushes of a drawn direction that are looked at for one with nothing in the hand's way."""
 
 Waypoint = tuple[NDArray[np.float64], int]
 """Joints (23,) in rad to go to, and the fewest control steps that it takes."""
 
 
-def play_clip(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> Episode:
-    """Record one clip of play from wherever the objects are.
+def play_clip(
+    simulation: Simulation, scene: Scene, rng: np.random.Generator, meta: dict[str, Any]
+) -> Episode:
+    """Record one clip of play, with the objects where they are.
 
     Raises:
         Rejected: No posture is free, or an object falls off the counter too soon.
@@ -62,34 +63,42 @@ def play_clip(simulation: Simulation, scene: Scene, rng: np.random.Generator) ->
     scale = np.repeat([arm, hand], [N_ARM_JOINTS, N_HAND_JOINTS])
     noise = iter(ornstein_uhlenbeck(rng, PLAY_STEPS, scale, NOISE_SECONDS))
     floor = min(object_points(simulation, name)[:, 2].min() for name in simulation.objects)
-    posture = clear_posture(simulation, rng)
+    first = _interaction(simulation, rng)
+    posture = stray(simulation, first[0][0], rng)
     simulation.set_joints(posture)
     recorder = Recorder(simulation)
     recorder.observe()
-    for row, drift in zip(_rows(simulation, posture, rng), noise, strict=False):
+    for row, drift in zip(_rows(simulation, posture, first, rng), noise, strict=False):
         simulation.step(np.clip((row + drift).astype(np.float32), LOWEST, HIGHEST))
         if any(simulation.object_position(name)[2] < floor for name in simulation.objects):
             break
         recorder.observe()
     if len(recorder) <= LEAST_STEPS:
         raise Rejected("an object falls off the counter at once")
-    return recorder.episode(scene, {"kind": "play"})
+    return recorder.episode(scene, meta)
 
 
 def _rows(
-    simulation: Simulation, posture: NDArray[np.float64], rng: np.random.Generator
+    simulation: Simulation,
+    posture: NDArray[np.float64],
+    waypoints: list[Waypoint],
+    rng: np.random.Generator,
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield targets (23,) in rad without noise, for ever."""
+    """Yield targets (23,) in rad without noise: through the waypoints, then on and on."""
     step = np.repeat([ARM_STEP, HAND_STEP], [N_ARM_JOINTS, N_HAND_JOINTS])
     while True:
-        for goal, least in _interaction(simulation, rng):
+        for goal, least in waypoints:
             steps = max(least, int(np.ceil((np.abs(goal - posture) / step).max())))
             yield from posture + (goal - posture) * np.arange(1, steps + 1)[:, None] / steps
             posture = goal
+        waypoints = _interaction(simulation, rng)
 
 
-def _interaction(simulation: Simulation, rng: np.random.Generator) -> Iterator[Waypoint]:
-    """Return the waypoints of a push or a grasp; of another posture if none can be planned."""
+def _interaction(simulation: Simulation, rng: np.random.Generator) -> list[Waypoint]:
+    """Return the waypoints of a push or a grasp; of a random posture if none can be planned.
+
+    The simulation stays as it was.
+    """
     for _ in range(TRIES):
         draw = _push if rng.random() < PUSHES else _grasp
         name = simulation.objects[int(rng.integers(len(simulation.objects)))]
@@ -102,12 +111,12 @@ def _interaction(simulation: Simulation, rng: np.random.Generator) -> Iterator[W
         waypoints = draw(simulation, name, rng)
         simulation.set_state(state)
         if waypoints is not None:
-            return iter(waypoints)
-    return iter([(clear_posture(simulation, rng), 1)])
+            return waypoints
+    return [(clear_posture(simulation, rng), 1)]
 
 
 def _push(simulation: Simulation, name: str, rng: np.random.Generator) -> list[Waypoint] | None:
-    """Return a push in any direction that keeps the object on the counter."""
+    """Return a push in a random direction, or None if there is no such."""
     heading, distance = _unit(rng.uniform(0, 2 * np.pi)), rng.uniform(*DISTANCE)
     if not _within(simulation.object_position(name) + distance * heading):
         return None
@@ -117,32 +126,19 @@ def _push(simulation: Simulation, name: str, rng: np.random.Generator) -> list[W
     plans = pushes(
         simulation, name, heading[:2], distance, style, rng, rng.uniform(*SPEED), clearance
     )
-    plan = next((plan for plan in islice(plans, CLEAR) if _free(simulation, name, plan)), None)
+    plan = next(plans, None)
     if plan is None:
         return None
     rows = np.concatenate([plan.down, plan.stroke])
     return [
         *(_waypoint(row, plan.hand) for row in rows),
-        _waypoint(rows[-1], plan.hand, least=int(rng.integers(1, REST))),
+        _waypoint(rows[-1], plan.hand, least=int(rng.integers(1, REST + 1))),
         *(_waypoint(row, plan.hand) for row in plan.up),
     ]
 
 
-def _free(simulation: Simulation, name: str, plan: PushPlan) -> bool:
-    """Return whether the robot is inside nothing but the object at either end of the stroke.
-
-    Object and robot are moved.
-    """
-    simulation.place_object(name, simulation.object_position(name) + [0, 0, 2], yaw=0.0)
-    for arm in plan.stroke[[0, -1]]:
-        simulation.set_joints(np.concatenate([arm, plan.hand]))
-        if stuck(simulation):
-            return False
-    return True
-
-
 def _grasp(simulation: Simulation, name: str, rng: np.random.Generator) -> list[Waypoint] | None:
-    """Return a grasp that lifts the object, carries it somewhere and lets it go."""
+    """Return a grasp that lifts the object, carries it somewhere and lets it go, or None."""
     move, lift = rng.uniform(*DISTANCE) * _unit(rng.uniform(0, 2 * np.pi)), rng.uniform(*LIFT)
     if not _within(simulation.object_position(name) + move):
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from dexbench.data_collection.store.episode import Episode
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS
 from dexbench.envs.embodiment.robot import OPEN_HAND
+from dexbench.envs.motion.collision import stuck
 from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
@@ -25,7 +26,6 @@ from .clips import (
     permute_objects,
     replay,
     settle,
-    stuck,
     wander,
 )
 from .play import play_clip
@@ -110,15 +110,15 @@ def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator)
 
 
 def play(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
-    """Pushes, grasps that carry and drop, and misses, among permuted objects; no goals."""
+    """Push, grasp, carry, drop and miss permuted objects, without goals; no Lift data."""
     settle(simulation)
     resting = simulation.get_state()
     clips = []
-    for _ in range(CLIPS):
+    for clip in range(CLIPS):
         simulation.set_state(resting)
         permute_objects(simulation, rng, np.full(3, 10.0))
         settle(simulation)
-        clips.append(play_clip(simulation, scene, rng))
+        clips.append(play_clip(simulation, scene, rng, {"kind": "play", "clip": clip}))
     return clips
 
 

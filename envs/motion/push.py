@@ -6,6 +6,7 @@ above: the palm faces down, and the bent fingers push like a rake.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from dexbench.envs.embodiment.keypoints import ARM_JOINTS
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.simulation import Simulation
 
+from .collision import stuck
 from .grasp import TABLE_GAP, object_points, palm_turn, wrist_pose
 from .hand import surface
 from .ik import ArmIK
@@ -22,12 +24,16 @@ from .ik import ArmIK
 PushStyle = Literal["edge", "tips"]
 BEHIND = 0.015
 """Gap in m between hand and object where the hand comes down."""
-RISE = 0.12
+RISE = 0.09
 """How far above its way over the counter the hand comes down and goes up again, in m."""
 RISE_STEP = 0.03
 """Distance in m between rows of the ways down and up."""
 FACING = 0.75
 """Least cosine between the push and the axis that the hand is broad across, either way."""
+TURNS = 16
+"""Rotations of the palm that are tried."""
+AWAY = 2.0
+"""How far up the object is put while it is seen what else is in the way, in m."""
 FIRM = 0.12
 """The part of stretched fingers that pushes ends here, in m from the palm's origin; tips yield."""
 THUMB = (0.4, 1.2, 1.6, 1.6)
@@ -63,12 +69,10 @@ def pushes(
     speed: float = 0.2,
     clearance: float = TABLE_GAP,
 ) -> Iterator[PushPlan]:
-    """Yield pushes of an object along a straight line that the arm can make.
-
-    Whether something is in the way is not asked.
+    """Yield pushes of an object along a straight line, with the hand in nothing's way at its ends.
 
     Args:
-        simulation: The scene, the object at rest.
+        simulation: The scene, the object at rest; it stays as it is.
         name: Body name of the object.
         direction: Unit vector (2,) in the base frame's horizontal plane.
         distance: How far the hand goes once it meets the object, in m.
@@ -90,7 +94,7 @@ def pushes(
     skin, of_fingers = surface(hand)
     firm = of_fingers & (skin[:, 2] < FIRM)
     ik, arm = ArmIK(simulation), simulation.joint_targets[ARM_JOINTS]
-    for turn in _turns(style, forward, rng):
+    for turn in islice(_turns(style, forward, rng), TURNS):
         hull = skin @ turn.T
         height = bottom + clearance - hull[:, 2].min()
         low = hull[:, 2] + height < top  # what is higher passes over the object
@@ -105,8 +109,23 @@ def pushes(
         wrist, wrist_turn = wrist_pose(palm + [0, 0, height], turn)
         path = [wrist + rise, wrist + steps, wrist + steps[-1] + rise[::-1]]
         rows = ik.line(np.concatenate(path), wrist_turn, arm)
-        if rows is not None:
-            yield PushPlan(*np.split(rows, [len(rise), len(rise) + len(steps)]), hand)
+        if rows is None:
+            continue
+        plan = PushPlan(*np.split(rows, [len(rise), len(rise) + len(steps)]), hand)
+        if _clear(simulation, name, plan):
+            yield plan
+
+
+def _clear(simulation: Simulation, name: str, plan: PushPlan) -> bool:
+    """Return whether the robot is inside nothing but the object at both ends of the stroke."""
+    state = simulation.get_state()
+    simulation.place_object(name, simulation.object_position(name) + [0, 0, AWAY], yaw=0.0)
+    blocked = False
+    for arm in plan.stroke[[0, -1]]:
+        simulation.set_joints(np.concatenate([arm, plan.hand]))
+        blocked |= stuck(simulation)
+    simulation.set_state(state)
+    return not blocked
 
 
 def _turns(
