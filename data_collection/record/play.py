@@ -30,15 +30,15 @@ PLAY_STEPS = 64
 """Control steps of a clip; fewer if an object falls off the counter."""
 LEAST_STEPS = 20
 """A scene with a clip that ends sooner is not kept."""
-ARM_NOISE, HAND_NOISE = (0.005, 0.03), (0.02, 0.15)
+ARM_NOISE, HAND_NOISE = (0.005, 0.025), (0.01, 0.06)
 """Ranges of a clip's standard deviations of the noise on arm and hand targets, in rad."""
 PUSHES = 0.5
 """Share of interactions drawn that are pushes; the others are grasps."""
-MISSES, MISS = 0.12, (0.05, 0.10)
+MISSES, MISS = 0.1, (0.05, 0.10)
 """Share of interactions that aim beside the object, and by how much, in m."""
 DISTANCE = (0.08, 0.30)
 """Range of how far objects are pushed or carried, in m."""
-SPEED = (0.06, 0.30)
+SPEED = (0.06, 0.25)
 """Range of the hand's speed over the counter, in m/s."""
 LIFT, RETREAT = (0.05, 0.18), 0.10
 """Range of how high objects are lifted, and how far the open hand then rises, in m."""
