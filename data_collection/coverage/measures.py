@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dexbench.data_collection.sets.info import facts
+from dexbench.data_collection.sets.info import MOVED, displacement, facts
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, project
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, WRIST_AND_TIPS
@@ -55,6 +55,8 @@ class Clip:
     near: NDArray[np.bool_]
     """Whether the wrist is within the grasp task's threshold of any object, (T,) bool."""
     lifted: bool
+    moved: bool
+    """Whether an object gets 3 cm from where it began."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ class Rates:
     held: float
     """for 1 s on end, which is the paper's grasp,"""
     lifted: float
-    """and in which an object rises by 5 cm while the hand touches one."""
+    """in which an object rises by 5 cm while the hand touches one,"""
+    moved: float
+    """and in which an object gets 3 cm from where it began."""
 
 
 def measure(store: EpisodeStore, name: str, most: int) -> Coverage:
@@ -137,6 +141,7 @@ def rates(coverage: Coverage) -> list[Rates]:
                 float(np.mean([grasp.any() for grasp in grasps])),
                 float(np.mean([longest(grasp) >= HELD_STEPS for grasp in grasps])),
                 float(np.mean([clip.lifted for clip in clips])),
+                float(np.mean([clip.moved for clip in clips])),
             )
         )
     return by_kind
@@ -165,6 +170,9 @@ def summary(coverage: Coverage) -> dict[str, str]:
     sunk = (points[..., 0] > COUNTER_FRONT) & (points[..., 2] < COUNTER_TOP)
     return {
         "frames in contact": _percent(coverage.stack(lambda clip: clip.contact).mean()),
+        "clips that move an object by 3 cm": _percent(
+            np.mean([clip.moved for clip in coverage.clips])
+        ),
         "frames with wrist and fingertips in view": _percent(
             coverage.stack(lambda clip: clip.in_view).mean()
         ),
@@ -174,7 +182,7 @@ def summary(coverage: Coverage) -> dict[str, str]:
     } | {f"median speed, {name}": f"{np.median(v):.2f}" for name, v in speeds(coverage).items()}
 
 
-def _percent(share: float) -> str:
+def _percent(share: float | np.floating[Any]) -> str:
     return f"{100 * share:.1f}%"
 
 
@@ -210,6 +218,7 @@ def _clip(store: EpisodeStore, row: dict[str, Any]) -> Clip:
         contact=contact,
         near=gaps.min(axis=1, initial=np.inf) < Grasp.threshold,
         lifted=row["lifted"],
+        moved=displacement(objects) >= MOVED,
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dexbench.data_collection.store.episode import Episode
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, N_ARM_JOINTS, N_HAND_JOINTS
 from dexbench.envs.embodiment.robot import LOWER, N_JOINTS, OPEN_HAND, READY_ARM, UPPER
+from dexbench.envs.motion.collision import stuck
 from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.motion.grasp import GraspPlan, grasps, object_points
 from dexbench.envs.motion.hand import REST
@@ -123,13 +124,6 @@ def replay(
         if not stuck(simulation):
             return _play(simulation, scene, noisy, meta)
     raise Rejected("the noise starts the robot inside something")
-
-
-def stuck(simulation: Simulation) -> bool:
-    """Return whether the robot is more than 5 mm inside itself or something else."""
-    contact = simulation.data.contact
-    of_robot = simulation.robot_geoms[contact.geom].any(axis=1)
-    return bool((of_robot & (contact.dist < -0.005)).any())
 
 
 def clear_posture(simulation: Simulation, rng: np.random.Generator) -> NDArray[np.float64]:

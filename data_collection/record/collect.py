@@ -39,8 +39,8 @@ class CollectConfig:
 
     out: Path
     """Folder of the set; a set that is there already is continued."""
-    strategy: Literal["lift", "lift-noise", "programmatic"] = "lift-noise"
-    """How the robot is driven (paper 4.5)."""
+    strategy: Literal["lift", "lift-noise", "programmatic", "play"] = "lift-noise"
+    """How the robot is driven; lift-noise and programmatic are the paper's (4.5)."""
     episodes: int | None = None
     """Clips to record (rounded up to whole scenes)."""
     hours: float | None = None

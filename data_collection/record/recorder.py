@@ -23,6 +23,10 @@ class Recorder:
         self._sim = simulation
         self._rows: list[dict[str, Any]] = []
 
+    def __len__(self) -> int:
+        """Return the number of frames so far."""
+        return len(self._rows)
+
     def observe(self) -> None:
         """Record the current state as the next frame."""
         simulation = self._sim

@@ -11,6 +11,7 @@ import numpy as np
 from dexbench.data_collection.store.episode import Episode
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS
 from dexbench.envs.embodiment.robot import OPEN_HAND
+from dexbench.envs.motion.collision import stuck
 from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
@@ -25,9 +26,9 @@ from .clips import (
     permute_objects,
     replay,
     settle,
-    stuck,
     wander,
 )
+from .play import play_clip
 from .recorder import Recorder
 
 Strategy = Callable[[Simulation, Scene, np.random.Generator], list[Episode]]
@@ -103,8 +104,21 @@ def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator)
         permute_objects(simulation, rng, np.full(3, 10.0))
         settle(simulation)
         kind = "wander" if clip % CLIPS else "open-close"
-        play = wander if clip % CLIPS else open_close
-        clips.append(play(simulation, scene, rng, {"kind": kind, "clip": clip}))
+        record = wander if clip % CLIPS else open_close
+        clips.append(record(simulation, scene, rng, {"kind": kind, "clip": clip}))
+    return clips
+
+
+def play(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
+    """Push, grasp, carry, drop and miss permuted objects, without goals; no Lift data."""
+    settle(simulation)
+    resting = simulation.get_state()
+    clips = []
+    for clip in range(CLIPS):
+        simulation.set_state(resting)
+        permute_objects(simulation, rng, np.full(3, 10.0))
+        settle(simulation)
+        clips.append(play_clip(simulation, scene, rng, {"kind": "play", "clip": clip}))
     return clips
 
 
@@ -112,5 +126,6 @@ STRATEGIES: dict[str, Strategy] = {
     "lift": lift,
     "lift-noise": lift_noise,
     "programmatic": programmatic,
+    "play": play,
 }
 """Every strategy by the name that `dexbench collect --strategy` takes."""

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import h5py
+import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from dexbench.data_collection.store.store import FOLDERS, EpisodeStore
 from dexbench.envs.scenes.objects import category_of
 from dexbench.utils.errors import UserError
+
+MOVED = 0.03
+"""An object counts as moved when its centre gets this far, in m, from where it began."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,10 @@ def facts(store: EpisodeStore) -> dict[str, str]:
     for fact in ("touched", "lifted"):
         count = sum(row[fact] for row in rows)
         table[f"clips {fact}"] = f"{count} ({count * share:.0f} %)"
+    if "slim" not in store.info:
+        contacts, moved = _contacts(store, rows)
+        table["clips moved"] = f"{moved} ({moved * share:.0f} %)"
+        table["frames in contact"] = f"{contacts} ({100 * contacts / max(frames, 1):.0f} %)"
     table["scenes"] = str(len({row["scene"] for row in rows}))
     instances = _instances(store, rows)
     table["object instances"] = str(len(set(instances)))
@@ -87,6 +96,26 @@ def table(columns: dict[str, dict[str, str]]) -> str:
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
         for line in lines
     )
+
+
+def displacement(positions: NDArray[np.float64]) -> float:
+    """Return how far in m any object ever is from where it began, of positions (T, k, 3) in m."""
+    away = np.linalg.norm(positions - positions[:1], axis=-1)
+    return float(away.max(initial=0.0))
+
+
+def _contacts(store: EpisodeStore, rows: list[dict[str, Any]]) -> tuple[int, int]:
+    """Return the number of frames in contact, and of clips in which an object moves."""
+    contacts = moved = 0
+    for row in rows:
+        path = store.file(row, "h5")
+        try:
+            with h5py.File(path) as file:
+                contacts += int(file["contact"][()].sum())
+                moved += displacement(file["object_pos"][()]) >= MOVED
+        except (OSError, KeyError) as error:
+            raise store.damaged(path, error) from error
+    return contacts, moved
 
 
 def _made_of(store: EpisodeStore) -> str:

@@ -57,6 +57,7 @@ def clip(**changed):
         "contact": np.zeros(frames, bool),
         "near": np.zeros(frames, bool),
         "lifted": False,
+        "moved": False,
     }
     return measures.Clip(**plain | changed)
 
@@ -107,6 +108,7 @@ def test_a_stored_clip_is_measured_in_the_base_frame(tmp_path):
     assert found.near.tolist() == [True, False, True], "any object, within 20 cm"
     assert found.contact.tolist() == [False, True, True]
     assert (found.categories, found.layout, found.lifted) == (("can",), None, False)
+    assert found.moved, "the third object is 11 cm from where it began"
 
 
 def test_rates_are_by_kind_and_ask_for_contact_and_nearness_at_once():
@@ -115,14 +117,16 @@ def test_rates_are_by_kind_and_ask_for_contact_and_nearness_at_once():
         clip(contact=during(0, 21)),
         clip(contact=during(0, 8), near=during(8, 21)),
         clip(contact=during(0, 15), near=during(6, 21)),
-        clip(contact=during(0, 15), near=during(5, 21), lifted=True),
+        clip(contact=during(0, 15), near=during(5, 21), lifted=True, moved=True),
         clip(kind="replay", contact=during(0, 7)),
     ]
     replay, wander = measures.rates(coverage(*clips))
     assert (replay.kind, replay.clips, replay.contact, replay.touched) == ("replay", 1, 7 / 21, 1)
     assert wander == measures.Rates(
-        "wander", 5, (21 + 8 + 15 + 15) / 105, touched=0.8, loose=0.4, held=0.2, lifted=0.2
-    )
+        "wander", 5, (21 + 8 + 15 + 15) / 105, touched=0.8, loose=0.4, held=0.2, lifted=0.2,
+        moved=0.2,
+    )  # fmt: skip
+    assert measures.summary(coverage(*clips))["clips that move an object by 3 cm"] == "16.7%"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 from PIL import Image
-from support.small_set import fill
+from support.small_set import episode, fill
 
-from dexbench.data_collection.sets.info import InfoConfig, facts, main, table
+from dexbench.data_collection.sets.info import InfoConfig, displacement, facts, main, table
 from dexbench.data_collection.sets.preview import LINE, TILE, PreviewConfig, mosaic
 from dexbench.data_collection.sets.preview import main as preview
 from dexbench.data_collection.store.store import EpisodeStore
@@ -31,6 +33,31 @@ def test_facts_are_the_sets(folder):
     assert found["scenes with can"] == "3"
     size = sum(path.stat().st_size for path in folder.glob("*/*"))
     assert float(found["GB"]) == pytest.approx(size / 1e9, abs=1e-4)
+
+
+def test_contacts_and_moved_objects_are_counted_from_stored_arrays(tmp_path):
+    """So that a set tells them whenever it was recorded."""
+    still = np.tile([[0.6, 0.0, 0.9], [0.7, -0.2, 0.9]], (4, 1, 1))
+    there_and_back, nudged = still.copy(), still.copy()
+    there_and_back[2, 1] += [0.0, 0.0, 0.031]
+    nudged[:, 0, 0] += [0.0, 0.014, 0.028, 0.014]
+    store, rows = EpisodeStore(tmp_path / "set", {"strategy": "play", "seed": 0}), []
+    for number, (positions, contact) in enumerate(
+        [(still, [0, 0, 0, 0]), (there_and_back, [1, 1, 0, 1]), (nudged, [0, 1, 0, 0])]
+    ):
+        clip = replace(episode(), object_pos=positions, contact=np.array(contact, bool))
+        rows.append(store.write(number, clip) | {"scene": 0})
+    store.commit(rows)
+    assert facts(store)["clips moved"] == "1 (33 %)"
+    assert facts(store)["frames in contact"] == "4 (33 %)"
+    assert displacement(nudged) == pytest.approx(0.028)
+    assert displacement(still) == displacement(still[:, :0]) == 0
+
+
+def test_a_slim_set_which_lacks_objects_and_contacts_has_no_such_facts(folder):
+    store = EpisodeStore(folder)
+    store.info["slim"], store.info["sources"] = {}, [{}]
+    assert not {"clips moved", "frames in contact"} & set(facts(store))
 
 
 def test_the_table_is_aligned_and_has_a_column_a_set(folder, capsys):
