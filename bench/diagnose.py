@@ -51,8 +51,8 @@ COLUMNS = {
     "elite_costs": "mean over the elites, an iteration after the other",
 }
 """What is measured for each decision: mean distances over the hand's 17 keypoints in cm or px
-(over those that the agent knows), empty where the agent has no such thing. An agent that knows no
-depth has its own keypoints in px alone."""
+(over those that the agent knows), empty where the agent has no such thing, or sees no hand. An
+agent that knows no depth has its own keypoints in px alone."""
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ class CostConfig:
     as the paper's release does. "scaled": each term is divided by its
     standard deviation over the first population, then mixed by ``latent_share``."""
     latent_share: float = 0.3
-    """Share of the latent term in "scaled"; the rest is the keypoint term. A goal picture without a
-    hand has no keypoint term."""
+    """Share of the latent term in "scaled"; the rest is the keypoint term. Without a hand in the
+    goal picture there is no keypoint term, and the share is 1."""
     mu: float = 0.001
     """Weight of the keypoint term in "paper"."""
     depth: bool = True
