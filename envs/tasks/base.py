@@ -120,8 +120,11 @@ class Task(ABC):
         solve(expert)
         if len(expert.targets) > STEPS - HELD_STEPS:
             raise Rejected("the expert needs too long")
+        reached = simulation.get_state()
+        self.compose_goal(simulation, start)
         goal_state = simulation.get_state()
-        _require_view(simulation, self.views_target, "goal")
+        _require_view(simulation, self.views_target, "goal", self.goal_shows_robot)
+        simulation.set_state(reached)
         expert.hold(STEPS - len(expert.targets))
         trial = Trial(
             task=self.name,
@@ -139,6 +142,22 @@ class Task(ABC):
 
     views_target = True
     """Whether the target itself must be in view, or any object will do."""
+    goal_shows_robot = True
+    """Whether the goal picture is drawn with the robot."""
+    needs_foresight = False
+    """Whether suites leave out candidates that the agent `kinematic` solves, which knows where the
+    goal's hand is and nothing of objects."""
+
+    def compose_goal(self, simulation: Simulation, start: NDArray[np.float64]) -> None:
+        """Turn the state that the expert reached into the goal state; by default they are one.
+
+        Args:
+            simulation: In the state that the expert reached; left in the goal state.
+            start: The trial's start state (n,).
+
+        Raises:
+            Rejected: There is no such goal state.
+        """
 
     @abstractmethod
     def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:
@@ -193,9 +212,11 @@ def settle(simulation: Simulation) -> None:
     raise Rejected("an object does not come to rest")
 
 
-def _require_view(simulation: Simulation, target_only: bool, moment: str) -> None:
-    counts = simulation.segment()
-    if counts["hand"] < HAND_PIXELS:
+def _require_view(
+    simulation: Simulation, target_only: bool, moment: str, robot: bool = True
+) -> None:
+    counts = simulation.segment(robot)
+    if robot and counts["hand"] < HAND_PIXELS:
         raise Rejected(f"hand out of view at the {moment}")
     seen = (
         counts[simulation.objects[0]]
