@@ -22,7 +22,6 @@ from .optimiser import Plan, Problem
 from .planner_config import OPTIMISERS, PLANNERS, PlannerConfig, name_of, planner_config
 from .waypoints import ramp
 
-
 HELD = ("place", "carry")
 """Tasks that begin with the object in the hand, whose fingers keep their grip (App. B)."""
 

@@ -34,8 +34,8 @@ class SuiteBuildConfig:
     workers: int = 2
     """Processes."""
     tasks: tuple[str, ...] = ()
-    """Tasks to build; your own as module:name. By default those of the suite of that name, and of v1
-    for other names."""
+    """Tasks to build; your own as module:name. By default those of the suite of that name, or of
+    v1 where it is a new one."""
     kitchen: Literal["generated", "robocasa"] = "generated"
     """Whose kitchens: generated ones, or RoboCasa's own, whose assets are a download of 10 GB."""
 
