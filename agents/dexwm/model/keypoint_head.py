@@ -6,6 +6,7 @@ distinct keypoints of the right hand. It is trained by spatial softmax cross-ent
 own head is here too, for comparison.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -26,6 +27,10 @@ NEAREST = 0.05
 """Least depth in metres of a point that is projected."""
 SIGMA = 1.2
 """Standard deviation of the target heat-maps in heat-map cells."""
+TARGET_PEAK = 1 / (2 * math.pi * SIGMA**2)
+"""Highest value of a target heat-map; the paper's are not normalised, and theirs is 1."""
+SHOWN = 0.3
+"""Share of the target's peak that the heat-maps of a picture with a hand reach on average."""
 PAPER_SIGMA = 2.0
 """The same in the paper's, in pixels of the 224x392 image."""
 PAPER_MAPS = 2 * len(PAPER_KEYPOINTS)
@@ -61,6 +66,17 @@ class Keypoints(NamedTuple):
                 "--model.head compact)"
             )
         return camera.unproject(self.pixels, self.depth)
+
+    def shows_hand(self) -> Tensor:
+        """Return whether each picture shows the hand, ``(B,)``: its heat-maps are peaked.
+
+        Where there is no hand the head spreads its maps over the whole picture.
+        """
+        if self.log_total is None:
+            peaks = self.logits[..., RIGHT, :, :].amax((1, 2, 4, 5))
+        else:
+            peaks = (self.logits.amax((1, 2, 4, 5)) - self.log_total).exp() / TARGET_PEAK
+        return peaks.mean(-1) > SHOWN
 
     def heatmaps(self) -> Tensor:
         """Heat-maps ``(B, K, h, w)``: probabilities that sum to one, or the paper head's maps."""
