@@ -19,6 +19,8 @@ from .opengl import (
 )
 
 CAMERA = "robot0_head"
+DRAWN_GROUP, HIDDEN_GROUP = 1, 5
+"""MuJoCo's groups of the geoms that are drawn, and of those that are not for one picture."""
 _open: weakref.WeakSet["HeadCamera"] = weakref.WeakSet()
 
 
@@ -92,28 +94,53 @@ class HeadCamera:
         atexit.register(_close_open)
         _open.add(self)
         self._name = camera
+        self._groups = model.geom_group
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = 0
-        self._option.geomgroup[1] = 1
+        self._option.geomgroup[DRAWN_GROUP] = 1
         self._option.sitegroup[:] = 0
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = False
 
     @given_back()
-    def render(self, data: mujoco.MjData) -> NDArray[np.uint8]:
-        """RGB image (height, width, 3) uint8, upright."""
-        self._renderer.update_scene(data, self._name, self._option)
+    def render(
+        self, data: mujoco.MjData, hidden: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.uint8]:
+        """RGB image (height, width, 3) uint8, upright.
+
+        Args:
+            data: The state to draw.
+            hidden: Mask (ngeom,) of the geoms that are not drawn.
+        """
+        self._update(data, hidden)
         picture: NDArray[np.uint8] = self._renderer.render().copy()
         return picture
 
     @given_back()
-    def segment(self, data: mujoco.MjData) -> NDArray[np.int32]:
-        """Geom id of each pixel (height, width) int32; -1 where there is none."""
+    def segment(
+        self, data: mujoco.MjData, hidden: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.int32]:
+        """Geom id of each pixel (height, width) int32; -1 where there is none.
+
+        Args:
+            data: The state to draw.
+            hidden: Mask (ngeom,) of the geoms that are not drawn.
+        """
         self._renderer.enable_segmentation_rendering()
-        self._renderer.update_scene(data, self._name, self._option)
+        self._update(data, hidden)
         ids = self._renderer.render()
         self._renderer.disable_segmentation_rendering()
         return np.where(ids[..., 1] == mujoco.mjtObj.mjOBJ_GEOM, ids[..., 0], -1)
+
+    def _update(self, data: mujoco.MjData, hidden: NDArray[np.bool_] | None) -> None:
+        """Collect what is drawn."""
+        groups = self._groups.copy()
+        try:
+            if hidden is not None:
+                self._groups[hidden] = HIDDEN_GROUP
+            self._renderer.update_scene(data, self._name, self._option)
+        finally:
+            self._groups[:] = groups
 
     @property
     def gl_renderer(self) -> str:

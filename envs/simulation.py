@@ -85,17 +85,25 @@ class Simulation:
         # MuJoCo leaves positions as they were before the last 2 ms; this changes no later step.
         mujoco.mj_kinematics(self.model, self.data)
 
-    def render(self) -> NDArray[np.uint8]:
-        """Return the head camera's view, (height, width, 3) uint8 RGB, upright."""
-        if self._camera is None:
-            self._camera = HeadCamera(self.model, *self.size)
-        return self._camera.render(self.data)
+    def render(self, robot: bool = True) -> NDArray[np.uint8]:
+        """Return the head camera's view, (height, width, 3) uint8 RGB, upright.
 
-    def segment(self) -> dict[str, int]:
-        """Visible pixels in the head camera's view of ``"hand"`` and of each object."""
+        Args:
+            robot: Whether it shows the robot.
+        """
         if self._camera is None:
             self._camera = HeadCamera(self.model, *self.size)
-        geoms = self._camera.segment(self.data)
+        return self._camera.render(self.data, None if robot else self.robot_geoms)
+
+    def segment(self, robot: bool = True) -> dict[str, int]:
+        """Visible pixels in the head camera's view of ``"hand"`` and of each object.
+
+        Args:
+            robot: Whether the view shows the robot.
+        """
+        if self._camera is None:
+            self._camera = HeadCamera(self.model, *self.size)
+        geoms = self._camera.segment(self.data, None if robot else self.robot_geoms)
         geoms = geoms[geoms >= 0]
         counts = {"hand": int(self.hand_geoms[geoms].sum())}
         for name in self.objects:
@@ -160,6 +168,18 @@ class Simulation:
         of_object = np.isin(self.model.geom_bodyid[pairs], bodies)
         of_hand = self.hand_geoms[pairs]
         return bool((touching & (of_hand.any(axis=1)) & (of_object.any(axis=1))).any())
+
+    def robot_touches(self, objects: bool = True) -> bool:
+        """Return whether any part of the robot touches anything else.
+
+        Args:
+            objects: Whether touching a movable object counts.
+        """
+        pairs = self.data.contact.geom[self.data.contact.dist < 0]
+        if not objects:
+            bodies = [self.model.body(name).id for name in self.objects]
+            pairs = pairs[~np.isin(self.model.geom_bodyid[pairs], bodies).any(axis=1)]
+        return bool((self.robot_geoms[pairs].sum(axis=1) == 1).any())
 
     def get_state(self) -> NDArray[np.float64]:
         """Return the full integration state: time, qpos, qvel, controls, solver warm start."""

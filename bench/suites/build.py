@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from dexbench.envs.assets.download import robocasa_root
-from dexbench.envs.task_names import TASKS
+from dexbench.envs.task_names import SUITE_TASKS, TASKS
 from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.files import atomic_folder
 
@@ -35,8 +35,9 @@ class SuiteBuildConfig:
     """Folder to write; by default the package's own suites."""
     workers: int = 2
     """Processes."""
-    tasks: tuple[str, ...] = TASKS
-    """Tasks to build; your own as module:name."""
+    tasks: tuple[str, ...] = ()
+    """Tasks to build; your own as module:name. By default those of the suite of that name, or of
+    v1 where it is a new one. The bank's are those that it has, or v1's where there is none."""
     kitchen: Literal["generated", "robocasa"] = "generated"
     """Whose kitchens: generated ones, or RoboCasa's own, whose assets are a download of 10 GB."""
 
@@ -80,7 +81,7 @@ def build_trial(job: Job) -> Built:
     from dexbench.envs.tasks.draw import KITCHENS
     from dexbench.utils.seeding import rng
 
-    from .chance import solved_by_chance
+    from .chance import solved_by_chance, solved_by_geometry
 
     rules = find_task(job.task)
     task = rules.name
@@ -91,6 +92,8 @@ def build_trial(job: Job) -> Built:
         try:
             scene = build_scene(KITCHENS[job.kitchen](stream, "suite"))
             trial = rules.draw(scene, stream, key)
+            if rules.needs_foresight and solved_by_geometry(trial):
+                raise Rejected("geometry of the hand solves it")
             if solved_by_chance(trial):
                 raise Rejected("chance solves it")
         except (NoRoom, Rejected, FloatingPointError) as reason:
@@ -132,7 +135,8 @@ def build_suite(
         raise UserError(f"{root} exists; delete it or choose another --name")
     if config.kitchen == "robocasa":
         robocasa_root()
-    tasks = [find_task(task).name for task in config.tasks]
+    chosen = config.tasks or SUITE_TASKS.get(config.name, SUITE_TASKS["v1"])
+    tasks = [find_task(task).name for task in chosen]
     hashes: dict[str, list[str]] = {task: [""] * count for task in tasks}
     report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
     with ExitStack() as stack:
@@ -142,7 +146,7 @@ def build_suite(
             raise UserError(f"cannot write {root} ({error}); choose another --out") from error
         jobs = [
             Job(config.name, task, number, draft, config.kitchen)
-            for task in config.tasks
+            for task in chosen
             for number in range(count)
         ]
         built = stack.enter_context(closing(run_all(jobs, build, config.workers)))
@@ -163,7 +167,7 @@ def main(config: SuiteBuildConfig) -> None:
 
 
 def _build_bank(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
-    from dexbench.envs.tasks.bank import BANK
+    from dexbench.envs.tasks.bank import BANK, Bank
 
     from .bank import build_bank
 
@@ -171,4 +175,6 @@ def _build_bank(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
         raise UserError("the bank has generated kitchens only; leave --kitchen out")
     root = config.out / BANK.name if config.out else BANK
     trials = BANK_TRIALS if config.trials is None else config.trials
-    return build_bank(root, config.tasks, trials, config.workers)
+    has = Bank(root).numbers
+    tasks = config.tasks or tuple(filter(has, TASKS)) or SUITE_TASKS["v1"]
+    return build_bank(root, tasks, trials, config.workers)

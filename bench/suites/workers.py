@@ -29,7 +29,7 @@ def run_all(
     """
     # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
     others = active_children()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _one_thread)
     try:
         results = as_completed([pool.submit(build, job) for job in jobs])
         for result in tqdm(results, total=len(jobs), unit=unit, disable=None):
@@ -43,3 +43,10 @@ def run_all(
             if child not in others:
                 child.terminate()
         pool.shutdown(cancel_futures=True)
+
+
+def _one_thread() -> None:
+    """Begin a worker: the threads of several would mostly wait for one another."""
+    import torch
+
+    torch.set_num_threads(1)

@@ -117,6 +117,11 @@ def wrist_pose(
     return palm - wrist_turn @ _PALM_POS, wrist_turn
 
 
+def palm_of(wrist_turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the palm's rotation (3, 3) at a wrist's, its columns as those of `palm_turn`."""
+    return wrist_turn @ _PALM_TURN
+
+
 def grasps(
     simulation: Simulation,
     name: str,

@@ -9,29 +9,40 @@ import sys
 from dexbench.envs.trial import HELD_STEPS
 from dexbench.utils.errors import UserError, describe
 
+from .avoid import Avoid
 from .base import Rejected, Task
+from .carry import Carry
 from .criterion import Criterion, Goal, Outcome
 from .grasp import Grasp
+from .pick import Pick
 from .place import Place
-from .playback import Playback
+from .playback import Playback, goal_picture
+from .push import Push
 from .reach import Reach
 
-TASKS: dict[str, Task] = {task.name: task for task in (Reach(), Grasp(), Place())}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (Reach(), Grasp(), Place(), Push(), Pick(), Carry(), Avoid())
+}
 """Every task by name, `register_task`'s too."""
 
 __all__ = [
     "HELD_STEPS",
     "TASKS",
+    "Avoid",
+    "Carry",
     "Criterion",
     "Goal",
     "Grasp",
     "Outcome",
+    "Pick",
     "Place",
     "Playback",
+    "Push",
     "Reach",
     "Rejected",
     "Task",
     "find_task",
+    "goal_picture",
     "register_task",
 ]
 

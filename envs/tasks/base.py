@@ -149,8 +149,11 @@ class Task(ABC):
         solve(expert)
         if len(expert.targets) > STEPS - HELD_STEPS:
             raise Rejected("the expert needs too long")
-        goal_state = simulation.get_state()
-        _require_view(simulation, self.views_target, "goal")
+        reached = simulation.get_state()
+        goal_state = self.goal_state(simulation, start)
+        simulation.set_state(goal_state)
+        _require_view(simulation, self.views_target, "goal", self.goal_shows_robot)
+        simulation.set_state(reached)
         expert.hold(STEPS - len(expert.targets))
         trial = Trial(
             task=self.name,
@@ -168,6 +171,23 @@ class Task(ABC):
 
     views_target = True
     """Whether the target itself must be in view, or any object will do."""
+    goal_shows_robot = True
+    """Whether the goal picture is drawn with the robot."""
+    needs_foresight = False
+    """Whether suites leave out candidates that the agent `kinematic` solves, which knows where the
+    goal's hand is and nothing of objects."""
+
+    def goal_state(self, simulation: Simulation, start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the goal state (n,); by default the one that the expert reached.
+
+        Args:
+            simulation: In the state that the expert reached; it may be changed.
+            start: The trial's start state (n,).
+
+        Raises:
+            Rejected: There is no such state.
+        """
+        return simulation.get_state()
 
     @abstractmethod
     def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:
@@ -222,9 +242,11 @@ def settle(simulation: Simulation) -> None:
     raise Rejected("an object does not come to rest")
 
 
-def _require_view(simulation: Simulation, target_only: bool, moment: str) -> None:
-    counts = simulation.segment()
-    if counts["hand"] < HAND_PIXELS:
+def _require_view(
+    simulation: Simulation, target_only: bool, moment: str, robot: bool = True
+) -> None:
+    counts = simulation.segment(robot)
+    if robot and counts["hand"] < HAND_PIXELS:
         raise Rejected(f"hand out of view at the {moment}")
     seen = (
         counts[simulation.objects[0]]

@@ -42,6 +42,36 @@ def stand_near(simulation: Simulation, plan: GraspPlan, rng: np.random.Generator
     simulation.set_joints(np.concatenate([arm, plan.open_hand]))
 
 
+def stand_at_grasp(
+    simulation: Simulation,
+    target: str,
+    rng: np.random.Generator,
+    rise: float,
+    farthest: float = np.inf,
+) -> GraspPlan:
+    """Stand with open hand near the standoff of a grasp that lifts the object; return the grasp.
+
+    Args:
+        simulation: The scene, the object at rest.
+        target: Body name of the object.
+        rng: Draws grasp and start.
+        rise: Length in m of the straight approach.
+        farthest: Largest distance in m between wrist and object in the grasp.
+
+    Raises:
+        Rejected: There is none, or the hand touches an object.
+    """
+    plan = find_grasp(simulation, target, rng, rise, farthest)
+    if plan is None:
+        raise Rejected("no grasp lifts the object")
+    place = simulation.object_position(target)
+    stand_near(simulation, plan, rng)
+    ScriptedExpert(simulation).hold(5)
+    if np.linalg.norm(simulation.object_position(target) - place) > DRIFT:
+        raise Rejected("the hand touches an object at the start")
+    return plan
+
+
 class Grasp(Task):
     """Wrist within 20 cm of the object, and hand and object in contact (paper App. C.4)."""
 
@@ -60,14 +90,8 @@ class Grasp(Task):
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[ScriptedExpert], None]:
         """Stand with open hand near the standoff of a grasp; the expert grasps."""
-        plan = find_grasp(simulation, target, rng, rng.uniform(*RISE), GOAL_DISTANCE - SHIFT)
-        if plan is None:
-            raise Rejected("no grasp lifts the object")
-        place = simulation.object_position(target)
-        stand_near(simulation, plan, rng)
-        ScriptedExpert(simulation).hold(5)
-        if np.linalg.norm(simulation.object_position(target) - place) > DRIFT:
-            raise Rejected("the hand touches an object at the start")
+        farthest = GOAL_DISTANCE - SHIFT
+        plan = stand_at_grasp(simulation, target, rng, rng.uniform(*RISE), farthest)
 
         def solve(expert: ScriptedExpert) -> None:
             expert.grasp(plan)

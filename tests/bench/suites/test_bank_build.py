@@ -172,6 +172,18 @@ def test_the_command_builds_the_bank_beside_the_suites(tmp_path, monkeypatch, ca
         main(SuiteBuildConfig(split="train", out=tmp_path, kitchen="robocasa"))
 
 
+def test_the_command_goes_on_with_the_tasks_that_the_bank_has(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(build, "build_bank", lambda root, tasks, *_: asked.append(tasks) or {})
+    config = SuiteBuildConfig(split="train", out=tmp_path)
+    main(config)
+    bank = Bank(tmp_path / "train")
+    bank.hashes = {"carry": {4: "hash"}, "avoid": {}, "grasp": {4: "hash"}}
+    bank.save_index()
+    main(config)
+    assert asked == [("reach", "grasp", "place"), ("grasp", "carry")]
+
+
 @pytest.mark.slow
 def test_a_scene_and_its_trials_are_functions_of_its_number(tmp_path):
     first, again = (
