@@ -21,18 +21,16 @@ ARM_SPEED, HAND_SPEED = 1.0, 2.5
 """Speed of the joints in rad/s."""
 GRIP = 0.05
 """How far in rad a finger is short of its target that holds something."""
-DOWN = 0.5
-"""Least share of the palm's normal that points down in a grasp from above."""
 TURNS = [
     palm_turn(*np.radians([yaw, pitch])) for pitch in (15, 30, 0) for yaw in (75, 105, 45, 135)
 ]
 """Rotations (3, 3) of the palm that are tried, the most natural first."""
+FACES = 0.05
+"""How far in front of the palm an object is that the palm faces, in m."""
 RISE = 0.12
 """Length of the straight way down to an object, in m."""
 OVER = 0.05
-"""How high an object is carried over the counter, in m."""
-LIFT = np.array([0.0, 0.0, 0.18])
-"""How far an object is lifted that has left the counter, in m."""
+"""How much higher than it was an object is carried at least, in m."""
 
 
 class Difference:
@@ -70,22 +68,18 @@ class Difference:
         if holds:
             plan = goal and self._grasp(goal, [palm], arm)
             return [] if plan is None else self._carry(wrist, plan.wrist, turn, arm, hand)
-        turns = [palm, *TURNS] if -palm[2, 0] > DOWN else TURNS
-        plan = origin and self._grasp(origin, turns, arm)
+        if origin is None or goal is None:
+            return []
+        # The palm stays as it is turned if it faces the object.
+        faces = palm[:, 0] @ (origin.foot - wrist) > FACES
+        plan = self._grasp(origin, [palm, *TURNS] if faces else TURNS, arm)
         if plan is None:
             return []
-        way = [np.concatenate([row, plan.open_hand]) for row in (*plan.approach[::4],)]
+        way = [np.concatenate([row, plan.open_hand]) for row in plan.approach[::4]]
         at, closed = plan.approach[-1], plan.closed_hand
-        way += [np.concatenate([at, closed])] * 2
-        if goal is None:
-            lifted = self._ik.line(
-                plan.wrist + np.linspace(0, 1, 5)[1:, None] * LIFT, plan.turn, at
-            )
-            return way + [
-                np.concatenate([row, closed]) for row in ([] if lifted is None else lifted)
-            ]
-        there = self._grasp(goal, [palm_of(plan.turn)], at)
-        return way + (self._carry(plan.wrist, there.wrist, plan.turn, at, closed) if there else [])
+        way += [np.concatenate([at, closed])]
+        end = plan.wrist + goal.foot - origin.foot
+        return way + self._carry(plan.wrist, end, plan.turn, at, closed)
 
     def _grasp(
         self, seen: Seen, turns: list[NDArray[np.float64]], arm: NDArray[np.float64]
@@ -93,7 +87,7 @@ class Difference:
         """Return the first grasp of an object that the arm can reach, with the palm so turned."""
         angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
         ring = min(seen.width, WIDEST) / 2 * np.stack([np.cos(angles), np.sin(angles), 0 * angles])
-        points = np.concatenate([seen.position + ring.T + [0, 0, z] for z in (0, seen.height)])
+        points = np.concatenate([seen.foot + ring.T + [0, 0, z] for z in (0, seen.height)])
         for turn in turns:
             plan = grasp_at(points, np.inf, COUNTER, turn, self._ik, arm, RISE)
             if plan is not None:
@@ -109,9 +103,9 @@ class Difference:
         hand: NDArray[np.float64],
     ) -> list[NDArray[np.float64]]:
         """Return joints (n, 23) that take the wrist over and down to a place, the grip kept."""
-        height = max(start[2], end[2]) + OVER
+        height = max(start[2] + OVER, end[2])
         up, over = np.array([*start[:2], height]), np.array([*end[:2], height])
-        points = np.array([up, *np.linspace(up, over, 5)[1:], end])
+        points = np.array([*np.linspace(up, over, 5), end])
         rows = self._ik.line(points, turn, arm, jump=2.0)
         return [] if rows is None else [np.concatenate([row, hand]) for row in rows]
 

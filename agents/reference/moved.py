@@ -1,7 +1,7 @@
-"""What has moved on the counter between two pictures, by subtracting one from the other.
+"""What has moved on the counter between two pictures, found by subtracting one from the other.
 
-The robot's own pixels are left out where its joints are known. The camera is fixed and the counter's
-height is known, so what stands on the counter can be located from its lowest pixels.
+The camera is fixed, the height of the counter and the robot's joints are known. So the robot's
+pixels can be left out, and what stands on the counter is located from the pixels of its foot.
 """
 
 from dataclasses import dataclass
@@ -18,34 +18,75 @@ from dexbench.envs.embodiment.kinematics import HandKinematics
 
 COUNTER = 0.82
 """Height of the counter above the base frame, in m."""
-FRONT, BACK, SIDE = 0.45, 1.10, 0.80
-"""How far ahead the counter begins and ends, and how far it is looked at to either side, in m."""
-THICK, THIN = 0.09, 0.022
-"""Radius of the arm and of a finger as they are masked, in m."""
-CHANGED = 24
-"""Least change of a colour channel that counts, of 255."""
-AROUND = 14
-"""Spread of the window that the counter's colour is averaged over, in px."""
-LEAST, CORE = 40, 5
-"""Fewest pixels of an object, and the side of a square that fits into it, in px."""
-LEFT = 0.1
-"""Share of the robot's pixels that change at least where it has moved."""
+EYE = np.array(camera.HEAD_POS)
+"""Where the camera is, (3,) in the base frame, in m."""
 LOW, HIGH = np.array([0.48, -0.58]), np.array([0.95, 0.28])
 """Corners (x, y) of the part of the counter in reach, in the base frame, in m."""
+THICK, THIN = 0.10, 0.022
+"""Radius of arm and fingers as they are masked, in m."""
+CHANGED = 24
+"""Least change of a colour channel that counts, of 255."""
+STAYS = 0.1
+"""Largest share of the robot's pixels that changes where it stands as before."""
+AROUND = 14
+"""Spread of the window that the counter's colour is averaged over, in px."""
+PLAIN = 60
+"""Distance in colour up to which a pixel may be the counter's."""
+ALIKE = 40
+"""Distance in colour up to which two pixels may be of one object."""
+LEAST, CORE = 40, 5
+"""Fewest pixels of an object, and the side of a square that fits into it, in px."""
+WIDEST = 0.30
+"""Largest width of an object, in m."""
+SHOWN = 12
+"""Fewest pixels of an object that shows between fingers."""
+LIFT = 0.18
+"""How high an object is taken to be lifted that has left the counter, in m."""
+ASIDE = 0.10
+"""How far aside it is taken to be moved at most, in m."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """An object on the counter as a picture shows it."""
+    """An object as a picture shows it."""
 
     mask: NDArray[np.bool_]
     """(224, 392) its pixels."""
-    position: NDArray[np.float64]
+    foot: NDArray[np.float64]
     """(3,) the middle of its foot in the base frame, in m."""
     width: float
     """In m, across the line of sight."""
     height: float
     """In m."""
+
+
+def find_moved(
+    start: NDArray[np.uint8], goal: NDArray[np.uint8], joints: NDArray[Any], holds: bool
+) -> tuple[Seen | None, Seen | None]:
+    """Return the object that moves, as it is at the start and as it is in the goal.
+
+    Args:
+        start: Picture (224, 392, 3).
+        goal: Picture (224, 392, 3).
+        joints: The robot's (23,) in rad at the start.
+        holds: Whether the hand holds the object at the start; then its start is None.
+
+    Returns:
+        None for both where nothing moves but the robot.
+    """
+    robot = robot_mask(joints)
+    before, after = _smooth(start), _smooth(goal)
+    changed = np.abs(before - after).max(axis=2) > CHANGED
+    bare = _counter_colour(before, ~changed & ~robot)
+    before_unlike, after_unlike = (np.linalg.norm(p - bare, axis=2) for p in (before, after))
+    vanished, appeared = (changed & (sign * (before_unlike - after_unlike) > 0) for sign in (1, -1))
+    if changed[robot].mean() < STAYS:
+        return _largest(vanished), _largest(appeared)
+    if holds:
+        # Where the robot was, anything that is no counter may be the object.
+        return None, _largest(np.where(robot, changed & (after_unlike > PLAIN), appeared), ~robot)
+    origin = _largest(vanished & ~robot)
+    return origin, origin and _lifted(origin, before, after, changed)
 
 
 def robot_mask(joints: NDArray[Any]) -> NDArray[np.bool_]:
@@ -66,90 +107,84 @@ def robot_mask(joints: NDArray[Any]) -> NDArray[np.bool_]:
     return mask
 
 
-def find_moved(
-    start: NDArray[np.uint8], goal: NDArray[np.uint8], joints: NDArray[Any], holds: bool
-) -> tuple[Seen | None, Seen | None]:
-    """Return what stands in a place only at the start, and what stands in one only in the goal.
-
-    Args:
-        start: Picture (224, 392, 3).
-        goal: Picture (224, 392, 3).
-        joints: The robot's (23,) in rad at the start.
-        holds: Whether the hand holds something.
-    """
-    robot = robot_mask(joints)
-    vanished, appeared, moved = _compare(start, goal, robot)
-    origin = next(iter(_objects(vanished & ~robot)), None)
-    if not holds and moved[robot].mean() > LEFT:
-        # The robot itself is what appears, and no joints tell which pixels it has.
-        return origin, None
-    return origin, next(iter(_objects(appeared & ~robot)), None)
-
-
-def _compare(
-    start: NDArray[np.uint8], goal: NDArray[np.uint8], robot: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return where the goal shows the bare counter for the first time, and where for the last.
-
-    Args:
-        start: Picture (224, 392, 3).
-        goal: Picture (224, 392, 3).
-        robot: Pixels (224, 392) that the robot may cover at the start.
-
-    Returns:
-        Pixels (224, 392) that are more like the counter in the goal, those that are less, and both.
-    """
-    pictures = [ndimage.gaussian_filter(p.astype(float), (0.7, 0.7, 0)) for p in (start, goal)]
-    changed = np.abs(pictures[0] - pictures[1]).max(axis=2) > CHANGED
-    bare = ~changed & ~robot & _on_counter()
-    weight = ndimage.gaussian_filter(bare.astype(float), AROUND) + 1e-6
-    colour = ndimage.gaussian_filter(pictures[0] * bare[..., None], (AROUND, AROUND, 0))
-    unlike = [np.linalg.norm(p - colour / weight[..., None], axis=2) for p in pictures]
-    return changed & (unlike[0] > unlike[1]), changed & (unlike[0] < unlike[1]), changed
-
-
-@cache
-def _rays() -> NDArray[np.float64]:
-    """Return the point (224, 392, 2) of the counter that each pixel sees, in m."""
-    rows, columns = np.indices((camera.HEIGHT, camera.WIDTH)) + 0.5
-    far = camera.camera_to_base(camera.unproject(np.stack([columns, rows], -1), np.ones_like(rows)))
-    eye = np.array(camera.HEAD_POS)
-    way = far - eye
-    share = (COUNTER - eye[2]) / np.minimum(way[..., 2:], -1e-3)
-    return (eye + share * way)[..., :2]
-
-
-@cache
-def _on_counter() -> NDArray[np.bool_]:
-    """Return which pixels (224, 392) see the counter where it is bare."""
-    x, y = np.moveaxis(_rays(), -1, 0)
-    return (x > FRONT) & (x < BACK) & (np.abs(y) < SIDE)
-
-
-def _objects(mask: NDArray[np.bool_]) -> list[Seen]:
-    """Return what may be an object in reach, the largest first; thin strips are none."""
-    labels, count = ndimage.label(mask)
-    cores = ndimage.binary_erosion(mask, np.ones((CORE, CORE)))
-    pieces = [labels == i + 1 for i in range(count)]
-    seen = [locate(p) for p in pieces if (p & cores).any() and p.sum() >= LEAST]
-    seen = [s for s in seen if (s.position[:2] > LOW).all() and (s.position[:2] < HIGH).all()]
-    return sorted(seen, key=lambda s: s.mask.sum(), reverse=True)
-
-
 def locate(mask: NDArray[np.bool_]) -> Seen:
     """Return the object that stands on the counter and covers the pixels (224, 392).
 
-    What stands upright hides the counter along the lines that leave the camera's foot. So the pixels
-    tell bearings and nearest edge, and the object is taken to be as deep as it is wide.
+    What stands upright hides the counter along lines that lead away from below the camera. So the
+    pixels tell its bearings and its nearest edge, and it is taken to be as deep as it is wide.
     """
-    eye = np.array(camera.HEAD_POS)
-    away = _rays()[mask] - eye[:2]
-    ranges, bearings = np.hypot(*away.T), np.arctan2(away[:, 1], away[:, 0])
-    low, high = np.percentile(bearings, [2, 98])
-    near, far = np.percentile(ranges, [2, 98])
-    width = near * (high - low)
-    middle = near + width / 2
-    height = (eye[2] - COUNTER) * (1 - min(middle + width / 2, far) / far)
-    bearing = (low + high) / 2
-    place = eye[:2] + middle * np.array([np.cos(bearing), np.sin(bearing)])
-    return Seen(mask, np.array([*place, COUNTER]), float(width), float(max(height, 0.02)))
+    away = _counter_points()[mask] - EYE[:2]
+    near, far = np.percentile(np.hypot(*away.T), [2, 98])
+    right, left = np.percentile(np.arctan2(away[:, 1], away[:, 0]), [2, 98])
+    width, bearing = near * (left - right), (left + right) / 2
+    middle, back = near + width / 2, min(near + width, far)
+    foot = EYE[:2] + middle * np.array([np.cos(bearing), np.sin(bearing)])
+    height = (EYE[2] - COUNTER) * (1 - back / far)
+    return Seen(mask, np.array([*foot, COUNTER]), float(width), float(max(height, 0.02)))
+
+
+def _lifted(
+    origin: Seen,
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    changed: NDArray[np.bool_],
+) -> Seen:
+    """Return an object that has left the counter, where pixels of its colour have appeared."""
+    colour = np.median(before[origin.mask], axis=0)
+    alike = np.linalg.norm(after - colour, axis=2) < ALIKE
+    above = (EYE[2] - COUNTER - LIFT - origin.height / 2) / (EYE[2] - COUNTER)
+    shown, aside = origin.mask, np.zeros(2)
+    for piece in sorted(_pieces(alike & changed & ~origin.mask), key=np.sum):
+        seen = EYE[:2] + above * (_counter_points()[piece].mean(axis=0) - EYE[:2])
+        if piece.sum() >= SHOWN and np.abs(seen - origin.foot[:2]).max() < ASIDE:
+            shown, aside = piece, seen - origin.foot[:2]
+    return Seen(shown, origin.foot + [*aside, LIFT], origin.width, origin.height)
+
+
+def _smooth(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the picture without the grain of a pixel."""
+    smooth: NDArray[np.float64] = ndimage.gaussian_filter(picture.astype(float), (0.7, 0.7, 0))
+    return smooth
+
+
+def _counter_colour(picture: NDArray[np.float64], shown: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the colour (224, 392, 3) of the counter about each pixel, from the pixels shown."""
+    x, y = np.moveaxis(_counter_points(), -1, 0)
+    weights = (shown & (x > LOW[0]) & (x < 1.1) & (np.abs(y) < 0.8)).astype(float)
+    colour = ndimage.gaussian_filter(picture * weights[..., None], (AROUND, AROUND, 0))
+    return colour / (ndimage.gaussian_filter(weights, AROUND)[..., None] + 1e-6)
+
+
+@cache
+def _counter_points() -> NDArray[np.float64]:
+    """Return the point (224, 392, 2) of the counter's plane that each pixel sees, in m."""
+    rows, columns = np.indices((camera.HEIGHT, camera.WIDTH)) + 0.5
+    pixels = np.stack([columns, rows], axis=-1)
+    rays = camera.camera_to_base(camera.unproject(pixels, np.ones_like(rows))) - EYE
+    share = (COUNTER - EYE[2]) / np.minimum(rays[..., 2:], -1e-3)
+    return (EYE + share * rays)[..., :2]
+
+
+def _pieces(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Return the pixels (224, 392) of each connected piece."""
+    labels, count = ndimage.label(mask)
+    return [labels == i + 1 for i in range(count)]
+
+
+def _largest(mask: NDArray[np.bool_], first: NDArray[np.bool_] | None = None) -> Seen | None:
+    """Return the largest piece that may be an object in reach, if there is one.
+
+    Args:
+        mask: Pixels (224, 392).
+        first: Those of them that are more certain.
+    """
+    mask = ndimage.binary_closing(mask, np.ones((3, 3)))
+    cores = ndimage.binary_erosion(mask, np.ones((CORE, CORE)))
+    seen = [locate(p) for p in _pieces(mask) if (p & cores).any() and p.sum() >= LEAST]
+    within = [
+        s
+        for s in seen
+        if (s.foot[:2] > LOW).all() and (s.foot[:2] < HIGH).all() and s.width < WIDEST
+    ]
+    sure = mask if first is None else first
+    return max(within, key=lambda s: ((s.mask & sure).sum(), s.mask.sum()), default=None)

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, N_ARM_JOINTS
 from dexbench.envs.embodiment.kinematics import HandKinematics
@@ -56,6 +57,6 @@ def _errors(
     pos: NDArray[np.float64],
     turn: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Position (m) and rotation (rad, if small) still to go, (n, 6), in the base frame."""
-    rotation = 0.5 * np.cross(turned, turn, axisa=-2, axisb=-2).sum(axis=-2)
+    """Position (m) and rotation (rad) still to go, (n, 6), in the base frame."""
+    rotation = Rotation.from_matrix(turn @ np.swapaxes(turned, -1, -2)).as_rotvec()
     return np.concatenate([pos - at, rotation], axis=-1)
