@@ -30,8 +30,7 @@ class Agent(Protocol):
         """Prepare for one trial.
 
         Args:
-            task: ``"reach"``, ``"grasp"``, ``"place"``, or a task of the user as
-                ``"module:name"``.
+            task: One of dexbench's, such as ``"reach"``, or of the user as ``"module:name"``.
             seed: A function of suite, task and trial, the same for all agents. It must be the
                 only source of randomness, so that a trial never depends on those before it.
         """

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from dexbench.agents.registry import make_agent
 from dexbench.bench.run.trial import Played, play
 from dexbench.bench.run.worker import seed_global_generators
-from dexbench.envs.suite import DEFAULT
 from dexbench.envs.task_check import differences, require
-from dexbench.envs.task_names import env_id
+from dexbench.envs.task_names import env_id, suite_of
 from dexbench.utils.errors import message
 
 
@@ -27,7 +26,7 @@ def check_agent(agent: str | type, task: str = "reach", trials: int = 1, **argum
 
     Args:
         agent: Its class, a registered name, or ``package.module:Class``.
-        task: ``"reach"``, ``"grasp"`` or ``"place"``.
+        task: One of dexbench's, such as ``"reach"``.
         trials: How many trials to play besides one that comes between.
         **arguments: Passed to the class, as ``--agent-args`` are.
 
@@ -102,9 +101,9 @@ class _Watched:
 def _play(
     env: gymnasium.Env[Any, Any], agent: _Watched, task: str, trial: int, privileged: bool
 ) -> Played:
-    """Play a trial of the default suite to its end, as a worker does."""
+    """Play a trial of the task's suite to its end, as a worker does."""
     seed_global_generators(trial)
-    played = play(env, agent, suite=DEFAULT, task=task, trial=trial, privileged=privileged)
+    played = play(env, agent, suite=suite_of(task), task=task, trial=trial, privileged=privileged)
     error = played.row["error"]
     require(error is None, f"{task} trial {trial} ended with {error}\n{played.traceback}")
     return played

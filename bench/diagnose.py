@@ -63,7 +63,7 @@ class DiagnoseConfig:
     """A waypoint planner: dexwm, keypoint-fk, kinematic, sim-cem, or your own as
     package.module:Class."""
     task: str
-    """Which task: reach, grasp, place, all three (all), or your own as module:name."""
+    """Which task: one of dexbench's, all of the suite's (all), or your own as module:name."""
     trials: int = 5
     """Play the first so many trials of the suite."""
     suite: str = DEFAULT

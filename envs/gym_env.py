@@ -16,8 +16,9 @@ from dexbench.envs.scenes.recipe import draw_recipe
 
 from .simulation import Simulation
 from .spaces import action_space, check_action, observation_space
-from .suite import DEFAULT, Suite
-from .tasks import Goal, Playback, find_task
+from .suite import Suite
+from .task_names import suite_of
+from .tasks import Goal, Playback, find_task, goal_picture
 from .tasks.draw import Kitchens, draw_trial
 from .trial import STEPS, Trial
 
@@ -79,7 +80,9 @@ class DexBenchEnv(gym.Env[Any, Any]):
         Args:
             seed: Draws a training trial; a pure function of the seed. The streams of training seeds
                 and of suite trials are disjoint.
-            options: ``{"trial": i, "suite": "v1"}`` starts frozen trial ``i`` of a suite instead.
+            options: ``{"trial": i, "suite": "v1"}`` starts frozen trial ``i`` of a suite instead,
+                by default the suite that the task is of; ``{"hide_robot": True}`` draws the goal
+                picture without the robot.
 
         Returns:
             The first observation, and info (see ``step``) with ``trial_hash``.
@@ -92,10 +95,13 @@ class DexBenchEnv(gym.Env[Any, Any]):
         options = dict(options or {})
         if "suite" in options and options.get("trial") is None:
             raise ValueError("the option 'suite' needs 'trial', the index of one of its trials")
-        index, suite = options.pop("trial", None), options.pop("suite", DEFAULT)
+        index = options.pop("trial", None)
+        suite = options.pop("suite", suite_of(self.task_name))
+        hide_robot = options.pop("hide_robot", False)
         if options:
             raise ValueError(
-                f"unknown reset options {sorted(options)}; known are 'trial' and 'suite'"
+                f"unknown reset options {sorted(options)}; known are 'trial', 'suite' and "
+                "'hide_robot'"
             )
         if index is not None:
             trial = Suite.load(suite).trial(self.task_name, operator.index(index))
@@ -103,19 +109,24 @@ class DexBenchEnv(gym.Env[Any, Any]):
             if seed is None:
                 seed = int(self.np_random.integers(2**31))
             trial = draw_trial(self.task, ("train", seed), "train", self.kitchen)
-        return self.begin(trial)
+        return self.begin(trial, hide_robot)
 
-    def begin(self, trial: Trial) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    def begin(
+        self, trial: Trial, hide_robot: bool = False
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Start an episode of a trial that is at hand: see the goal, then stand at the start.
+
+        Args:
+            trial: What is played.
+            hide_robot: Draw the goal picture without the robot.
 
         Returns:
             As ``reset``.
         """
         self.close()
         simulation = Simulation(trial.xml, trial.objects)
-        simulation.set_state(trial.goal_state)
         # Goals are rendered by the renderer that renders observations, so that they compare.
-        self._goal_image = simulation.render()
+        self._goal_image = goal_picture(simulation, self.task, trial, hide_robot)
         self.playback = Playback(self.task, trial, simulation)
         return self._observe(self.playback), self._info(self.playback) | {"trial_hash": trial.hash}
 
@@ -248,6 +259,82 @@ class PlaceEnv(DexBenchEnv):
     """
 
     task_name = "place"
+
+
+class PushEnv(DexBenchEnv):
+    """Push: move the object over the counter to where the goal image shows it.
+
+    Action and observation spaces and episode end are those of ``ReachEnv``.
+
+    ## Reward
+    1 while the object is within 5 cm of its position in the goal, in the plane, else 0.
+
+    ## Starting state
+    The open hand near an object on the counter, no contact; the object 12-25 cm from its goal. The
+    goal image shows the robot where it began.
+
+    ## Version history
+    v1: first; its trials are in suite v2.
+    """
+
+    task_name = "push"
+
+
+class PickEnv(DexBenchEnv):
+    """Pick: lift the object in the hand to where the goal image shows it.
+
+    Action and observation spaces and episode end are those of ``ReachEnv``.
+
+    ## Reward
+    1 while the object is within 7 cm of its position in the goal and the hand touches it, else 0.
+
+    ## Starting state
+    That of ``GraspEnv``; the goal is at least 12 cm above the object.
+
+    ## Version history
+    v1: first; its trials are in suite v2.
+    """
+
+    task_name = "pick"
+
+
+class CarryEnv(DexBenchEnv):
+    """Carry: set the object in the hand down where the goal image shows it.
+
+    Action and observation spaces and episode end are those of ``ReachEnv``. The goal image is drawn
+    without the robot.
+
+    ## Reward
+    1 while the object is within 5 cm of its position in the goal, else 0.
+
+    ## Starting state
+    That of ``PlaceEnv``. In the goal the object rests on the counter.
+
+    ## Version history
+    v1: first; its trials are in suite v2.
+    """
+
+    task_name = "carry"
+
+
+class AvoidEnv(DexBenchEnv):
+    """Avoid: bring the hand to the other side of an object, and move no object.
+
+    Action and observation spaces and episode end are those of ``ReachEnv``.
+
+    ## Reward
+    1 while the mean distance of wrist and four fingertips to the goal's is below 10 cm and no
+    object has moved by over 3 cm since the start, else 0.
+
+    ## Starting state
+    The hand low over the counter beside an object, at least 20 cm from its goal on the other side.
+    The straight way of the joints moves an object by over 3 cm.
+
+    ## Version history
+    v1: first; its trials are in suite v2.
+    """
+
+    task_name = "avoid"
 
 
 class TaskEnv(DexBenchEnv):

@@ -14,7 +14,7 @@ SUITES = Path(__file__).parent / "suites"
 """Where the suites that come with the package are."""
 DEFAULT = "v1"
 """The suite that is meant where none is named."""
-VIEWS = {"mini": (DEFAULT, 5)}
+VIEWS = {"mini": ("v1", 5), "mini-v2": ("v2", 5)}
 """Suites without files of their own: the first so many trials of each task of another."""
 
 

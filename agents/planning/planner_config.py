@@ -58,7 +58,7 @@ class PlannerConfig:
     hand_std: float = 0.1
     """That of the finger joints in rad."""
     place_hand_std: float = 0.01
-    """That of the finger joints in the place task, which must keep its grip."""
+    """That of the finger joints in place and carry, which must keep their grip."""
     tile: int = 64
     """Candidates evaluated at a time."""
     ramp: RampConfig = field(default_factory=RampConfig)

@@ -22,6 +22,9 @@ from .optimiser import Plan, Problem
 from .planner_config import OPTIMISERS, PLANNERS, PlannerConfig, name_of, planner_config
 from .waypoints import ramp
 
+HELD = ("place", "carry")
+"""Tasks that begin with the object in the hand, whose fingers keep their grip (App. B)."""
+
 
 def hash_settings(settings: dict[str, Any]) -> str:
     """Return the sha256 (hex) of an agent's settings."""
@@ -71,7 +74,7 @@ class WaypointAgent:
         return None
 
     def reset(self, task: str, seed: int) -> None:
-        """Start a trial; tasks other than grasp and place are planned like reach."""
+        """Start a trial; tasks other than grasp, place and carry are planned like reach."""
         self.task, self.seed, self.replan = task, seed, 0
         self._mean: Tensor | None = None
         self._std: Tensor | None = None
@@ -103,9 +106,9 @@ class WaypointAgent:
     def initial(self, obs: dict[str, NDArray[Any]], horizon: int) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation ``(T, 23)`` in rad that an optimisation starts from.
 
-        The first mean repeats the commanded targets (reach, place; holding a grip means repeating
-        the target, not the achieved joints) or samples the dummy grasp evenly; later ones are what
-        is left of the plan before. Where that has another number of waypoints, a later mean is the
+        The first mean repeats the commanded targets (holding a grip means repeating the target, not
+        the achieved joints); in grasp it samples the dummy grasp evenly. Later ones are what is
+        left of the plan before. Where that has another number of waypoints, a later mean is the
         target or the end of the dummy grasp.
         """
         if self._mean is not None and len(self._mean) == horizon:
@@ -119,8 +122,8 @@ class WaypointAgent:
         if self._std is not None and len(self._std) == horizon and not self.config.reinflate:
             return mean.clamp(self.lower, self.upper), self._std
         std = torch.full((horizon, N_JOINTS), self.config.arm_std)
-        place = self.task == "place"
-        std[:, HAND_JOINTS] = self.config.place_hand_std if place else self.config.hand_std
+        held = self.task in HELD
+        std[:, HAND_JOINTS] = self.config.place_hand_std if held else self.config.hand_std
         return mean.clamp(self.lower, self.upper), std
 
     def plan(self, obs: dict[str, NDArray[Any]], mean: Tensor, std: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from dexbench.agents.planning.waypoint_agent import WaypointAgent
 
 
 class Prior(WaypointAgent):
-    """Holds the target in reach and place, plays the fixed dummy sequence in grasp."""
+    """Holds the target; in grasp it plays the fixed dummy sequence."""
 
     @property
     def planner_name(self) -> None:

@@ -9,7 +9,7 @@ from dexbench.utils.errors import UserError
 from dexbench.utils.files import find_files
 
 from .ledger import ROWS_FILE, read_rows
-from .rows import Row, check_compatible, check_complete, play_key
+from .rows import Row, check_compatible, check_complete, hides_robot, play_key
 
 KEYS = {
     *("agent", "task", "suite", "suite_hash", "trial", "success", "steps_to_success", "distances"),
@@ -35,6 +35,11 @@ class Entry:
     privileged: bool
     rows: list[Row]
     """By trial number; at least one."""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the goals were drawn without the robot, by ``--hide-robot``."""
+        return hides_robot(self.rows[0])
 
     @property
     def solved(self) -> dict[int, bool]:
@@ -81,6 +86,11 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
             f"no trials in {' '.join(map(str, folders))}; `dexbench run --out FOLDER` makes some"
         )
     return entries
+
+
+def leave_hidden(entries: Sequence[Entry]) -> list[Entry]:
+    """Leave out entries whose goals were drawn without the robot, unless there are no others."""
+    return [entry for entry in entries if not entry.hidden] or list(entries)
 
 
 def check_agree(entries: Sequence[Entry], names: Sequence[str]) -> None:

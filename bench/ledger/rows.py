@@ -12,10 +12,13 @@ Row = dict[str, Any]
 IDENTITY = (
     *("agent", "task", "suite", "suite_hash", "weights_hash", "agent_args", "threads"),
     *("dtype", "privileged", "entry_point", "planner", "cost"),
-    "settings_hash",
+    *("settings_hash", "hide_robot"),
 )
 """What must agree between the rows of one ledger, beside MuJoCo, whose version changes
 trajectories. Earlier rows lack some of it, which then agrees with anything."""
+
+HIDDEN = "-hidden"
+"""What names of agents and suites end with where the goal is drawn without the robot."""
 
 FIRST = ("agent", "task", "suite", "suite_hash", "trial", "repeat", "trial_hash", "seed")
 """The keys that a line begins with."""
@@ -57,7 +60,18 @@ def difference(row: Row, other: Row) -> Difference | None:
 
 def _identity(row: Row) -> Row:
     identity = {key: row[key] for key in IDENTITY if key in row}
-    return {**identity, "mujoco": row.get("versions", {}).get("mujoco")}
+    mujoco = row.get("versions", {}).get("mujoco")
+    return {**identity, "hide_robot": hides_robot(row), "mujoco": mujoco}
+
+
+def hides_robot(row: Row) -> bool:
+    """Whether the goal was drawn without the robot by ``--hide-robot``; earlier rows lack it."""
+    return bool(row.get("hide_robot", False))
+
+
+def suite_label(row: Row) -> str:
+    """Return what tables call the suite: rows with a hidden robot are of one of their own."""
+    return f"{row['suite']}{HIDDEN if hides_robot(row) else ''}"
 
 
 def check_compatible(rows: Sequence[Row], row: Row, path: Path) -> None:

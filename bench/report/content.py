@@ -9,14 +9,14 @@ from typing import Any
 from dexbench.agents.registry import AGENTS
 from dexbench.bench.ledger.entries import Entry, check_agree, check_pairable
 from dexbench.bench.ledger.planning import planner_and_cost
-from dexbench.bench.ledger.rows import Row
+from dexbench.bench.ledger.rows import Row, hides_robot
 from dexbench.bench.ledger.task_names import in_order
 from dexbench.bench.scores.compare import resolution, show_p
 from dexbench.bench.scores.novelty import Count, find_new, tally
 from dexbench.bench.scores.ranking import compare_pairs, ranks
 from dexbench.bench.scores.summary import summarise
 from dexbench.envs.embodiment.robot import CONTROL_HZ
-from dexbench.envs.task_names import TASKS
+from dexbench.envs.task_names import SUITE_TASKS, TASKS
 from dexbench.utils.errors import UserError
 
 COLOURS = 6
@@ -239,7 +239,8 @@ def commands(agents: Sequence[AgentContent]) -> list[str]:
     lines = []
     for agent in agents:
         plays = [_play(entry) for entry in agent.entries.values()]
-        if len(plays) == len(TASKS) and len(set(plays)) == 1 and set(agent.entries) == set(TASKS):
+        played = set(agent.entries)
+        if len(set(plays)) == 1 and any(played == set(tasks) for tasks in SUITE_TASKS.values()):
             tasks = ["all"]
         else:
             tasks = list(agent.entries)
@@ -259,6 +260,8 @@ def _play(entry: Entry) -> str:
     words = ["--trials", str(max(entry.solved) + 1), "--suite", suite]
     if first["threads"] != 1:
         words += ["--threads", str(first["threads"])]
+    if hides_robot(first):
+        words.append("--hide-robot")
     if first["agent_args"]:
         pairs = (f"{key}={value}" for key, value in first["agent_args"].items())
         words += ["--agent-args", *map(shlex.quote, pairs)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from dexbench.bench.ledger.entries import Entry, read_entries
+from dexbench.bench.ledger.entries import Entry, leave_hidden, read_entries
 from dexbench.bench.scores.novelty import ASPECTS
 from dexbench.utils import pages
 
@@ -18,14 +18,15 @@ class ReportConfig:
     """Writes scores, curves and every trial's outcome as one HTML file to look at and pass on."""
 
     ledgers: Positional[tuple[Path, ...]] = (Path("results"),)
-    """Folders that are searched for trials.jsonl files."""
+    """Folders that are searched for trials.jsonl files, of one suite. Rows of --hide-robot are left
+    out, unless there are no others."""
     out: Path = Path("report.html")
     """The file; it is replaced."""
 
 
 def main(config: ReportConfig) -> None:
     """Write the file and say where."""
-    pages.write(config.out, render(read_entries(config.ledgers)))
+    pages.write(config.out, render(leave_hidden(read_entries(config.ledgers))))
 
 
 def render(entries: Sequence[Entry]) -> str:

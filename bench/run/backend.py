@@ -17,6 +17,10 @@ class Trials(Protocol):
     def hash(self) -> str:
         """What tells two suites of one name apart."""
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks in the suite."""
+
     def trials(self, task: str) -> int:
         """Return the number of trials of a task; 0 where there are none."""
 

@@ -1,6 +1,6 @@
 """What playing a trial asks of an environment, beside Gymnasium's own interface."""
 
-from typing import Any, Protocol, TypedDict, runtime_checkable
+from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -12,6 +12,8 @@ class ResetOptions(TypedDict):
     """Number of the trial in the suite."""
     suite: str
     """Name of the suite, or the path of its folder."""
+    hide_robot: NotRequired[bool]
+    """Whether the goal is drawn without the robot; it is there only if it is."""
 
 
 class StepInfo(TypedDict):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dexbench.agents.registry import find_agent
 from dexbench.bench.ledger.ledger import ROWS_FILE, open_ledgers
-from dexbench.bench.ledger.rows import Row, plain, play_key, play_name
+from dexbench.bench.ledger.rows import HIDDEN, Row, plain, play_key, play_name
 from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.scores.summary import score_table, summarise
 from dexbench.envs.suite import DEFAULT, Suite
@@ -41,12 +41,12 @@ class RunConfig:
     """A registered name (hold, random, prior, keypoint-fk, kinematic, sim-cem, expert, dexwm,
     diffusion-policy, diffusion-policy-lift), or your own as package.module:Class."""
     task: str
-    """Which task: reach, grasp, place, all three (all), or your own as module:name."""
+    """Which task: one of dexbench's, all of the suite's (all), or your own as module:name."""
     trials: int | None = None
     """Play the first so many trials of the suite; all by default."""
     suite: str = DEFAULT
-    """Name of the frozen suite, or the path of its folder; "mini" is v1's first five trials of each
-    task, for a quick look."""
+    """Name of the frozen suite, or the path of its folder; "mini" and "mini-v2" are the first five
+    trials of each task of v1 and v2, for a quick look."""
     repeats: int = 1
     """Play every trial so many times, with other seeds for the agent. Scores count the first;
     the others tell how much of a score is the agent's own noise."""
@@ -74,6 +74,9 @@ class RunConfig:
     gradient; docs/planners.md explains them. Short for --agent-args planner=NAME."""
     agent_args: tuple[str, ...] = ()
     """Arguments of the agent's class as KEY=VALUE, recorded with every row."""
+    hide_robot: bool = False
+    """Draw goal pictures without the robot. The rows are named AGENT-hidden, and no table mixes
+    them with others."""
     name: str | None = None
     """The agent's name in ledger and leaderboard, to keep variants apart."""
 
@@ -115,6 +118,7 @@ class Run:
             "suite_hash": self.suite_hash,
             "agent_args": plain(self.agent_args, "--agent-args"),
             "threads": self.config.threads,
+            "hide_robot": self.config.hide_robot,
             **agent,
         }
 
@@ -148,16 +152,17 @@ def check(config: RunConfig, backend: Backend = DEXBENCH) -> Run:
         )
     if config.ray_address is not None and config.executor != "ray":
         raise UserError("--ray-address is of use with --executor ray only; give both or neither")
-    name = config.name or config.agent
-    if not re.fullmatch(r"[\w.-]+(:\w+)?", name) or set(name) == {"."}:
+    name = config.name or f"{config.agent}{HIDDEN if config.hide_robot else ''}"
+    if not re.fullmatch(r"[\w.-]+(:[\w-]+)?", name) or set(name) == {"."}:
         raise UserError(f"--name is {name!r}, expected letters, digits, '.', '_' and '-' only")
-    tasks = resolve(config.task)
     suite = backend.load_suite(config.suite)
+    tasks = resolve(config.task, suite.tasks)
     trials = {task: config.trials or suite.trials(task) for task in tasks}
     for task in tasks:
         if not suite.trials(task):
             raise UserError(
-                f"suite {suite.name} has no {task} trials; choose another --suite or --task"
+                f"suite {suite.name} has no {task} trials, but {', '.join(suite.tasks) or 'none'}; "
+                "choose another --suite or --task"
             )
         if trials[task] > suite.trials(task):
             raise UserError(
@@ -188,7 +193,13 @@ def run(config: RunConfig, backend: Backend = DEXBENCH) -> list[Row]:
     plan = check(config, backend)
     config = plan.config
     setup = Setup(
-        config.agent, config.task, config.suite, plan.agent_args, config.threads, plan.backend
+        config.agent,
+        config.task,
+        config.suite,
+        plan.agent_args,
+        config.threads,
+        plan.backend,
+        config.hide_robot,
     )
     with _pool(config, setup) as pool:
         identity = plan.identity(pool.describe_agent())

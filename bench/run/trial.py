@@ -44,6 +44,7 @@ def play(
     trial: int,
     repeat: int = 0,
     privileged: bool = False,
+    hide_robot: bool = False,
     frames: list[NDArray[np.uint8]] | None = None,
     notify: Notify = lambda event, row: None,
 ) -> Played:
@@ -57,10 +58,11 @@ def play(
         env: Of the task; unwrapped it is an `Environment`.
         agent: Plays it.
         suite: Name of the suite.
-        task: ``"reach"``, ``"grasp"``, ``"place"``, or a task of the user as ``"module:name"``.
+        task: One of dexbench's, such as ``"reach"``, or of the user as ``"module:name"``.
         trial: Number of the trial in the suite.
         repeat: 0 gives the agent the trial's own seed, any other number one derived from it.
         privileged: Bind the agent to the unwrapped environment.
+        hide_robot: Draw the goal without the robot.
         frames: Collects pictures as of ``pictures.beside_goal``, one for each observation.
         notify: Called with ``"started"`` and the row as it would be if nothing more came, then
             with ``"deciding"`` before and ``"decided"`` after each call of the agent, and with
@@ -74,6 +76,8 @@ def play(
     base.render_observations = True
     with clock("sim_s"):
         options: ResetOptions = {"trial": trial, "suite": suite}
+        if hide_robot:
+            options["hide_robot"] = True
         obs, info = env.reset(options=dict(options))
     # What is filmed is a copy: the agent may change the observation that it is given.
     start, goal = obs["pixels"].copy(), obs["goal"].copy()

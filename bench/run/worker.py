@@ -46,6 +46,7 @@ class Setup:
     agent_args: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
     backend: Backend = DEXBENCH
+    hide_robot: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
             trial=job.trial,
             repeat=job.repeat,
             privileged=spec.privileged,
+            hide_robot=setup.hide_robot,
             frames=frames,
             notify=notify,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from dexbench.bench.ledger.entries import Entry, check_pairable, read_entries
+from dexbench.bench.ledger.entries import Entry, check_pairable, leave_hidden, read_entries
 from dexbench.utils.errors import UserError
 
 from .power import smallest_difference, smallest_unpaired_difference
@@ -22,12 +22,12 @@ class CompareConfig:
     """Compares agents in pairs on the trials of a task that both played (exact McNemar)."""
 
     task: str
-    """Which task: reach, grasp, place, or your own."""
+    """Which task: one of dexbench's, or your own."""
     ledgers: Positional[tuple[Path, ...]] = (Path("results"),)
     """Folders that are searched for trials.jsonl files."""
     agents: tuple[str, ...] = ()
-    """Which agents; by default all but the privileged ones. The more pairs, the stronger Holm's
-    correction."""
+    """Which agents; by default all but the privileged ones and those of --hide-robot. The more
+    pairs, the stronger Holm's correction."""
 
 
 def main(config: CompareConfig) -> None:
@@ -53,7 +53,8 @@ def choose(entries: Sequence[Entry], config: CompareConfig) -> list[Entry]:
     if not played:
         tasks = ", ".join(sorted({entry.task for entry in entries}))
         raise UserError(f"there are no {config.task} trials; the ledgers hold {tasks}")
-    names = config.agents or by_rate({e.agent: e.solved for e in played if not e.privileged})
+    rivals = leave_hidden([entry for entry in played if not entry.privileged])
+    names = config.agents or by_rate({entry.agent: entry.solved for entry in rivals})
     chosen = [entry for entry in played if entry.agent in names]
     for name in names:
         if name not in {entry.agent for entry in chosen}:

@@ -8,7 +8,7 @@ from typing import Any
 from dexbench.bench.ledger.entries import Entry, check_pairable
 from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
 from dexbench.bench.ledger.planning import planner_and_cost
-from dexbench.bench.ledger.rows import Row, check_compatible, play_key
+from dexbench.bench.ledger.rows import Row, check_compatible, play_key, suite_label
 from dexbench.bench.ledger.task_names import in_order, rank
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import find_files, write_atomic
@@ -34,6 +34,8 @@ class LeaderboardConfig:
     """Where to write the table; LEDGERS/leaderboard.csv by default."""
     markdown: bool = False
     """Print the table as the README shows it."""
+    suite: str | None = None
+    """Print this suite alone; the CSV holds all of them."""
 
 
 def derive(ledgers: Path) -> list[dict[str, Any]]:
@@ -102,7 +104,11 @@ def main(config: LeaderboardConfig) -> None:
         write_atomic(path, table.to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         raise UserError(f"cannot write {path} ({error}); choose another --csv") from error
-    print(markdown_table(lines) if config.markdown else score_table(lines))
+    shown = [line for line in lines if config.suite in (None, line["suite"])]
+    if not shown:
+        suites = ", ".join(sorted({line["suite"] for line in lines}))
+        raise UserError(f"no trials of suite {config.suite}; the ledgers hold {suites}")
+    print(markdown_table(shown) if config.markdown else score_table(shown))
     print(f"wrote {path}", file=sys.stderr)
 
 
@@ -124,7 +130,9 @@ def markdown_table(lines: list[dict[str, Any]]) -> str:
     """
     suites = sorted({line["suite"] for line in lines})
     if len(suites) > 1:
-        raise UserError(f"--markdown shows one suite, but the ledgers hold {', '.join(suites)}")
+        raise UserError(
+            f"--markdown shows one suite, but the ledgers hold {', '.join(suites)}; give --suite"
+        )
     agents: dict[str, dict[str, dict[str, Any]]] = {}
     for line in lines:
         agents.setdefault(line["agent"], {})[line["task"]] = line
@@ -168,8 +176,7 @@ def _cell(line: dict[str, Any] | None) -> str:
 def _line(rows: list[Row]) -> dict[str, Any]:
     first = rows[0]
     facts = {
-        key: first[key]
-        for key in ("agent", "task", "pretraining", "suite", "suite_hash", "weights_hash")
+        key: first[key] for key in ("agent", "task", "pretraining", "suite_hash", "weights_hash")
     }
     versions = dict.fromkeys(
         ", ".join(f"{name} {version}" for name, version in row["versions"].items()) for row in rows
@@ -177,6 +184,7 @@ def _line(rows: list[Row]) -> dict[str, Any]:
     planners, costs = zip(*map(planner_and_cost, rows), strict=True)
     line = {
         **facts,
+        "suite": suite_label(first),
         **summarise(rows),
         "rank": None,
         "planner": " / ".join(sorted(set(planners))),

@@ -32,6 +32,8 @@ class Play:
     """Joint targets (steps, 23) [rad]."""
     error: str | None = None
     """Why the recorded play ended early, if it did."""
+    hide_robot: bool = False
+    """Whether the goal picture was drawn without the robot."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,13 @@ def shoot(play: Play, every_step: bool) -> Film:
         The film; its title says whether the criterion was held and the final distance.
     """
     from dexbench.envs.simulation import Simulation
-    from dexbench.envs.tasks import Playback, find_task
+    from dexbench.envs.tasks import Playback, find_task, goal_picture
 
+    task = find_task(play.task)
     simulation = Simulation(play.trial.xml, play.trial.objects)
     try:
-        simulation.set_state(play.trial.goal_state)
-        goal = simulation.render()
-        playback = Playback(find_task(play.task), play.trial, simulation)
+        goal = goal_picture(simulation, task, play.trial, play.hide_robot)
+        playback = Playback(task, play.trial, simulation)
         frames, holds = [simulation.render()], [playback.outcome.holds]
         solved, error = False, play.error
         for action in play.actions:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from dexbench.bench.ledger.actions import actions_path
 from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
-from dexbench.bench.ledger.rows import Row, check_complete, play_key
+from dexbench.bench.ledger.rows import Row, check_complete, hides_robot, play_key
 from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.verify.resimulation import recorded_actions
 from dexbench.envs.embodiment.robot import CONTROL_HZ
@@ -34,7 +34,7 @@ class ViewConfig:
     """Draws trials: start, goal and the end reached by recorded actions, or every step."""
 
     task: str = "all"
-    """Which task: reach, grasp, place, all three (all), or your own as module:name."""
+    """Which task: one of dexbench's, all of the suite's (all), or your own as module:name."""
     trials: tuple[int, ...] = (0,)
     """Numbers of the trials; a row each."""
     examples: bool = False
@@ -63,7 +63,8 @@ def find_plays(config: ViewConfig) -> Iterator[Play]:
     Raises:
         UserError: There is no such suite, trial or ledger row, or the settings contradict.
     """
-    tasks = resolve(config.task)
+    suite = Suite.load(config.suite)
+    tasks = resolve(config.task, suite.tasks)
     if config.seeds:
         from dexbench.envs.tasks import find_task
         from dexbench.envs.tasks.draw import draw_trial
@@ -78,7 +79,6 @@ def find_plays(config: ViewConfig) -> Iterator[Play]:
                     raise UserError(f"{error}; choose another of --seeds") from error
                 yield Play(task, f"{task}, seed {seed}, expert", trial, trial.expert_actions)
         return
-    suite = Suite.load(config.suite)
     if not config.trials:
         raise UserError("--trials is empty, expected at least one number")
     for task in tasks:
@@ -138,7 +138,7 @@ def find_play(config: ViewConfig, task: str, trial: Trial, index: int) -> Play:
             f"trial {index} in {folder} was played on another build of suite {config.suite}"
         )
     actions = recorded_actions(path, rows[index])
-    return Play(task, title, trial, actions, rows[index]["error"])
+    return Play(task, title, trial, actions, rows[index]["error"], hides_robot(rows[index]))
 
 
 def main(config: ViewConfig) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from tqdm import tqdm
 
 from dexbench.envs.assets.download import robocasa_root
-from dexbench.envs.task_names import TASKS
+from dexbench.envs.task_names import SUITE_TASKS
 from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.files import atomic_folder
 
@@ -33,8 +33,9 @@ class SuiteBuildConfig:
     """Folder to write; by default the package's own suites."""
     workers: int = 2
     """Processes."""
-    tasks: tuple[str, ...] = TASKS
-    """Tasks to build; your own as module:name."""
+    tasks: tuple[str, ...] = ()
+    """Tasks to build; your own as module:name. By default those of the suite of that name, or of
+    v1 where it is a new one."""
     kitchen: Literal["generated", "robocasa"] = "generated"
     """Whose kitchens: generated ones, or RoboCasa's own, whose assets are a download of 10 GB."""
 
@@ -78,7 +79,7 @@ def build_trial(job: Job) -> Built:
     from dexbench.envs.tasks.draw import KITCHENS
     from dexbench.utils.seeding import rng
 
-    from .chance import solved_by_chance
+    from .chance import solved_by_chance, solved_by_geometry
 
     rules = find_task(job.task)
     task = rules.name
@@ -89,6 +90,8 @@ def build_trial(job: Job) -> Built:
         try:
             scene = build_scene(KITCHENS[job.kitchen](stream, "suite"))
             trial = rules.draw(scene, stream, key)
+            if rules.needs_foresight and solved_by_geometry(trial):
+                raise Rejected("geometry of the hand solves it")
             if solved_by_chance(trial):
                 raise Rejected("chance solves it")
         except (NoRoom, Rejected, FloatingPointError) as reason:
@@ -129,6 +132,8 @@ def build_suite(
         raise UserError(f"{root} exists; delete it or choose another --name")
     if config.kitchen == "robocasa":
         robocasa_root()
+    chosen = config.tasks or SUITE_TASKS.get(config.name, SUITE_TASKS["v1"])
+    config = replace(config, tasks=chosen)
     tasks = [find_task(task).name for task in config.tasks]
     hashes: dict[str, list[str]] = {task: [""] * config.trials for task in tasks}
     report: dict[str, Counter[str]] = {task: Counter() for task in tasks}
@@ -157,7 +162,7 @@ def _build_all(
     ]
     # One process renders one scene at a time; spawn keeps OpenGL contexts apart.
     others = active_children()
-    pool = ProcessPoolExecutor(config.workers, get_context("spawn"))
+    pool = ProcessPoolExecutor(config.workers, get_context("spawn"), _one_thread)
     try:
         results = as_completed([pool.submit(build, job) for job in jobs])
         for result in tqdm(results, total=len(jobs), unit="trial", disable=None):
@@ -171,6 +176,13 @@ def _build_all(
             if child not in others:
                 child.terminate()
         pool.shutdown(cancel_futures=True)
+
+
+def _one_thread() -> None:
+    """Begin a worker: the threads of several would mostly wait for one another."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def main(config: SuiteBuildConfig) -> None:

@@ -1,4 +1,10 @@
-"""Whether chance solves a trial: suites leave out what a few random plays solve."""
+"""Whether a trial is too easy for a suite: what a few plays of a simple agent solve is left out.
+
+The agents' seeds are none that a run gives them, so that their scores on the suite stay fair
+measurements.
+"""
+
+from typing import Any
 
 import numpy as np
 
@@ -6,18 +12,45 @@ from dexbench.envs.trial import STEPS, Trial
 
 PLAYS = 4
 """Random plays that must all fail before a trial enters a suite."""
+GEOMETRY_PLAYS = 2
+"""Plays of `kinematic` that must all fail before a trial enters that asks for foresight."""
 
 
 def solved_by_chance(trial: Trial, plays: int = PLAYS) -> bool:
     """Return whether the agent ``random`` solves a trial in one of some plays.
-
-    Its seeds are none that a run gives it, so that its score on the suite stays a fair measurement.
 
     Args:
         trial: What is played.
         plays: How often.
     """
     from dexbench.agents.reference.random import Random
+
+    return _solves(Random(), trial, "chance", plays)
+
+
+def solved_by_geometry(trial: Trial, plays: int = GEOMETRY_PLAYS) -> bool:
+    """Return whether the agent ``kinematic`` solves a trial in one of some plays.
+
+    It is told the goal's true hand and plans by forward kinematics, with no idea of objects.
+
+    Args:
+        trial: What is played.
+        plays: How often.
+    """
+    from dexbench.agents.reference.kinematic import Kinematic
+
+    return _solves(Kinematic(), trial, "geometry", plays)
+
+
+def _solves(agent: Any, trial: Trial, stream: str, plays: int) -> bool:
+    """Whether an agent that does not look at pictures solves a trial in one of some plays.
+
+    Args:
+        agent: A `WaypointAgent`; a privileged one is bound to the playback, which has the goal.
+        trial: What is played.
+        stream: Names the agent's seeds.
+        plays: How often.
+    """
     from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
     from dexbench.envs.simulation import Simulation
     from dexbench.envs.tasks import Playback, find_task
@@ -25,9 +58,10 @@ def solved_by_chance(trial: Trial, plays: int = PLAYS) -> bool:
 
     simulation = Simulation(trial.xml, trial.objects)
     playback = Playback(find_task(trial.task), trial, simulation)
-    agent = Random()
+    if getattr(agent, "privileged", False):
+        agent.bind(playback)
     for play in range(plays):
-        agent.reset(trial.task, seed_for("chance", trial.seed, play))
+        agent.reset(trial.task, seed_for(stream, trial.seed, play))
         playback.restart()
         steps_left = STEPS
         while steps_left:

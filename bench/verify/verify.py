@@ -45,7 +45,7 @@ class VerifyConfig:
     trial: int | None = None
     """Only the trial of this number, in every ledger."""
     task: str = "all"
-    """Only this task: reach, grasp, place, or your own as module:name; all is the first three. No
+    """Only this task: one of dexbench's, or your own as module:name; all is all of dexbench's. No
     module is imported because a ledger names it."""
     suite: str | None = None
     """The suite that all rows were played on, by name or path; by default what each row names."""

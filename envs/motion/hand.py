@@ -48,6 +48,34 @@ def _pads(data: mujoco.MjData) -> tuple[NDArray[np.float64], list[int], list[NDA
     return np.array(points), bodies, worlds
 
 
+def surface(hand: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return points that span the hand's collision shape, and which are index, middle or ring's.
+
+    Args:
+        hand: Joints (16,) in rad.
+
+    Returns:
+        Points (n, 3) in the palm frame in m, and a mask (n,).
+    """
+    model = _model()
+    data = mujoco.MjData(model)
+    data.qpos[:] = hand
+    mujoco.mj_kinematics(model, data)
+    palm = data.body("allegro_hand")
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 3)).reshape(3, 8).T
+    geoms = np.flatnonzero(model.geom_contype)
+    corners = [
+        (model.geom_aabb[geom, :3] + signs * model.geom_aabb[geom, 3:])
+        @ data.geom_xmat[geom].reshape(3, 3).T
+        + data.geom_xpos[geom]
+        for geom in geoms
+    ]
+    fingers = [link.body for finger in FINGERS if finger != "thumb" for link in HAND[finger]]
+    of_fingers = [model.body(model.geom_bodyid[geom]).name in fingers for geom in geoms]
+    points = (np.concatenate(corners) - palm.xpos) @ palm.xmat.reshape(3, 3)
+    return points, np.repeat(of_fingers, len(signs))
+
+
 def posture(targets: NDArray[np.float64], start: NDArray[np.float64] = REST) -> NDArray[np.float64]:
     """Hand joints (16,) in rad whose pads are nearest to targets (4, 3) in the palm frame, in m.
 

@@ -1,154 +1,143 @@
-"""Push planning: where the hand is set down beside an object, and how it moves it along.
+"""Push planning: how the hand gets behind an object and shoves it over the counter.
 
-The palm stands on edge and pushes with its face or its back; or the hand is lowered over the object
-from above and takes it along between thumb and fingertips, which close too little to lift it.
+On edge, the hand stands on its side, and its palm or back pushes. With the tips, it comes from
+above: the palm faces down, and the bent fingers push like a rake.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS
-from dexbench.envs.embodiment.robot import OPEN_HAND
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.simulation import Simulation
 
-from .grasp import HALF_HAND, TABLE_GAP, grasps, object_points, palm_of, palm_turn, wrist_pose
+from .collision import stuck
+from .grasp import TABLE_GAP, object_points, palm_turn, wrist_pose
+from .hand import surface
 from .ik import ArmIK
 
-FLAT_HAND = OPEN_HAND.copy()
-FLAT_HAND[12] = 0.4
-"""Hand joints (16,) in rad of a flat hand, the thumb beside the palm."""
-FACE_GAP, BACK_GAP = 0.022, 0.040
-"""Distance in m of what touches the palm's face, and its back, from the palm frame."""
-BEHIND = 0.03
-"""Gap in m between palm and object before a push."""
-MIDDLE = 0.03
-"""How far behind the knuckles, in m, the palm meets the object."""
-YAWS, ROLLS, PITCHES = (10, 170), (75, 105), (-8, 3)
-"""Ranges of a palm on edge, in degrees, as `palm_turn` takes them."""
-EDGES = 30
-"""Poses drawn of a palm on edge."""
-CAGE = 0.75
-"""How far thumb and fingers close on an object that they push, as a share of a grasp's way."""
-RISE = 0.12
-"""How far, in m, the hand is lowered to the counter."""
-POINTS = 14
-"""Points of the straight line that the hand pushes along: it takes as many control steps."""
-
-Free = Callable[[NDArray[np.float64]], bool]
-"""Whether an object may be pushed by so much, (2,) in m in the base frame."""
+PushStyle = Literal["edge", "tips"]
+BEHIND = 0.015
+"""Gap in m between hand and object where the hand comes down."""
+RISE = 0.09
+"""How far above its way over the counter the hand comes down and goes up again, in m."""
+RISE_STEP = 0.03
+"""Distance in m between rows of the ways down and up."""
+FACING = 0.75
+"""Least cosine between the push and the axis that the hand is broad across, either way."""
+TURNS = 16
+"""Rotations of the palm that are tried."""
+AWAY = 2.0
+"""How far up the object is put while it is seen what else is in the way, in m."""
+FIRM = 0.12
+"""The part of stretched fingers that pushes ends here, in m from the palm's origin; tips yield."""
+THUMB = (0.4, 1.2, 1.6, 1.6)
+"""Thumb joints (4,) in rad that tuck it beside the palm."""
+HANDS: dict[PushStyle, NDArray[np.float64]] = {
+    "edge": np.array([*[0.0, 0.1, 0.1, 0.1] * 3, *THUMB]),
+    "tips": np.array([*[0.0, 1.25, 0.25, 0.15] * 3, *THUMB]),
+}
+"""Hand joints (16,) in rad: fingers stretched, and fingers at a right angle to the palm."""
 
 
 @dataclass(frozen=True)
 class PushPlan:
-    """A planned push; rows are joint angles in rad."""
+    """A planned push; rows are joint angles in rad, one a control step."""
 
     down: NDArray[np.float64]
-    """Arm joints (m, 7) from above the counter down to beside the object."""
-    along: NDArray[np.float64]
-    """Arm joints (n, 7) that push it."""
-    open_hand: NDArray[np.float64]
-    """Hand joints (16,) on the way down."""
+    """Arm joints (n, 7) from above to behind the object."""
+    stroke: NDArray[np.float64]
+    """Arm joints (n, 7) of the push."""
+    up: NDArray[np.float64]
+    """Arm joints (n, 7) from the end of the push upward."""
     hand: NDArray[np.float64]
-    """Hand joints (16,) that push."""
-    turn: NDArray[np.float64]
-    """Wrist rotation (3, 3) in the base frame, the same throughout."""
+    """Hand joints (16,) throughout."""
 
 
-def edge_pushes(
+def pushes(
     simulation: Simulation,
     name: str,
-    lengths: tuple[float, float],
-    free: Free,
+    direction: NDArray[np.float64],
+    distance: float,
+    style: PushStyle,
     rng: np.random.Generator,
+    speed: float = 0.2,
+    clearance: float = TABLE_GAP,
 ) -> Iterator[PushPlan]:
-    """Yield pushes with the palm on edge.
+    """Yield pushes of an object along a straight line, with the hand in nothing's way at its ends.
 
     Args:
-        simulation: The scene, the object at rest.
+        simulation: The scene, the object at rest; it stays as it is.
         name: Body name of the object.
-        lengths: Range of how far the object is pushed, in m.
-        free: Decides where to.
-        rng: Draws the palm's pose, its face or back, and the length.
+        direction: Unit vector (2,) in the base frame's horizontal plane.
+        distance: How far the hand goes once it meets the object, in m.
+        style: With which part of the hand.
+        rng: Draws the order in which rotations of the palm are tried.
+        speed: Of the stroke, in m/s.
+        clearance: Height in m of the hand's lowest point above the object's; high pushes topple.
     """
-    points, ik = object_points(simulation, name), ArmIK(simulation)
-    start = simulation.joint_positions[ARM_JOINTS]
-    center = (points.max(axis=0) + points.min(axis=0)) / 2
-    height = points[:, 2].min() + TABLE_GAP + HALF_HAND
-    for _ in range(EDGES):
-        yaw, roll, pitch = np.radians(rng.uniform(*np.transpose([YAWS, ROLLS, PITCHES])))
-        length, face = rng.uniform(*lengths), rng.random() < 0.5
-        turn = palm_turn(yaw, pitch, roll)
-        way = _level(turn[:, 0] if face else -turn[:, 0])
-        if not free(length * way[:2]):
+    points = object_points(simulation, name)
+    forward = np.array([*direction, 0.0])
+    left = np.array([-direction[1], direction[0], 0.0])
+    bottom, top = points[:, 2].min(), points[:, 2].max()
+    most_left, most_right = (points @ left).max(), (points @ left).min()
+    length = BEHIND + distance
+    count = max(2, round(length / speed * CONTROL_HZ))
+    steps = forward * np.linspace(0, length, count + 1)[:, None]
+    rise = np.arange(RISE, 0, -RISE_STEP)[:, None] * [0, 0, 1]
+    hand = HANDS[style]
+    skin, of_fingers = surface(hand)
+    firm = of_fingers & (skin[:, 2] < FIRM)
+    ik, arm = ArmIK(simulation), simulation.joint_targets[ARM_JOINTS]
+    for turn in islice(_turns(style, forward, rng), TURNS):
+        hull = skin @ turn.T
+        height = bottom + clearance - hull[:, 2].min()
+        low = hull[:, 2] + height < top  # what is higher passes over the object
+        if not (low & firm).any():
             continue
-        gap = ((center - points) @ way).max() + (FACE_GAP if face else BACK_GAP) + BEHIND
-        palm = center - gap * way + MIDDLE * turn[:, 2]
-        palm[2] = height
-        rows = _rows(ik, *wrist_pose(palm, turn), (BEHIND + length) * way, start)
-        if rows is not None:
-            plan = PushPlan(*rows, FLAT_HAND, FLAT_HAND, wrist_pose(palm, turn)[1])
-            if _clear(simulation, plan):
-                yield plan
-
-
-def tip_pushes(
-    simulation: Simulation,
-    name: str,
-    lengths: tuple[float, float],
-    free: Free,
-    rng: np.random.Generator,
-) -> Iterator[PushPlan]:
-    """Yield pushes with thumb or fingertips from above, along the fingers or against them.
-
-    Args:
-        simulation: The scene, the object at rest.
-        name: Body name of the object.
-        lengths: Range of how far the object is pushed, in m.
-        free: Decides where to.
-        rng: Draws the grasps, the length, and whether the thumb or the fingers push.
-    """
-    ik, start = ArmIK(simulation), simulation.joint_positions[ARM_JOINTS]
-    for grasp in grasps(simulation, name, rng, RISE, ("top",)):
-        way = rng.choice((-1, 1)) * _level(palm_of(grasp.turn)[:, 2])
-        length = rng.uniform(*lengths)
-        if not free(length * way[:2]):
+        aside = hull @ left
+        fingers = aside[low & firm]
+        offset = (most_left + most_right - fingers.max() - fingers.min()) / 2
+        meets = low & (aside + offset < most_left) & (aside + offset > most_right) | low & firm
+        ahead = (hull[meets] @ forward).max()
+        palm = forward * ((points @ forward).min() - BEHIND - ahead) + left * offset
+        wrist, wrist_turn = wrist_pose(palm + [0, 0, height], turn)
+        path = [wrist + rise, wrist + steps, wrist + steps[-1] + rise[::-1]]
+        rows = ik.line(np.concatenate(path), wrist_turn, arm)
+        if rows is None:
             continue
-        rows = _rows(ik, grasp.wrist, grasp.turn, length * way, start)
-        if rows is not None:
-            hand = grasp.open_hand + CAGE * (grasp.closed_hand - grasp.open_hand)
-            plan = PushPlan(*rows, grasp.open_hand, hand, grasp.turn)
-            if _clear(simulation, plan):
-                yield plan
+        plan = PushPlan(*np.split(rows, [len(rise), len(rise) + len(steps)]), hand)
+        if _clear(simulation, name, plan):
+            yield plan
 
 
-def _level(way: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the horizontal direction (3,) of a vector (3,)."""
-    return np.array([*way[:2], 0.0]) / np.linalg.norm(way[:2])
-
-
-def _rows(
-    ik: ArmIK,
-    wrist: NDArray[np.float64],
-    turn: NDArray[np.float64],
-    way: NDArray[np.float64],
-    start: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return arm rows down to a wrist pose and from there along a way (3,) in m, if there are."""
-    down = ik.line(wrist + np.linspace(RISE, 0, 6)[:, None] * [0, 0, 1], turn, start)
-    if down is None:
-        return None
-    along = ik.line(wrist + np.linspace(0, 1, POINTS + 1)[1:, None] * way, turn, down[-1])
-    return None if along is None else (down, along)
-
-
-def _clear(simulation: Simulation, plan: PushPlan) -> bool:
-    """Whether the robot touches nothing before the push, and nothing but objects after it."""
-    state, clear = simulation.get_state(), True
-    for arm, objects in ((plan.down[0], True), (plan.down[-1], True), (plan.along[-1], False)):
-        simulation.set_joints(np.concatenate([arm, plan.open_hand]))
-        clear &= not simulation.robot_touches(objects)
+def _clear(simulation: Simulation, name: str, plan: PushPlan) -> bool:
+    """Return whether the robot is inside nothing but the object at both ends of the stroke."""
+    state = simulation.get_state()
+    simulation.place_object(name, simulation.object_position(name) + [0, 0, AWAY], yaw=0.0)
+    blocked = False
+    for arm in plan.stroke[[0, -1]]:
+        simulation.set_joints(np.concatenate([arm, plan.hand]))
+        blocked |= stuck(simulation)
     simulation.set_state(state)
-    return clear
+    return not blocked
+
+
+def _turns(
+    style: PushStyle, forward: NDArray[np.float64], rng: np.random.Generator
+) -> Iterator[NDArray[np.float64]]:
+    """Yield rotations (3, 3) of the palm whose broad side faces the push, in random order."""
+    rolls, pitches = ((-90, -75, 75, 90), (0, 15)) if style == "edge" else ((0,), (0, 15, 30))
+    broad = 0 if style == "edge" else 2
+    angles = [
+        (yaw, pitch, roll) for yaw in range(-30, 181, 15) for pitch in pitches for roll in rolls
+    ]
+    for yaw, pitch, roll in rng.permutation(angles):
+        turn = palm_turn(*np.radians([yaw, pitch, roll]))
+        if abs(turn[:, broad] @ forward) > FACING:
+            yield turn

@@ -16,7 +16,7 @@ from .criterion import Criterion, Goal, Outcome
 from .grasp import Grasp
 from .pick import Pick
 from .place import Place
-from .playback import Playback
+from .playback import Playback, goal_picture
 from .push import Push
 from .reach import Reach
 
@@ -42,6 +42,7 @@ __all__ = [
     "Rejected",
     "Task",
     "find_task",
+    "goal_picture",
     "register_task",
 ]
 

@@ -5,10 +5,11 @@
 * Criterion: the mean distance of wrist and four fingertips to the goal's below 10 cm, and no object
   has moved by over 3 cm since the start. An object that was moved spoils the whole episode.
 * Expert: passes over the object.
-* Rejected: where the straight way in joint space moves no object by 5 cm, or the expert's moves one.
+* Rejected: where the straight way of the joints moves no object by 5 cm, or the expert moves one.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.motion.grasp import object_points, palm_turn, wrist_pose
 from dexbench.envs.motion.hand import REST
 from dexbench.envs.motion.ik import ArmIK
-from dexbench.envs.motion.push import FLAT_HAND
+from dexbench.envs.motion.push import HANDS
 from dexbench.envs.simulation import WRIST_BODY, Simulation
 
 from .base import Rejected
@@ -94,41 +95,13 @@ class Avoid(Reach):
     ) -> Callable[[ScriptedExpert], None]:
         """Draw postures on two sides of the object; the expert passes over it."""
         places = np.array([simulation.object_position(name) for name in simulation.objects])
-        tries = 0
-        for start, goal in _pairs(simulation, target, rng):
-            if tries == TRIES:
-                break
-            tries += 1
-            state = simulation.get_state()
-            solve = self._solve(simulation, start, goal, places)
+        state = simulation.get_state()
+        for start, goal in islice(_pairs(simulation, target, rng), TRIES):
+            solve = _solve(simulation, start, goal, places)
             if solve is not None:
                 return solve
             simulation.set_state(state)
         raise Rejected("no posture behind the object")
-
-    def _solve(
-        self,
-        simulation: Simulation,
-        start: NDArray[np.float64],
-        goal: NDArray[np.float64],
-        places: NDArray[np.float64],
-    ) -> Callable[[ScriptedExpert], None] | None:
-        """Return a way that knocks nothing, the simulation in the start; None if there is none."""
-        simulation.set_joints(start)
-        ScriptedExpert(simulation).hold(5)
-        if simulation.robot_touches() or farthest_moved(simulation, places) > KNOCK / 2:
-            return None
-        state = simulation.get_state()
-        _follow([goal])(ScriptedExpert(simulation))
-        if farthest_moved(simulation, places) < KNOCKED:
-            return None
-        for way in _ways(simulation, start, goal):
-            simulation.set_state(state)
-            _follow(way)(ScriptedExpert(simulation))
-            if farthest_moved(simulation, places) < KNOCK:
-                simulation.set_state(state)
-                return _follow(way)
-        return None
 
     def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:
         """Check that at least 20 cm are to go and the hand touches nothing."""
@@ -136,6 +109,30 @@ class Avoid(Reach):
             raise Rejected("start too near the goal")
         if simulation.hand_touches():
             raise Rejected("the hand touches an object at the start")
+
+
+def _solve(
+    simulation: Simulation,
+    start: NDArray[np.float64],
+    goal: NDArray[np.float64],
+    places: NDArray[np.float64],
+) -> Callable[[ScriptedExpert], None] | None:
+    """Return a way that knocks nothing, the simulation in the start; None if there is none."""
+    simulation.set_joints(start)
+    ScriptedExpert(simulation).hold(5)
+    if simulation.robot_touches() or farthest_moved(simulation, places) > KNOCK / 2:
+        return None
+    state = simulation.get_state()
+    _follow([goal])(ScriptedExpert(simulation))
+    if farthest_moved(simulation, places) < KNOCKED:
+        return None
+    for way in _ways(simulation, start, goal):
+        simulation.set_state(state)
+        _follow(way)(ScriptedExpert(simulation))
+        if farthest_moved(simulation, places) < KNOCK:
+            simulation.set_state(state)
+            return _follow(way)
+    return None
 
 
 def _follow(way: list[NDArray[np.float64]]) -> Callable[[ScriptedExpert], None]:
@@ -172,7 +169,7 @@ def _pairs(
             arm = ik.solve(*wrist_pose(palm, palm_turn(*turned)), near)
             if arm is None:
                 break
-            posture = np.concatenate([arm, FLAT_HAND + rng.uniform(0, CURL) * FINGERS])
+            posture = np.concatenate([arm, HANDS["edge"] + rng.uniform(0, CURL) * FINGERS])
             simulation.set_joints(posture)
             clear = not simulation.robot_touches()
             simulation.set_state(state)

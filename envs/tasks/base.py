@@ -121,8 +121,8 @@ class Task(ABC):
         if len(expert.targets) > STEPS - HELD_STEPS:
             raise Rejected("the expert needs too long")
         reached = simulation.get_state()
-        self.compose_goal(simulation, start)
-        goal_state = simulation.get_state()
+        goal_state = self.goal_state(simulation, start)
+        simulation.set_state(goal_state)
         _require_view(simulation, self.views_target, "goal", self.goal_shows_robot)
         simulation.set_state(reached)
         expert.hold(STEPS - len(expert.targets))
@@ -148,16 +148,17 @@ class Task(ABC):
     """Whether suites leave out candidates that the agent `kinematic` solves, which knows where the
     goal's hand is and nothing of objects."""
 
-    def compose_goal(self, simulation: Simulation, start: NDArray[np.float64]) -> None:
-        """Turn the state that the expert reached into the goal state; by default they are one.
+    def goal_state(self, simulation: Simulation, start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the goal state (n,); by default the one that the expert reached.
 
         Args:
-            simulation: In the state that the expert reached; left in the goal state.
+            simulation: In the state that the expert reached; it may be changed.
             start: The trial's start state (n,).
 
         Raises:
-            Rejected: There is no such goal state.
+            Rejected: There is no such state.
         """
+        return simulation.get_state()
 
     @abstractmethod
     def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:

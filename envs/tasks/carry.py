@@ -21,7 +21,7 @@ from dexbench.envs.simulation import Simulation
 
 from .base import Rejected
 from .place import Place, lift_and_aim
-from .push import return_robot
+from .push import robot_returned
 
 GAP = (0.0, 0.004)
 """Range of the height above the counter at which the object is let go, in m."""
@@ -61,6 +61,6 @@ class Carry(Place):
 
         return solve
 
-    def compose_goal(self, simulation: Simulation, start: NDArray[np.float64]) -> None:
-        """Put the robot back to where it began, the hand open."""
-        return_robot(simulation, start, OPEN_HAND)
+    def goal_state(self, simulation: Simulation, start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the state with the robot back where it began, the hand open."""
+        return robot_returned(simulation, start, OPEN_HAND)

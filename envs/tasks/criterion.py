@@ -56,6 +56,9 @@ class Criterion(Protocol):
 class Judging(Protocol):
     """What a playback asks of a task: any :class:`dexbench.envs.tasks.base.Task`."""
 
+    goal_shows_robot: bool
+    """Whether the goal picture is drawn with the robot."""
+
     def begin(self, simulation: Simulation, target: str, goal: Goal) -> Criterion:
         """Return the criterion of an episode whose start the simulation is in."""
 

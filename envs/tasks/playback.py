@@ -6,6 +6,7 @@ the checks of a drawn trial. So all of them judge alike.
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dexbench.envs.simulation import Simulation
@@ -68,3 +69,18 @@ class Playback:
             self.step(action)
             solved |= self.held
         return solved
+
+
+def goal_picture(
+    simulation: Simulation, task: Judging, trial: Trial, hide_robot: bool = False
+) -> NDArray[np.uint8]:
+    """Return the picture (height, width, 3) uint8 RGB of a trial's goal.
+
+    Args:
+        simulation: Of the trial's scene; left in the goal state.
+        task: The trial's.
+        trial: Whose goal.
+        hide_robot: Leave the robot out, whatever the task says.
+    """
+    simulation.set_state(trial.goal_state)
+    return simulation.render(task.goal_shows_robot and not hide_robot)

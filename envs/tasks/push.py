@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, WRIST
 from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.motion.ik import ArmIK
-from dexbench.envs.motion.push import PushPlan, edge_pushes, tip_pushes
-from dexbench.envs.simulation import Simulation
+from dexbench.envs.motion.push import PushPlan, PushStyle, pushes
+from dexbench.envs.simulation import WRIST_BODY, Simulation
 
 from .base import Rejected, Task
 from .criterion import Goal, Outcome
-from .reach import KNOCK
+from .reach import KNOCK, farthest_moved
 
 LEAST, MOST = 0.12, 0.25
 """Range of the distance between start and goal of the object, in m."""
-LENGTHS = (0.15, 0.25)
-"""Range of how far the expert means to push, in m; some objects lag behind."""
+LENGTHS = (0.12, 0.26)
+"""Range of how far the expert means to push, in m: some objects lag behind."""
 LOW, HIGH = np.array([0.55, -0.50]), np.array([0.86, 0.20])
 """Corners (x, y) of the part of the counter that goals lie on, in the base frame, in m."""
 CLEARANCE = 0.12
@@ -37,10 +37,11 @@ TOPPLED = 0.015
 """How far a pushed object's centre may rise or sink, in m."""
 ROLLING = 0.002
 """Farthest that the object may move in the half second after the push, in m."""
-NEAR = np.array([0.06, 0.06, 0.0]), np.array([0.06, 0.06, 0.05])
-"""How far the start may be from above where the hand is set down, in m, either way."""
-TRIES = 3
-"""Pushes of either kind that are tried on an object before it is given up."""
+NEAR = np.array([0.05, 0.05, 0.03])
+"""How far from above where the hand is set down the start may be, in m, either way."""
+STYLES: tuple[PushStyle, ...] = ("edge", "tips")
+DRAWS, TRIES = 40, 5
+"""Pushes drawn on an object, and those tried that the arm can make, before it is given up."""
 
 
 class Push(Task):
@@ -62,8 +63,8 @@ class Push(Task):
         """Stand with open hand near where a push begins; the expert pushes."""
         state = simulation.get_state()
         places = np.array([simulation.object_position(name) for name in simulation.objects])
-        for plan in _plans(simulation, target, rng):
-            if _stand_above(simulation, plan, rng) and _moved(simulation, places).max() < KNOCK / 2:
+        for plan in islice(_plans(simulation, target, rng), TRIES):
+            if _stand_above(simulation, plan, rng) and farthest_moved(simulation, places) < KNOCK:
                 start = simulation.get_state()
                 _push(ScriptedExpert(simulation), plan)
                 if _went_well(simulation, places):
@@ -72,9 +73,9 @@ class Push(Task):
             simulation.set_state(state)
         raise Rejected("no push moves the object alone")
 
-    def compose_goal(self, simulation: Simulation, start: NDArray[np.float64]) -> None:
-        """Put the robot back to where it began."""
-        return_robot(simulation, start)
+    def goal_state(self, simulation: Simulation, start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the state with the robot back where it began."""
+        return robot_returned(simulation, start)
 
     def check_start(self, outcome: Outcome, simulation: Simulation, target: str) -> None:
         """Check that the object is 12-25 cm from its goal and the hand touches nothing."""
@@ -84,13 +85,13 @@ class Push(Task):
             raise Rejected("the hand touches an object at the start")
 
 
-def return_robot(
+def robot_returned(
     simulation: Simulation, start: NDArray[np.float64], hand: NDArray[np.float64] | None = None
-) -> None:
-    """Put the robot to where a start state has it, and leave the objects where they are.
+) -> NDArray[np.float64]:
+    """Return a state (n,) with the objects where they are and the robot where it began.
 
     Args:
-        simulation: Changed in place.
+        simulation: The objects are where it has them; left in the returned state.
         start: The start state (n,).
         hand: Hand joints (16,) in rad in place of the start's.
 
@@ -106,61 +107,51 @@ def return_robot(
     simulation.set_joints(joints)
     if simulation.robot_touches():
         raise Rejected("the object lies where the robot began")
+    return simulation.get_state()
 
 
 def _plans(simulation: Simulation, target: str, rng: np.random.Generator) -> Iterator[PushPlan]:
-    """Yield a few pushes of either kind to free places on the counter, the kinds in turn."""
-    positions = [simulation.object_position(name)[:2] for name in simulation.objects]
-    place, others = positions[0], positions[1:]
-
-    def free(move: NDArray[np.float64]) -> bool:
-        spot = place + move
-        inside = ((spot >= LOW) & (spot <= HIGH)).all()
-        return bool(inside) and all(np.linalg.norm(spot - o) > CLEARANCE for o in others)
-
-    kinds = [
-        islice(pushes(simulation, target, LENGTHS, free, rng), TRIES)
-        for pushes in rng.permutation([edge_pushes, tip_pushes])
-    ]
-    for _ in range(TRIES):
-        for kind in kinds:
-            yield from islice(kind, 1)
+    """Yield pushes of either style, in any direction, to free places on the counter."""
+    place, *others = (simulation.object_position(name)[:2] for name in simulation.objects)
+    for _ in range(DRAWS):
+        angle, length = rng.uniform(-np.pi, np.pi), rng.uniform(*LENGTHS)
+        style = STYLES[rng.integers(len(STYLES))]
+        way = np.array([np.cos(angle), np.sin(angle)])
+        spot = place + length * way
+        free = all(np.linalg.norm(spot - other) > CLEARANCE for other in others)
+        if free and (spot >= LOW).all() and (spot <= HIGH).all():
+            yield from islice(pushes(simulation, target, way, length, style, rng), 1)
 
 
 def _stand_above(simulation: Simulation, plan: PushPlan, rng: np.random.Generator) -> bool:
-    """Put the open hand near where a push begins; return whether it can be and touches nothing."""
+    """Put the hand near where a push begins; return whether it can be and touches nothing."""
     ik = ArmIK(simulation)
-    simulation.set_joints(np.concatenate([plan.down[0], plan.open_hand]))
-    wrist = simulation.keypoints[WRIST] + rng.uniform(-NEAR[0], NEAR[1])
-    arm = ik.solve(wrist, plan.turn, plan.down[0])
+    simulation.set_joints(np.concatenate([plan.down[0], plan.hand]))
+    turn = simulation.base_turn().T @ simulation.data.body(WRIST_BODY).xmat.reshape(3, 3)
+    arm = ik.solve(simulation.keypoints[WRIST] + rng.uniform(-NEAR, NEAR), turn, plan.down[0])
     if arm is None:
         return False
-    simulation.set_joints(np.concatenate([arm, plan.open_hand]))
+    simulation.set_joints(np.concatenate([arm, plan.hand]))
     ScriptedExpert(simulation).hold(5)
     return not simulation.robot_touches()
 
 
 def _push(expert: ScriptedExpert, plan: PushPlan) -> None:
     """Set the hand down, push, and let the object come to rest."""
-    expert.follow(plan.down, plan.open_hand)
-    expert.move(plan.down[-1], plan.hand, least=3)
-    expert.follow(plan.along, plan.hand)
+    expert.follow(plan.down, plan.hand)
+    expert.follow(plan.stroke, plan.hand)
     expert.hold(6)
-
-
-def _moved(simulation: Simulation, places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far each object is from its place, one of (n, 3), in m."""
-    now = [simulation.object_position(name) for name in simulation.objects]
-    return np.linalg.norm(np.subtract(now, places), axis=1)
 
 
 def _went_well(simulation: Simulation, places: NDArray[np.float64]) -> bool:
     """Whether the target alone has moved, far enough, upright, and to rest. Steps."""
-    target = simulation.objects[0]
-    move = simulation.object_position(target) - places[0]
+    now = np.array([simulation.object_position(name) for name in simulation.objects])
+    (move, *others) = now - places
     if not LEAST < np.linalg.norm(move[:2]) < MOST or abs(move[2]) > TOPPLED:
         return False
-    if (_moved(simulation, places)[1:] > KNOCK).any():
+    if any(np.linalg.norm(other) > KNOCK for other in others):
         return False
     ScriptedExpert(simulation).hold(5)
-    return bool(np.linalg.norm(simulation.object_position(target) - places[0] - move) < ROLLING)
+    return bool(
+        np.linalg.norm(simulation.object_position(simulation.objects[0]) - now[0]) < ROLLING
+    )

@@ -35,6 +35,7 @@ def seed_of(task: str, trial: int) -> int:
 class FakeSuite:
     hash = "0123456789abcdef"
     name = "v1"
+    tasks = ("reach", "grasp", "place")
 
     def __init__(self, count: int = TRIALS) -> None:
         self.count = count
