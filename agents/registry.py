@@ -57,6 +57,11 @@ _SPECS = (
         plans=True,
     ),
     AgentSpec(
+        "difference",
+        "dexbench.agents.reference.difference:Difference",
+        "A script that takes what differs between the two pictures to where it has gone.",
+    ),
+    AgentSpec(
         "kinematic",
         "dexbench.agents.reference.kinematic:Kinematic",
         "The same planner with perfect hand kinematics and the goal's true keypoints.",

@@ -18,7 +18,7 @@ from dexbench.envs.embodiment.robot import PALM_POS, PALM_QUAT
 from dexbench.envs.simulation import Simulation
 
 from .hand import straddle
-from .ik import ArmIK
+from .ik import IK, ArmIK
 
 PALM_GAP = 0.022
 """Smallest distance in m between the palm frame and the object's top."""
@@ -167,21 +167,31 @@ def grasps(
                 candidates.append((cost + 0.05 * rng.random(), yaw, pitch, roll))
     for _, yaw, pitch, roll in sorted(candidates):
         turn = palm_turn(yaw, pitch, np.radians(roll))
-        grasp = _plan(*room[roll], table, turn, ik, start, rise)
+        grasp = grasp_at(*room[roll], table, turn, ik, start, rise)
         if grasp is not None:
             yield grasp
 
 
-def _plan(
+def grasp_at(
     points: NDArray[np.float64],
     ceiling: float,
     table: float,
     turn: NDArray[np.float64],
-    ik: ArmIK,
+    ik: IK,
     start: NDArray[np.float64],
     rise: float,
 ) -> GraspPlan | None:
-    """Return the grasp with the palm at one rotation; None where the arm cannot go."""
+    """Return the grasp with the palm at one rotation; None where the arm cannot go.
+
+    Args:
+        points: What comes between fingers and thumb, (n, 3) in the base frame, in m.
+        ceiling: Height that the hand stays below, in m.
+        table: Height of what the object stands on, in m.
+        turn: The palm's rotation (3, 3), as `palm_turn` has it.
+        ik: Of the arm.
+        start: Arm joints (7,) in rad that the arm comes from.
+        rise: Length in m of the straight approach.
+    """
     local = points @ turn
     low, high = local[:, 2].min(), local[:, 2].max()
     half = (high - low) / 2

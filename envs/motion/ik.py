@@ -1,5 +1,7 @@
 """Inverse kinematics of the right arm by damped least squares on MuJoCo's Jacobian."""
 
+from abc import ABC, abstractmethod
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +22,43 @@ ITERATIONS = 60
 """Steps after which a pose is given up."""
 
 
-class ArmIK:
-    """Finds arm joints that put the wrist body at a pose in the base frame.
+class IK(ABC):
+    """Finds arm joints that put the wrist body at poses in the base frame."""
+
+    @abstractmethod
+    def solve(
+        self, pos: NDArray[np.float64], turn: NDArray[np.float64], start: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """Arm joints (7,) in rad, or None where none was found.
+
+        Args:
+            pos: Wrist position (3,) in the base frame, in m.
+            turn: Wrist rotation (3, 3) in the base frame.
+            start: Arm joints (7,) to start from; the solution found is one near them.
+        """
+
+    def line(
+        self,
+        points: NDArray[np.float64],
+        turn: NDArray[np.float64],
+        start: NDArray[np.float64],
+        jump: float = 0.5,
+    ) -> NDArray[np.float64] | None:
+        """Arm joints (n, 7) that take the wrist through points (n, 3) at one rotation.
+
+        None if a point cannot be reached or two neighbours differ by over ``jump`` rad in a joint.
+        """
+        path: list[NDArray[np.float64]] = []
+        for point in points:
+            q = self.solve(point, turn, path[-1] if path else start)
+            if q is None or (path and np.abs(q - path[-1]).max() > jump):
+                return None
+            path.append(q)
+        return np.array(path)
+
+
+class ArmIK(IK):
+    """Finds them in a scene.
 
     Args:
         simulation: The scene; its state is not touched.
@@ -40,13 +77,7 @@ class ArmIK:
     def solve(
         self, pos: NDArray[np.float64], turn: NDArray[np.float64], start: NDArray[np.float64]
     ) -> NDArray[np.float64] | None:
-        """Arm joints (7,) in rad, or None where none was found.
-
-        Args:
-            pos: Wrist position (3,) in the base frame, in m.
-            turn: Wrist rotation (3, 3) in the base frame.
-            start: Arm joints (7,) to start from; the solution found is one near them.
-        """
+        """Arm joints (7,) in rad, or None where none was found."""
         low, high = LOWER[ARM_JOINTS] + MARGIN, UPPER[ARM_JOINTS] - MARGIN
         goal_pos = self._sim.to_world(pos)
         goal_quat = np.zeros(4)
@@ -73,25 +104,6 @@ class ArmIK:
             and np.linalg.norm(error[3:]) < ROTATION_TOLERANCE
         )
         return q if reached else None
-
-    def line(
-        self,
-        points: NDArray[np.float64],
-        turn: NDArray[np.float64],
-        start: NDArray[np.float64],
-        jump: float = 0.5,
-    ) -> NDArray[np.float64] | None:
-        """Arm joints (n, 7) that take the wrist through points (n, 3) at one rotation.
-
-        None if a point cannot be reached or two neighbours differ by over ``jump`` rad in a joint.
-        """
-        path: list[NDArray[np.float64]] = []
-        for point in points:
-            q = self.solve(point, turn, path[-1] if path else start)
-            if q is None or (path and np.abs(q - path[-1]).max() > jump):
-                return None
-            path.append(q)
-        return np.array(path)
 
     def _error(
         self, q: NDArray[np.float64], pos: NDArray[np.float64], quat: NDArray[np.float64]
