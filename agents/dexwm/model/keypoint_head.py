@@ -6,7 +6,7 @@ distinct keypoints of the right hand. It is trained by spatial softmax cross-ent
 own head is here too, for comparison.
 """
 
-import math
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dexbench.envs.embodiment import camera
-from dexbench.envs.embodiment.keypoints import N_DISTINCT, PAPER_KEYPOINTS, WRIST_AND_TIPS
+from dexbench.envs.embodiment.keypoints import (
+    KEYPOINTS,
+    N_DISTINCT,
+    PAPER_KEYPOINTS,
+    WRIST,
+    WRIST_AND_TIPS,
+)
+from dexbench.envs.embodiment.kinematics import HandKinematics
+from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
 
 from .config import ModelConfig
@@ -27,14 +35,15 @@ NEAREST = 0.05
 """Least depth in metres of a point that is projected."""
 SIGMA = 1.2
 """Standard deviation of the target heat-maps in heat-map cells."""
-TARGET_PEAK = 1 / (2 * math.pi * SIGMA**2)
-"""Highest value of a target heat-map; the paper's are not normalised, and theirs is 1."""
-SHOWN = 0.3
-"""Share of the target's peak that the heat-maps of a picture with a hand reach on average."""
 PAPER_SIGMA = 2.0
 """The same in the paper's, in pixels of the 224x392 image."""
 PAPER_MAPS = 2 * len(PAPER_KEYPOINTS)
 """Heat-maps of the paper's head: wrist and five tips of the left hand, then of the right."""
+PALM = (WRIST, *(KEYPOINTS.index(f"{name}_0") for name in ("thumb", "index", "middle", "ring")))
+"""Keypoints that are fixed to the palm: the wrist, and where the fingers begin."""
+MISFIT = 0.018
+"""Largest `palm_misfit` in m of a picture with a hand; it tells pictures of training kitchens with
+the robot from those without."""
 RIGHT = slice(len(PAPER_KEYPOINTS), PAPER_MAPS)
 """The right hand among them, in the order of ``PAPER_KEYPOINTS``."""
 
@@ -68,15 +77,14 @@ class Keypoints(NamedTuple):
         return camera.unproject(self.pixels, self.depth)
 
     def shows_hand(self) -> Tensor:
-        """Return whether each picture shows the hand, ``(B,)``: its heat-maps are peaked.
+        """Return whether each picture shows a hand, ``(B,)``: its palm is one that can be.
 
-        Where there is no hand the head spreads its maps over the whole picture.
+        A head that is shown no hand puts the keypoints somewhere, with peaks as high as ever, but
+        not as a rigid palm has them. A head without depth cannot tell, and expects a hand.
         """
-        if self.log_total is None:
-            peaks = self.logits[..., RIGHT, :, :].amax((1, 2, 4, 5))
-        else:
-            peaks = (self.logits.amax((1, 2, 4, 5)) - self.log_total).exp() / TARGET_PEAK
-        return peaks.mean(-1) > SHOWN
+        if self.depth is None:
+            return torch.ones(len(self.pixels), dtype=torch.bool)
+        return palm_misfit(self.points().detach().cpu()) < MISFIT
 
     def heatmaps(self) -> Tensor:
         """Heat-maps ``(B, K, h, w)``: probabilities that sum to one, or the paper head's maps."""
@@ -88,6 +96,31 @@ class Keypoints(NamedTuple):
 def _whole(cells: Tensor) -> Tensor:
     """Return maps ``(B, K, h, w)`` of their tokens' cells ``(B, rows, columns, K, s, s)``."""
     return cells.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+
+
+@cache
+def _palm() -> Tensor:
+    """Return the palm's keypoints ``(5, 3)`` in m about their middle, in some pose."""
+    points = HandKinematics().keypoints(torch.zeros(N_JOINTS))[list(PALM)].double()
+    return points - points.mean(0)
+
+
+def palm_misfit(points: Tensor) -> Tensor:
+    """Return how far palms are from the nearest pose of a real one, ``(B,)`` in m.
+
+    Args:
+        points: Keypoints ``(B, 17, 3)`` in m.
+
+    Returns:
+        Root mean square distances of the palm's five keypoints after the best rigid motion.
+    """
+    palms = points[:, list(PALM)].double()
+    palms = palms - palms.mean(1, keepdim=True)
+    left, _, right = torch.linalg.svd(_palm().T @ palms)
+    flip = torch.ones_like(left[:, 0])
+    flip[:, 2] = torch.linalg.det(left @ right).sign()  # no reflection
+    away = _palm() @ (left * flip[:, None]) @ right - palms
+    return away.square().sum(-1).mean(-1).sqrt()
 
 
 def cell_centres(cells: int, pixels: int, device: torch.device | str = "cpu") -> Tensor:
