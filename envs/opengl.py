@@ -17,7 +17,7 @@ SPARE = 2
 """Most contexts that are kept for the next renderer; a new one compiles its shaders anew."""
 _owner: int | None = None
 """The process that first used OpenGL, among this one and those that it was forked from."""
-_spare: list[mujoco.GLContext] = []
+_spare: "list[mujoco.GLContext]" = []
 
 
 def claim_opengl() -> None:
@@ -40,7 +40,7 @@ def owns_opengl() -> bool:
     return _owner == os.getpid()
 
 
-def take_context(width: int, height: int) -> mujoco.GLContext:
+def take_context(width: int, height: int) -> "mujoco.GLContext":
     """Return a context that nobody uses: one given back, or a new one.
 
     Args:
@@ -53,7 +53,7 @@ def take_context(width: int, height: int) -> mujoco.GLContext:
         return mujoco.GLContext(width, height)
 
 
-def return_context(context: mujoco.GLContext) -> None:
+def return_context(context: "mujoco.GLContext") -> None:
     """Give back a context in which nothing is left."""
     if len(_spare) < SPARE:
         _spare.append(context)

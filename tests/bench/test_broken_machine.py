@@ -75,7 +75,7 @@ READS = {
     "list": "",
 }
 """Commands that read below SET or LEDGERS; the list reads the suites."""
-NO_FILES = {"doctor", "speed planner"}
+NO_FILES = {"doctor", "speed planner", "speed rollouts"}
 """The doctor tells of errors as findings; a random model is in no file."""
 ATOMIC = ("leaderboard", "report", "diagnose", "data preview", "data report", "data pack")
 RESUMED = ("run", "collect")

@@ -11,6 +11,7 @@ from support.synthetic_store import keypoints_of, picture
 
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import COSTS, ORIENTATION
+from dexbench.agents.dexwm.model.keypoint_head import Keypoints
 from dexbench.agents.planning.cem import noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.gradient import GradientConfig, gradient
@@ -211,7 +212,8 @@ def test_the_cost_has_a_gradient_at_the_dummy_grasp():
             assert slope.isfinite().all() and (slope.abs().sum(-1) > 0).all()
 
 
-def test_what_dexwm_expects_is_what_it_sees_there():
+def test_what_dexwm_expects_is_what_it_sees_there(monkeypatch):
+    monkeypatch.setattr(Keypoints, "shows_hand", lambda self: True)  # of a drawn square or two
     agent = DexWM(dtype="float32")
     start = INIT_JOINTS.astype(np.float32)
     obs = {**observation(start), "pixels": picture(keypoints_of(start))}
