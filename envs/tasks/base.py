@@ -88,11 +88,20 @@ class Task(ABC):
             displaced: The farthest in m that any object has been, up to now, from where it was
                 at the trial's start.
         """
+        gap = simulation.object_position(target) - goal.object_position
+        return float(np.linalg.norm(gap)) + self.pull(simulation, target)
+
+    def pull(self, simulation: Simulation, target: str) -> float:
+        """Return what `true_cost` adds in m for a hand that is not at the object.
+
+        Args:
+            simulation: In the state to judge. It must not be changed.
+            target: Body name of the trial's object.
+        """
         position = simulation.object_position(target)
-        left = np.linalg.norm(position - goal.object_position)
         reach = np.linalg.norm(simulation.keypoints[list(TIPS)] - position, axis=1).mean()
         untouched = self.needs_touch and not simulation.hand_touches(target)
-        return float(left + PULL * reach + UNTOUCHED * untouched)
+        return float(PULL * reach + UNTOUCHED * untouched)
 
     @abstractmethod
     def stage(

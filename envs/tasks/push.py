@@ -57,6 +57,10 @@ class Push(Task):
         distance = float(np.linalg.norm(gap[:2]))
         return Outcome(distance < self.threshold, distance)
 
+    def true_cost(self, simulation: Simulation, target: str, goal: Goal, displaced: float) -> float:
+        """Return the distance in the plane, and a weak pull of the hand to the object, in m."""
+        return self.evaluate(simulation, target, goal).distance + self.pull(simulation, target)
+
     def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[ScriptedExpert], None]:

@@ -26,9 +26,8 @@ def looks():
     trial = env.unwrapped.trial
     env.close()
     simulation = Simulation(trial.xml, trial.objects)
-    simulation.model.geom_group[simulation.robot_geoms] = 0  # which is not drawn
     simulation.set_state(trial.goal_state)
-    hidden = {**shown, "goal": simulation.render()}
+    hidden = {**shown, "goal": simulation.render(robot=False)}
     yield shown, hidden, torch.from_numpy(simulation.keypoints).float()
     simulation.close()
 

@@ -425,6 +425,17 @@ def test_a_goal_is_drawn_without_the_robot_where_the_task_or_the_caller_says(
     assert np.array_equal(begun["pixels"], obs["pixels"]), "the robot itself is seen"
 
 
+def test_a_training_trials_goal_is_drawn_without_the_robot_too(environments, little_bank):
+    env = environments["place"]
+    shown, info = env.reset(seed=3)
+    hidden, same = env.reset(seed=3, options={"hide_robot": True})
+    assert same == info, "it is the same trial"
+    env.simulation.set_state(env.trial.goal_state)
+    assert np.array_equal(hidden["goal"], env.simulation.render(robot=False))
+    assert np.array_equal(shown["goal"], env.simulation.render())
+    assert np.array_equal(hidden["pixels"], shown["pixels"])
+
+
 def test_a_trial_is_of_the_tasks_own_suite_by_default(monkeypatch):
     asked = []
 

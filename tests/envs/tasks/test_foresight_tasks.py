@@ -75,12 +75,6 @@ def test_avoid_never_forgives_an_object_that_moved(moved):
     assert again.evaluate(seen(**places)).holds, "another episode begins anew"
 
 
-def test_what_a_moved_object_costs():
-    cost = TASKS["avoid"].true_cost
-    assert cost(seen(hand=0.2), "target", GOAL, 0.03) == pytest.approx(0.2)
-    assert cost(seen(hand=0.2), "target", GOAL, 0.05) == pytest.approx(0.4)
-
-
 @pytest.mark.parametrize(
     ("task", "distance", "touched", "wrist", "reason"),
     [

@@ -26,7 +26,7 @@ def cost(task, position, tips, displaced=0.0, touched=True):
     return TASKS[task].true_cost(state, "target", Goal(np.zeros((21, 3)), CORNER), displaced)
 
 
-@pytest.mark.parametrize("task", ["grasp", "place"])
+@pytest.mark.parametrize("task", ["grasp", "place", "pick", "carry"])
 def test_the_object_decides_and_the_hand_is_drawn_to_it(task):
     away = CORNER + 0.2 * UP
     assert cost(task, CORNER, CORNER) == 0
@@ -44,13 +44,37 @@ def test_only_fingertips_are_drawn_to_the_object():
     assert TASKS["place"].true_cost(state_of(CORNER, points), "target", goal, 0.0) == 0
 
 
-def test_grasp_asks_for_touch_and_place_does_not():
-    for task, more in (("grasp", 0.05), ("place", 0.0)):
-        apart = cost(task, CORNER, CORNER + 0.1 * UP, touched=False)
-        assert apart == pytest.approx(0.01 + more)
-        assert cost(task, CORNER, CORNER + 0.1 * UP) == pytest.approx(0.01)
+@pytest.mark.parametrize(
+    ("task", "more"), [("grasp", 0.05), ("pick", 0.05), ("place", 0), ("carry", 0), ("push", 0)]
+)
+def test_grasp_and_pick_ask_for_touch(task, more):
+    apart = cost(task, CORNER, CORNER + 0.1 * UP, touched=False)
+    assert apart == pytest.approx(0.01 + more)
+    assert cost(task, CORNER, CORNER + 0.1 * UP) == pytest.approx(0.01)
+
+
+def test_push_asks_for_the_place_on_the_counter_and_the_pull_is_in_space():
+    away = CORNER + [0.12, 0.16, 0.5]
+    assert cost("push", away, away) == pytest.approx(0.2), "height does not count"
+    assert cost("push", CORNER, CORNER + 0.4 * UP) == pytest.approx(0.04)
+    assert cost("push", away, away, displaced=1.0) == cost("push", away, away)
 
 
 def test_reach_asks_for_the_hand_alone():
     assert cost("reach", CORNER, 0.3 * UP) == pytest.approx(0.3)
     assert cost("reach", CORNER + UP, 0.3 * UP, displaced=1.0) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("displaced", "more"), [(0.0, 0.0), (0.03, 0.0), (0.031, 0.01), (0.05, 0.2)]
+)
+def test_avoid_asks_for_the_hand_and_for_objects_left_alone(displaced, more):
+    assert cost("avoid", CORNER + UP, 0.3 * UP, displaced) == pytest.approx(0.3 + more)
+
+
+def test_avoid_asks_where_wrist_and_fingertips_are():
+    points, goal = np.zeros((21, 3)), Goal(np.zeros((21, 3)), CORNER)
+    points[[1, 2, 3, 5, 6, 7]] = UP
+    assert TASKS["avoid"].true_cost(state_of(CORNER, points), "target", goal, 0.0) == 0
+    points[0] = UP
+    assert TASKS["avoid"].true_cost(state_of(CORNER, points), "target", goal, 0.0) == 0.2
