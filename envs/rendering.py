@@ -32,7 +32,7 @@ def _close_open() -> None:
         free_spare_contexts()
 
 
-class _Renderer(mujoco.Renderer):
+class _Renderer(mujoco.Renderer):  # type: ignore[misc]  # MuJoCo has no types of it
     """MuJoCo's renderer, in an OpenGL context that may have been another's.
 
     Args:

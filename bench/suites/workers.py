@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from dexbench.utils.errors import UserError
 
-Work, Result = TypeVar("Work"), TypeVar("Result")
+Work = TypeVar("Work")
+Result = TypeVar("Result")
 
 
 def run_all(

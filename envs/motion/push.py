@@ -111,7 +111,8 @@ def pushes(
         rows = ik.line(np.concatenate(path), wrist_turn, arm)
         if rows is None:
             continue
-        plan = PushPlan(*np.split(rows, [len(rise), len(rise) + len(steps)]), hand)
+        down, stroke, up = np.split(rows, [len(rise), len(rise) + len(steps)])
+        plan = PushPlan(down, stroke, up, hand)
         if _clear(simulation, name, plan):
             yield plan
 

@@ -71,7 +71,7 @@ def move_clutter(simulation: Simulation, trial: Trial, rng: np.random.Generator)
     for name in simulation.objects[1:]:
         if sweep.distance(spots[name]) < radii[name] + NEAR:
             continue
-        for spot in rng.uniform(*np.transpose([OTHER_X, OTHER_Y]), (DRAWS, 2)):
+        for spot in rng.uniform((OTHER_X[0], OTHER_Y[0]), (OTHER_X[1], OTHER_Y[1]), (DRAWS, 2)):
             if sweep.distance(spot) >= radii[name] + NEAR and all(
                 np.linalg.norm(spot - spots[other]) > radii[name] + radii[other] + GAP
                 for other in simulation.objects
