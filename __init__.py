@@ -1,7 +1,7 @@
 """dexbench: a benchmark of dexterous manipulation by world models in RoboCasa kitchens.
 
-Importing it registers the Gymnasium ids ``dexbench/Reach-v1``, ``dexbench/Grasp-v1`` and
-``dexbench/Place-v1``; PyTorch and MuJoCo are imported when one of them is made.
+Importing it registers a Gymnasium id for each task, such as ``dexbench/Reach-v1``; PyTorch and
+MuJoCo are imported when one of them is made.
 """
 
 import os

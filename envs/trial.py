@@ -28,7 +28,7 @@ class Trial:
     """One start and goal in one scene."""
 
     task: str
-    """`reach`, `grasp` or `place`."""
+    """The task's name, such as `reach`."""
     seed: int
     """Seed that agents get for this trial; the same for every agent."""
     xml: str

@@ -158,10 +158,10 @@ class DexWM(WaypointAgent):
         """Return the keypoints that the head sees in the goal picture.
 
         Returns:
-            ``(17, 3)`` in m, camera frame; None if the head has no depth.
+            ``(17, 3)`` in m, camera frame; None if the head has no depth or there is no hand.
         """
         goal = context.goal_keypoints
-        return None if goal.depth is None else goal.points()[0]
+        return goal.points()[0] if goal.depth is not None and goal.shows_hand() else None
 
     def cost(self, sequences: Tensor, context: Context) -> Tensor:
         """Return costs ``(N,)`` of candidates ``(N, T, 23)`` in rad."""

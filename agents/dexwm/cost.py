@@ -101,7 +101,8 @@ class LatentCost:
         Args:
             sequences: ``(N, T, 23)`` joint targets in rad.
             states: ``(N, T, P, C)`` predicted latent states after each waypoint.
-            goal: The goal's latent ``(1, P, C)``, and the keypoints that the head reads off it.
+            goal: The goal's latent ``(1, P, C)``, and the keypoints that the head reads off it;
+                those of a picture without a hand do not count.
             weights: ``(T,)`` of the steps.
             task: The orientation counts in "grasp" alone.
 
@@ -126,6 +127,8 @@ class LatentCost:
         if self.config.orientation and task == "grasp":
             angle = self.wrist_angle(sequences[:, used])
         leaving = self.leaving(sequences) if self.config.leaving else torch.zeros_like(latent)
+        if not goal[1].shows_hand():
+            keypoint = torch.zeros_like(latent)
         means = [term @ weights for term in (latent, keypoint, angle)]
         return torch.stack([*means, leaving.amax(1)], -1)
 

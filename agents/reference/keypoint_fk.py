@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.dexwm.model.keypoint_head import Keypoints
 from dexbench.agents.planning.planner_config import PlannerConfig
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample
@@ -20,7 +21,7 @@ from .kinematic import KeypointPlanner
 
 
 class KeypointFK(KeypointPlanner):
-    """Unprivileged: sees the goal image only.
+    """Unprivileged: sees the goal image only, and holds still where that shows no hand.
 
     Args:
         planner: As ``WaypointAgent``.
@@ -49,11 +50,14 @@ class KeypointFK(KeypointPlanner):
     def reset(self, task: str, seed: int) -> None:
         """Start a trial and forget the last one's goal."""
         super().reset(task, seed)
-        self._goal: Tensor | None = None
+        self._seen: Keypoints | None = None
 
-    def goal_keypoints(self, obs: dict[str, NDArray[Any]]) -> Tensor:
-        """Return the keypoints ``(17, 3)`` that the head sees in the goal image, in metres."""
-        if self._goal is None:
+    def goal_keypoints(self, obs: dict[str, NDArray[Any]]) -> Tensor | None:
+        """Return the keypoints ``(17, 3)`` that the head sees in the goal image, in metres.
+
+        None if the image shows no hand.
+        """
+        if self._seen is None:
             image = torch.from_numpy(downsample(obs["goal"], self.model.config.image_size)[None])
-            self._goal = self.model.head(self.model.encoder(image)).points()[0]
-        return self._goal
+            self._seen = self.model.head(self.model.encoder(image))
+        return self._seen.points()[0] if self._seen.shows_hand() else None

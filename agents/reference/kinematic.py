@@ -6,6 +6,8 @@ whether the trials themselves are sound.
 
 from typing import Any
 
+import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,13 +23,21 @@ class KeypointPlanner(WaypointAgent):
     dimensions, summed over the steps with the planner's step weights.
     """
 
-    def goal_keypoints(self, obs: dict[str, NDArray[Any]]) -> Tensor:
-        """Return the goal's keypoints ``(17, 3)`` in metres, camera frame."""
+    def goal_keypoints(self, obs: dict[str, NDArray[Any]]) -> Tensor | None:
+        """Return the goal's keypoints ``(17, 3)`` in metres, camera frame, if they are known."""
         raise NotImplementedError
 
-    def observe(self, obs: dict[str, NDArray[Any]]) -> Tensor:
+    def observe(self, obs: dict[str, NDArray[Any]]) -> Tensor | None:
         """Return the goal's keypoints ``(17, 3)``."""
         return self.goal_keypoints(obs)
+
+    def plan(self, obs: dict[str, NDArray[Any]], mean: Tensor, std: Tensor) -> Tensor:
+        """Optimise the waypoints ``(T, 23)`` in rad; without a goal hand hold the last target."""
+        if self.goal_keypoints(obs) is None:
+            return torch.as_tensor(np.asarray(obs["agent_target"], np.float32)).expand(
+                len(mean), -1
+            )
+        return super().plan(obs, mean, std)
 
     def cost(self, sequences: Tensor, context: Tensor) -> Tensor:
         """Weighted distances ``(N,)`` of candidates ``(N, T, 23)`` to the goal."""

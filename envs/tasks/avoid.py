@@ -90,6 +90,11 @@ class Avoid(Reach):
         """Return a criterion that remembers how far objects have moved."""
         return Unmoved(simulation, self, target, goal)
 
+    def true_cost(self, simulation: Simulation, target: str, goal: Goal, displaced: float) -> float:
+        """Return the hand's distance, and ten times what an object was moved beyond 3 cm, in m."""
+        distance = self.evaluate(simulation, target, goal).distance
+        return distance + 10 * max(displaced - SPOILT, 0.0)
+
     def stage(
         self, simulation: Simulation, target: str, rng: np.random.Generator
     ) -> Callable[[ScriptedExpert], None]:

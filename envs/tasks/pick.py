@@ -33,6 +33,7 @@ class Pick(Task):
     name = "pick"
     threshold = 0.07
     needs_foresight = True
+    needs_touch = True
 
     def evaluate(self, simulation: Simulation, target: str, goal: Goal) -> Outcome:
         """Return the object's distance from its place in the goal, and contact, decide."""

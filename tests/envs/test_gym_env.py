@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import pickle
 import re
 import warnings
@@ -346,3 +347,35 @@ def test_every_tasks_training_seeds_are_pure(environments, task):
     env = environments[task]
     hashes = [env.reset(seed=seed)[1]["trial_hash"] for seed in (42, 7, 42)]
     assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_a_goal_is_drawn_without_the_robot_where_the_task_or_the_caller_says(
+    environments, suite_folder, trials
+):
+    env, trial = environments["place"], trials["place"]
+    shown = start(env, suite_folder)[0]["goal"]
+    options = {"trial": 0, "suite": str(suite_folder), "hide_robot": True}
+    obs, info = env.reset(options=options)
+    env.simulation.set_state(trial.goal_state)
+    assert np.array_equal(obs["goal"], env.simulation.render(robot=False))
+    assert not np.array_equal(obs["goal"], shown)
+    assert info["trial_hash"] == trial.hash, "it is the same trial"
+    assert np.array_equal(start(env, suite_folder)[0]["goal"], shown), "for one episode"
+    carry = gymnasium.make("dexbench/Carry-v1").unwrapped
+    begun = carry.begin(dataclasses.replace(trial, task="carry"))[0]
+    assert np.array_equal(begun["goal"], obs["goal"])
+    assert np.array_equal(begun["pixels"], obs["pixels"]), "the robot itself is seen"
+
+
+def test_a_trial_is_of_the_tasks_own_suite_by_default(monkeypatch):
+    asked = []
+
+    def load(name):
+        asked.append(name)
+        raise UserError("none")
+
+    monkeypatch.setattr(gym_env.Suite, "load", load)
+    for name in ("Reach", "Push"):
+        with pytest.raises(UserError):
+            gymnasium.make(f"dexbench/{name}-v1").unwrapped.reset(options={"trial": 0})
+    assert asked == ["v1", "v2"]

@@ -218,3 +218,31 @@ def test_a_context_that_its_owner_destroyed_is_not_made_current_again(scene):
         np.testing.assert_array_equal(simulation.render(), first)
     finally:
         simulation.close()
+
+
+def test_a_picture_without_the_robot_is_the_picture_behind_it(sim):
+    sim.set_joints(READY)
+    shown, hidden = sim.render(), sim.render(robot=False)
+    camera = HeadCamera(sim.model)
+    geoms = camera.segment(sim.data)
+    robot = np.isin(geoms, np.flatnonzero(sim.robot_geoms))
+    behind = camera.segment(sim.data, sim.robot_geoms)
+    camera.close()
+    assert robot.sum() > 2000, "the robot is in view"
+    assert np.array_equal(hidden[~robot], shown[~robot]), "no shadow or reflection of it is left"
+    assert (hidden[robot] != shown[robot]).any(axis=1).mean() > 0.9
+    assert not np.isin(behind, np.flatnonzero(sim.robot_geoms)).any()
+    assert np.array_equal(sim.render(), shown), "it is drawn again"
+    assert sim.segment(robot=False)["hand"] == 0 < sim.segment()["hand"]
+
+
+def test_what_the_robot_touches(sim):
+    sim.set_joints(READY)
+    assert not sim.robot_touches()
+    target = sim.objects[0]
+    sim.place_object(target, sim.keypoints[9], 0.0)
+    assert sim.robot_touches() and not sim.robot_touches(objects=False)
+    low = READY.copy()
+    low[1] += 0.9  # the arm leans forward, into the counter
+    sim.set_joints(low)
+    assert sim.robot_touches(objects=False)

@@ -1,12 +1,12 @@
 import gymnasium
 
 from dexbench.envs import gym_env
-from dexbench.envs.suite import Suite
-from dexbench.envs.task_names import TASKS, env_id
+from dexbench.envs.suite import VIEWS, Suite
+from dexbench.envs.task_names import SUITE_TASKS, TASKS, env_id, suite_of
 from dexbench.envs.tasks import TASKS as RULES
 
 
-def test_every_task_has_its_rules_its_environment_and_its_trials():
+def test_every_task_has_its_rules_its_environment_and_its_suite():
     own = [name for name, rules in RULES.items() if rules.__module__.startswith("dexbench.")]
     assert own == list(TASKS)
     ids = [name for name in gymnasium.registry if name.startswith("dexbench/")]
@@ -14,4 +14,10 @@ def test_every_task_has_its_rules_its_environment_and_its_trials():
     for task in TASKS:
         module, _, name = gymnasium.spec(env_id(task)).entry_point.partition(":")
         assert module == gym_env.__name__ and getattr(gym_env, name).task_name == task
-    assert set(Suite.load("v1").tasks) == set(TASKS)
+    for name in Suite.names():
+        whole, _ = VIEWS.get(name, (name, None))
+        assert set(Suite.load(name).tasks) == set(SUITE_TASKS[whole])
+
+
+def test_a_task_knows_its_suite():
+    assert [suite_of(task) for task in ("place", "avoid", "lift")] == ["v1", "v2", "v1"]

@@ -6,6 +6,7 @@ distinct keypoints of the right hand. It is trained by spatial softmax cross-ent
 own head is here too, for comparison.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dexbench.envs.embodiment import camera
-from dexbench.envs.embodiment.keypoints import N_DISTINCT, PAPER_KEYPOINTS, WRIST_AND_TIPS
+from dexbench.envs.embodiment.keypoints import (
+    KEYPOINTS,
+    N_DISTINCT,
+    PAPER_KEYPOINTS,
+    WRIST,
+    WRIST_AND_TIPS,
+)
+from dexbench.envs.embodiment.kinematics import HandKinematics
+from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
 
 from .config import ModelConfig
@@ -30,6 +39,11 @@ PAPER_SIGMA = 2.0
 """The same in the paper's, in pixels of the 224x392 image."""
 PAPER_MAPS = 2 * len(PAPER_KEYPOINTS)
 """Heat-maps of the paper's head: wrist and five tips of the left hand, then of the right."""
+PALM = (WRIST, *(KEYPOINTS.index(f"{name}_0") for name in ("thumb", "index", "middle", "ring")))
+"""Keypoints that are fixed to the palm: the wrist, and where the fingers begin."""
+MISFIT = 0.018
+"""Largest `palm_misfit` in m of a picture with a hand; it tells pictures of training kitchens with
+the robot from those without."""
 RIGHT = slice(len(PAPER_KEYPOINTS), PAPER_MAPS)
 """The right hand among them, in the order of ``PAPER_KEYPOINTS``."""
 
@@ -62,6 +76,16 @@ class Keypoints(NamedTuple):
             )
         return camera.unproject(self.pixels, self.depth)
 
+    def shows_hand(self) -> Tensor:
+        """Return whether each picture shows a hand, ``(B,)``: its palm is one that can be.
+
+        A head that is shown no hand puts the keypoints somewhere, with peaks as high as ever, but
+        not as a rigid palm has them. A head without depth cannot tell, and expects a hand.
+        """
+        if self.depth is None:
+            return torch.ones(len(self.pixels), dtype=torch.bool)
+        return palm_misfit(self.points().detach().cpu()) < MISFIT
+
     def heatmaps(self) -> Tensor:
         """Heat-maps ``(B, K, h, w)``: probabilities that sum to one, or the paper head's maps."""
         if self.log_total is None:
@@ -72,6 +96,31 @@ class Keypoints(NamedTuple):
 def _whole(cells: Tensor) -> Tensor:
     """Return maps ``(B, K, h, w)`` of their tokens' cells ``(B, rows, columns, K, s, s)``."""
     return cells.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+
+
+@cache
+def _palm() -> Tensor:
+    """Return the palm's keypoints ``(5, 3)`` in m about their middle, in some pose."""
+    points = HandKinematics().keypoints(torch.zeros(N_JOINTS))[list(PALM)].double()
+    return points - points.mean(0)
+
+
+def palm_misfit(points: Tensor) -> Tensor:
+    """Return how far palms are from the nearest pose of a real one, ``(B,)`` in m.
+
+    Args:
+        points: Keypoints ``(B, 17, 3)`` in m.
+
+    Returns:
+        Root mean square distances of the palm's five keypoints after the best rigid motion.
+    """
+    palms = points[:, list(PALM)].double()
+    palms = palms - palms.mean(1, keepdim=True)
+    left, _, right = torch.linalg.svd(_palm().T @ palms)
+    flip = torch.ones_like(left[:, 0])
+    flip[:, 2] = torch.linalg.det(left @ right).sign()  # no reflection
+    away = _palm() @ (left * flip[:, None]) @ right - palms
+    return away.square().sum(-1).mean(-1).sqrt()
 
 
 def cell_centres(cells: int, pixels: int, device: torch.device | str = "cpu") -> Tensor:

@@ -23,6 +23,12 @@ from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import rng
 
 
+@pytest.fixture(autouse=True)
+def _a_hand_is_seen(monkeypatch):
+    """The head is trained on kitchens, and takes what is drawn here for no hand."""
+    monkeypatch.setattr(Keypoints, "shows_hand", lambda seen: torch.ones(len(seen.pixels)).bool())
+
+
 @torch.no_grad()
 def keypoint_term(sequences, **settings):
     """That of candidates ``(N, 3, 23)``, and the goal's keypoints as the agent reads them."""

@@ -310,3 +310,15 @@ def test_a_planners_name_says_whether_a_setting_was_changed():
     assert WaypointAgent(PlannerConfig(tile=3)).planner_name == "own"
     assert WaypointAgent(PlannerConfig(tile=3), tile=4).planner_name == "own*"
     assert WaypointAgent().cost_name is None
+
+
+@pytest.mark.parametrize("task", ["push", "pick", "carry", "avoid"])
+def test_other_tasks_begin_at_the_last_target_and_carry_keeps_its_grip(task):
+    agent = Prior()
+    agent.reset(task, 0)
+    mean, std = agent.initial(observation(), 3)
+    assert torch.equal(mean, torch.tensor(START).expand(3, 23)), "no motion is given away"
+    config = agent.config
+    assert torch.all(std[:, :7] == config.arm_std)
+    held = config.place_hand_std if task == "carry" else config.hand_std
+    assert torch.all(std[:, 7:] == held)

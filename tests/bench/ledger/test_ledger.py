@@ -10,7 +10,7 @@ import pytest
 
 from dexbench.bench.ledger.actions import actions_hash
 from dexbench.bench.ledger.ledger import Ledger, open_ledgers, read_rows
-from dexbench.bench.ledger.rows import Row, check_compatible
+from dexbench.bench.ledger.rows import Row, check_compatible, suite_label
 from dexbench.utils.errors import UserError
 
 
@@ -280,3 +280,15 @@ def test_a_kill_between_actions_and_row_leaves_no_row(folder: Path, monkeypatch:
         with pytest.raises(KeyboardInterrupt):
             ledger.append(row_of(3), actions_of(3))
     assert read_rows(folder / "trials.jsonl") == rows, "a row comes after its actions"
+
+
+def test_rows_with_a_hidden_robot_do_not_mix_with_others(folder: Path) -> None:
+    path = folder / "trials.jsonl"
+    shown, hidden = ({**row_of(3), "hide_robot": value} for value in (False, True))
+    check_compatible(read_rows(path), shown, path)  # rows of before say nothing: it was shown
+    with pytest.raises(UserError, match="hide_robot False, but this run has True"):
+        check_compatible(read_rows(path), hidden, path)
+    with pytest.raises(UserError, match="hide_robot True, but this run has False"):
+        check_compatible([hidden], row_of(4), path)
+    assert suite_label({**hidden, "suite": "v1"}) == "v1-hidden"
+    assert suite_label({**row_of(3), "suite": "v1"}) == "v1"

@@ -215,3 +215,22 @@ def test_matplotlib_and_jinja_wait_for_the_command() -> None:
         "sys.exit(any(name in sys.modules for name in ('matplotlib', 'jinja2', 'mujoco')))"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=300).returncode == 0
+
+
+def test_hidden_robots_are_left_out_where_others_are_there(tmp_path: Path) -> None:
+    write(tmp_path / "in", "good-hidden", hide_robot=True)
+    config = ReportConfig((tmp_path / "in",), tmp_path / "report.html")
+    main(config)
+    text = config.out.read_text()
+    assert "good-hidden" in text and "--suite v1 --hide-robot" in text
+    write(tmp_path / "in", "good")
+    main(config)
+    assert "good-hidden" not in config.out.read_text()
+
+
+def test_a_page_of_another_suite_asks_for_all_of_its_tasks(tmp_path: Path) -> None:
+    for task in ("push", "pick", "carry", "avoid"):
+        write(tmp_path, "dexwm", task, suite="v2")
+    html = page(tmp_path)
+    assert "dexbench run --agent dexwm --task all --trials 4 --suite v2" in html
+    assert "in the plane of the counter" in html, "what counts as success"

@@ -323,3 +323,14 @@ def test_a_task_that_changes_the_current_directory_moves_no_path(
     with pytest.raises(UserError, match="no task 'lift'"):
         find_task("moving_task:lift")
     assert Path.cwd() == tmp_path
+
+
+def test_a_hidden_robot_is_asked_of_every_trial_and_recorded(tmp_path: Path, monkeypatch) -> None:
+    rows = run_fake(tmp_path, trials=2, hide_robot=True)
+    assert [row["agent"] for row in rows] == ["support.fake:Wander-hidden"] * 2
+    assert all(row["hide_robot"] for row in rows)
+    assert (tmp_path / "v1/support.fake.Wander-hidden/reach/trials.jsonl").exists()
+    shown = run_fake(tmp_path, trials=2)
+    assert [row["hide_robot"] for row in shown] == [False, False]
+    with pytest.raises(UserError, match="hide_robot True, but this run has False"):
+        run_fake(tmp_path, trials=2, name="support.fake:Wander-hidden")

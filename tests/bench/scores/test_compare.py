@@ -124,3 +124,14 @@ def test_bad_input(tmp_path: Path) -> None:
     path.write_text("".join(line for line in later if '"trial": 0' not in line))
     with pytest.raises(UserError, match="share no trial of reach"):
         main(CompareConfig("reach", (tmp_path / "a/v1/fair", tmp_path / "d")))
+
+
+def test_hidden_robots_take_part_where_they_are_named(tmp_path: Path, capsys: Any) -> None:
+    for agent, successes in {"good": 40, "poor": 0}.items():
+        write(tmp_path, agent, successes)
+    write(tmp_path, "good-hidden", 5, hide_robot=True)
+    main(CompareConfig("reach", (tmp_path,)))
+    assert "hidden" not in capsys.readouterr().out
+    main(CompareConfig("reach", (tmp_path,), ("good", "good-hidden")))
+    line = capsys.readouterr().out.splitlines()[1].split()
+    assert line[:5] == ["good", "good-hidden", "50", "35", "0"]

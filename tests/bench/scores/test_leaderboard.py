@@ -183,3 +183,29 @@ def test_the_committed_csv_is_what_the_ledgers_give(tmp_path: Path) -> None:
         pytest.skip("no ledgers are committed")
     main(LeaderboardConfig(root, csv=tmp_path / "again.csv"))
     assert (tmp_path / "again.csv").read_bytes() == (root / "leaderboard.csv").read_bytes()
+
+
+def test_every_suite_has_a_table_and_hidden_robots_one_of_their_own(
+    tmp_path: Path, capsys: Any
+) -> None:
+    write_ledger(tmp_path, "dexwm", "place", 20, trials=20, hide_robot=False)
+    write_ledger(tmp_path, "hold", "place", 0, trials=20)
+    write_ledger(tmp_path, "dexwm-hidden", "place", 10, trials=20, hide_robot=True)
+    write_ledger(tmp_path, "hold", "push", 0, suite="v2", suite_hash="def")
+    ranks = [(line["suite"], line["agent"], line["rank"]) for line in derive(tmp_path)]
+    assert ranks == [
+        ("v1", "dexwm", 1),
+        ("v1", "hold", 2),
+        ("v1-hidden", "dexwm-hidden", 1),
+        ("v2", "hold", 1),
+    ]
+    with pytest.raises(UserError, match="the ledgers hold v1, v1-hidden, v2; give --suite"):
+        main(LeaderboardConfig(tmp_path, markdown=True))
+    main(LeaderboardConfig(tmp_path, markdown=True, suite="v2"))
+    assert capsys.readouterr().out.startswith("| agent | push | s/decision")
+    with (tmp_path / "leaderboard.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 4, "the file holds all suites"
+    main(LeaderboardConfig(tmp_path, suite="v1"))
+    assert "hidden" not in capsys.readouterr().out
+    with pytest.raises(UserError, match="no trials of suite v3; the ledgers hold v1, v1-hidden"):
+        main(LeaderboardConfig(tmp_path, suite="v3"))

@@ -112,7 +112,7 @@ def test_examples_are_a_success_and_a_failure(tmp_path: Path, monkeypatch: Any) 
     solved = {1: False, 2: True, 4: False, 5: True}
     for trial, success in solved.items():
         write_actions(tmp_path, trial=trial, success=success)
-    suite = SimpleNamespace(trial=lambda task, index: TRIAL)
+    suite = SimpleNamespace(tasks=("reach",), trial=lambda task, index: TRIAL)
     monkeypatch.setattr(view, "Suite", SimpleNamespace(load=lambda name: suite))
     config = ViewConfig(task="reach", agent="my:Agent", ledgers=tmp_path, examples=True)
     titles = [play.title for play in find_plays(config)]
@@ -127,7 +127,7 @@ def test_examples_are_a_success_and_a_failure(tmp_path: Path, monkeypatch: Any) 
 def test_the_command_writes_a_picture_or_a_film(
     tmp_path: Path, monkeypatch: Any, capsys: Any, ending: str
 ) -> None:
-    suite = SimpleNamespace(trial=lambda task, index: TRIAL)
+    suite = SimpleNamespace(tasks=("reach",), trial=lambda task, index: TRIAL)
     monkeypatch.setattr(view, "Suite", SimpleNamespace(load=lambda name: suite))
     monkeypatch.setattr(
         view, "shoot", lambda play, every_step: film(f"{play.title}: success", 9, 7, 8)
@@ -199,3 +199,22 @@ def test_the_viewer_needs_a_screen_and_plays_until_it_is_closed(monkeypatch: Any
     monkeypatch.setattr("glfw.init", lambda: False)
     with pytest.raises(UserError, match="finds no screen"):
         window.show(play)
+
+
+def test_a_play_shows_the_goal_that_its_agent_saw(tmp_path: Path) -> None:
+    write_actions(tmp_path, hide_robot=True)
+    play = find_play(ViewConfig(agent="my:Agent", ledgers=tmp_path), "reach", TRIAL, 3)
+    assert play.hide_robot
+    trial = Suite.load("v1").trial("place", 0)
+    simulation = Simulation(trial.xml, trial.objects)
+    simulation.set_state(trial.goal_state)
+    shown, hidden = simulation.render(), simulation.render(robot=False)
+    simulation.close()
+    still = np.tile(READY, (1, 1)).astype(np.float32)
+    for task, hide, goal in (
+        ("place", False, shown),
+        ("place", True, hidden),
+        ("carry", False, hidden),
+    ):
+        film = shoot(Play(task, "", trial, still, hide_robot=hide), every_step=False)
+        assert np.array_equal(film.goal, goal)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dexbench.agents.reference.kinematic import Kinematic
 from dexbench.agents.reference.random import Random
 from dexbench.bench.suites import chance
-from dexbench.bench.suites.chance import solved_by_chance
+from dexbench.bench.suites.chance import solved_by_chance, solved_by_geometry
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite
 from dexbench.envs.tasks import Playback, find_task
@@ -39,14 +40,38 @@ def test_a_goal_where_a_random_play_halts_is_found(trial):
     assert solved_by_chance(easy, plays=1)
 
 
-def test_the_seeds_are_none_that_a_run_gives(trial, monkeypatch):
+def test_geometry_of_the_hand_solves_a_reach(trial):
+    assert solved_by_geometry(trial, plays=1)
+
+
+def test_geometry_of_the_hand_moves_no_object():
+    trial = Suite.load("v1").trial("place", 0)
+    assert solved_by_geometry(trial, plays=1), "the goal's hand tells where to carry"
+    game = playback(trial)
+    hand = game.simulation.get_state()
+    game.simulation.set_state(trial.goal_state)
+    place = game.simulation.object_position(trial.target)
+    game.simulation.set_state(hand)
+    game.simulation.place_object(trial.target, place, 0.0)
+    assert not solved_by_geometry(replace(trial, goal_state=game.simulation.get_state()), plays=1)
+
+
+@pytest.mark.parametrize(
+    ("agent", "solved", "plays"),
+    [
+        (Random, solved_by_chance, chance.PLAYS),
+        (Kinematic, solved_by_geometry, chance.GEOMETRY_PLAYS),
+    ],
+)
+def test_the_seeds_are_none_that_a_run_gives(trial, monkeypatch, agent, solved, plays):
     seeds = []
-    reset = Random.reset
+    reset = agent.reset
     monkeypatch.setattr(
-        Random, "reset", lambda self, task, seed: (seeds.append(seed), reset(self, task, seed))[1]
+        agent, "reset", lambda self, task, seed: (seeds.append(seed), reset(self, task, seed))[1]
     )
-    solved_by_chance(trial)
-    assert len(set(seeds)) == chance.PLAYS
+    monkeypatch.setattr(Playback, "solves", lambda *_: False)
+    solved(trial)
+    assert len(set(seeds)) == plays
     assert trial.seed not in seeds
     assert not {seed_for(trial.seed, "repeat", r) for r in range(1, 10)} & set(seeds)
 

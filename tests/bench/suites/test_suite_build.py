@@ -7,7 +7,14 @@ from types import SimpleNamespace
 import pytest
 from support.robocasa_tree import synthesise
 
-from dexbench.bench.suites.build import Job, SuiteBuildConfig, build_suite, build_trial
+from dexbench.bench.suites import build as building
+from dexbench.bench.suites.build import (
+    Built,
+    Job,
+    SuiteBuildConfig,
+    build_suite,
+    build_trial,
+)
 from dexbench.envs.assets.download import VARIABLE
 from dexbench.envs.robocasa.recipe import IDS, NoRoom
 from dexbench.envs.suite import Suite
@@ -91,13 +98,51 @@ def test_what_chance_solves_does_not_enter(tmp_path, monkeypatch):
             raise verdict
         return verdict
 
-    rules = SimpleNamespace(name="reach", draw=lambda *_: next(drawn))
+    rules = SimpleNamespace(name="reach", needs_foresight=False, draw=lambda *_: next(drawn))
     monkeypatch.setattr(chance, "solved_by_chance", solved)
     monkeypatch.setattr(tasks, "find_task", lambda _: rules)
     monkeypatch.setattr(scene, "build_scene", lambda _: None)
     built = build_trial(Job("new", "reach", 4, tmp_path))
     assert built == ("reach", 4, trials[2].hash, {"chance solves it": 1, "no luck": 1})
     assert Trial.load(tmp_path / "reach/004.npz").hash == trials[2].hash
+
+
+def test_what_geometry_solves_does_not_enter_where_foresight_is_asked(tmp_path, monkeypatch):
+    from dexbench.bench.suites import chance
+    from dexbench.envs import tasks
+    from dexbench.envs.robocasa import build as scene
+
+    trials = [Suite.load("v1").trial("reach", index) for index in range(2)]
+    monkeypatch.setattr(chance, "solved_by_chance", lambda _: False)
+    monkeypatch.setattr(chance, "solved_by_geometry", lambda trial: trial is trials[0])
+    monkeypatch.setattr(scene, "build_scene", lambda _: None)
+    for asked, accepted in ((True, 1), (False, 0)):
+        drawn = iter(trials)
+        rules = SimpleNamespace(
+            name="reach", needs_foresight=asked, draw=lambda *_, drawn=drawn: next(drawn)
+        )
+        monkeypatch.setattr(tasks, "find_task", lambda _, rules=rules: rules)
+        built = build_trial(Job("new", "reach", 4, tmp_path))
+        assert built.hash == trials[accepted].hash
+        assert built.rejected == ({"geometry of the hand solves it": 1} if asked else {})
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "built"),
+    [
+        ("v2", (), ("push", "pick", "carry", "avoid")),
+        ("fresh", (), ("reach", "grasp", "place")),
+        ("fresh", ("avoid",), ("avoid",)),
+    ],
+)
+def test_a_suites_name_says_which_tasks_it_has(tmp_path, monkeypatch, name, asked, built):
+    def build_all(config, folder, build):
+        yield from (build(Job(name, task, 0, folder)) for task in config.tasks)
+
+    monkeypatch.setattr(building, "_build_all", build_all)
+    config = SuiteBuildConfig(name=name, trials=1, out=tmp_path, tasks=asked)
+    build_suite(config, lambda job: Built(job.task, 0, "hash", {}))
+    assert set(Suite(tmp_path / name).tasks) == set(built)
 
 
 def test_a_suite_of_robocasas_kitchens(download, tmp_path, monkeypatch):
@@ -118,7 +163,8 @@ def test_a_suite_of_robocasas_kitchens(download, tmp_path, monkeypatch):
         return Suite.load("v1").trial("reach", 0)
 
     monkeypatch.setattr(build, "build_scene", build_scene)
-    monkeypatch.setattr(tasks, "find_task", lambda _: SimpleNamespace(name="reach", draw=draw))
+    rules = SimpleNamespace(name="reach", needs_foresight=False, draw=draw)
+    monkeypatch.setattr(tasks, "find_task", lambda _: rules)
     monkeypatch.setattr(chance, "solved_by_chance", lambda _: False)
     built = build_trial(Job("new", "reach", 0, tmp_path, "robocasa"))
     assert built.rejected == {"no counter is long enough": 1}
@@ -144,7 +190,7 @@ def test_drafts_of_other_suites_are_left_alone(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["reach", "grasp", "place"])
+@pytest.mark.parametrize("task", ["reach", "grasp", "place", "push", "avoid"])
 def test_a_trial_is_a_pure_function_of_suite_task_and_number(tmp_path, task):
     build_trial(Job("again", task, 1, tmp_path / "here"))
     other = "from dexbench.bench.suites.build import Job, build_trial; from pathlib import Path; "
