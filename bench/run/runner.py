@@ -38,8 +38,8 @@ class RunConfig:
     """
 
     agent: str
-    """A registered name (hold, random, prior, keypoint-fk, kinematic, sim-cem, expert, dexwm,
-    diffusion-policy, diffusion-policy-lift), or your own as package.module:Class."""
+    """A registered name (hold, random, prior, keypoint-fk, difference, kinematic, sim-cem, expert,
+    dexwm, diffusion-policy, diffusion-policy-lift), or your own as package.module:Class."""
     task: str
     """Which task: one of dexbench's, all of the suite's (all), or your own as module:name."""
     trials: int | None = None
