@@ -152,7 +152,10 @@ def _counter_colour(picture: NDArray[np.float64], shown: NDArray[np.bool_]) -> N
     x, y = np.moveaxis(_counter_points(), -1, 0)
     weights = (shown & (x > LOW[0]) & (x < 1.1) & (np.abs(y) < 0.8)).astype(float)
     colour = ndimage.gaussian_filter(picture * weights[..., None], (AROUND, AROUND, 0))
-    return colour / (ndimage.gaussian_filter(weights, AROUND)[..., None] + 1e-6)
+    mean: NDArray[np.float64] = colour / (
+        ndimage.gaussian_filter(weights, AROUND)[..., None] + 1e-6
+    )
+    return mean
 
 
 @cache
@@ -162,7 +165,8 @@ def _counter_points() -> NDArray[np.float64]:
     pixels = np.stack([columns, rows], axis=-1)
     rays = camera.camera_to_base(camera.unproject(pixels, np.ones_like(rows))) - EYE
     share = (COUNTER - EYE[2]) / np.minimum(rays[..., 2:], -1e-3)
-    return (EYE + share * rays)[..., :2]
+    points: NDArray[np.float64] = (EYE + share * rays)[..., :2]
+    return points
 
 
 def _pieces(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:

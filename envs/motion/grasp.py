@@ -119,7 +119,8 @@ def wrist_pose(
 
 def palm_of(wrist_turn: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the palm's rotation (3, 3) at a wrist's, its columns as those of `palm_turn`."""
-    return wrist_turn @ _PALM_TURN
+    turn: NDArray[np.float64] = wrist_turn @ _PALM_TURN
+    return turn
 
 
 def grasps(
