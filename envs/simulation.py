@@ -151,6 +151,10 @@ class Simulation:
         """Rotation (3, 3) of the base frame in the world."""
         return self._base_pose()[1].copy()
 
+    def wrist_turn(self) -> NDArray[np.float64]:
+        """Rotation (3, 3) of the wrist in the base frame."""
+        return self.base_turn().T @ self.data.body(WRIST_BODY).xmat.reshape(3, 3)
+
     def _base_pose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Position (3,) in m and rotation (3, 3) of the base frame in the world."""
         return self.data.xpos[self._base], self.data.xmat[self._base].reshape(3, 3)

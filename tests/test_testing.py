@@ -215,16 +215,16 @@ class Serial(ReachEnv):
 
 
 class StillSolves(ReachEnv):
-    def begin(self, trial):
-        started = super().begin(trial)
+    def begin(self, trial, hide_robot=False):
+        started = super().begin(trial, hide_robot)
         self.simulation.set_state(trial.goal_state + 0.02)
         return started
 
 
 class NotSolved(ReachEnv):
-    def begin(self, trial):
+    def begin(self, trial, hide_robot=False):
         trial.expert_actions[:] = trial.start_state[:23].astype(np.float32)
-        return super().begin(trial)
+        return super().begin(trial, hide_robot)
 
 
 def late(env):

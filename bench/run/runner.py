@@ -46,8 +46,8 @@ class RunConfig:
     trials: int | None = None
     """Play the first so many trials of the suite; all by default."""
     suite: str = DEFAULT
-    """Name of the frozen suite, or the path of its folder; "mini" and "mini-v2" are the first five
-    trials of each task of v1 and v2, for a quick look."""
+    """Name of the frozen suite, or the path of its folder; "mini" is the first five trials of each
+    task of v1, for a quick look."""
     repeats: int = 1
     """Play every trial so many times, with other seeds for the agent. Scores count the first;
     the others tell how much of a score is the agent's own noise."""
@@ -162,8 +162,9 @@ def check(config: RunConfig, backend: Backend = DEXBENCH) -> Run:
     trials = {task: config.trials or suite.trials(task) for task in tasks}
     for task in tasks:
         if not suite.trials(task):
+            others = ", ".join(filter(suite.trials, suite.tasks)) or "none"
             raise UserError(
-                f"suite {suite.name} has no {task} trials, but {', '.join(suite.tasks) or 'none'}; "
+                f"suite {suite.name} has no {task} trials, but {others}; "
                 "choose another --suite or --task"
             )
         if trials[task] > suite.trials(task):

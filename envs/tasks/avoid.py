@@ -20,7 +20,7 @@ from dexbench.envs.motion.grasp import object_points, palm_turn, wrist_pose
 from dexbench.envs.motion.hand import REST
 from dexbench.envs.motion.ik import ArmIK
 from dexbench.envs.motion.push import HANDS
-from dexbench.envs.simulation import WRIST_BODY, Simulation
+from dexbench.envs.simulation import Simulation
 
 from .base import Rejected
 from .criterion import Criterion, Goal, Outcome
@@ -208,7 +208,7 @@ def _ways(
     ik, poses = ArmIK(simulation), []
     for posture in (start, goal):
         simulation.set_joints(posture)
-        turn = simulation.base_turn().T @ simulation.data.body(WRIST_BODY).xmat.reshape(3, 3)
+        turn = simulation.wrist_turn()
         poses.append((simulation.keypoints[WRIST], turn, posture))
     for rise in RISES:
         way = []

@@ -19,7 +19,7 @@ from dexbench.envs.embodiment.keypoints import ARM_JOINTS, WRIST
 from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.motion.ik import ArmIK
 from dexbench.envs.motion.push import PushPlan, PushStyle, pushes
-from dexbench.envs.simulation import WRIST_BODY, Simulation
+from dexbench.envs.simulation import Simulation
 
 from .base import Rejected, Task
 from .criterion import Goal, Outcome
@@ -131,7 +131,7 @@ def _stand_above(simulation: Simulation, plan: PushPlan, rng: np.random.Generato
     """Put the hand near where a push begins; return whether it can be and touches nothing."""
     ik = ArmIK(simulation)
     simulation.set_joints(np.concatenate([plan.down[0], plan.hand]))
-    turn = simulation.base_turn().T @ simulation.data.body(WRIST_BODY).xmat.reshape(3, 3)
+    turn = simulation.wrist_turn()
     arm = ik.solve(simulation.keypoints[WRIST] + rng.uniform(-NEAR, NEAR), turn, plan.down[0])
     if arm is None:
         return False

@@ -16,7 +16,7 @@ from dexbench.envs.motion.expert import ScriptedExpert
 from dexbench.envs.motion.grasp import palm_turn, wrist_pose
 from dexbench.envs.motion.hand import REST
 from dexbench.envs.motion.ik import ArmIK
-from dexbench.envs.simulation import WRIST_BODY, Simulation
+from dexbench.envs.simulation import Simulation
 
 from .base import Rejected, Task
 from .criterion import Goal, Outcome
@@ -117,7 +117,7 @@ def _ways(
         ends.append(simulation.keypoints[WRIST])
     middle, ik = (start + goal) / 2, ArmIK(simulation)
     simulation.set_joints(middle)
-    turn = simulation.base_turn().T @ simulation.data.body(WRIST_BODY).xmat.reshape(3, 3)
+    turn = simulation.wrist_turn()
     for rise in DETOURS:
         arm = ik.solve((ends[0] + ends[1]) / 2 + [0, 0, rise], turn, middle[ARM_JOINTS])
         if arm is not None:

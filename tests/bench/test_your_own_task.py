@@ -159,11 +159,11 @@ def test_no_module_is_imported_because_data_name_it(folder: Path) -> None:
 
 
 def test_unknown_tasks_are_the_users_error(folder: Path) -> None:
-    with pytest.raises(UserError, match="no task 'lift'; choose one of reach, grasp, place, or"):
+    with pytest.raises(UserError, match="no task 'lift'; choose one of reach, .*, avoid, or"):
         find_task("lift")
     with pytest.raises(UserError, match="cannot import 'no_such_module'"):
         find_task("no_such_module:lift")
-    with pytest.raises(UserError, match="no task 'lft'; choose one of reach, grasp, place, lift"):
+    with pytest.raises(UserError, match="no task 'lft'; choose one of reach, .*, avoid, lift"):
         find_task("my_task:lft")
     with pytest.raises(UserError, match="no task 'lft'"):
         build_suite(SuiteBuildConfig(name="x", out=folder, tasks=("my_task:lft",)))

@@ -56,7 +56,7 @@ def test_frozen_trials_follow_one_another():
     env = FrozenTrials(gymnasium.make(REACH, disable_env_checker=True), "mini")
     started = []
     base = env.unwrapped
-    base.begin = lambda trial: (started.append(trial.hash), ({}, {}))[1]
+    base.begin = lambda trial, hide_robot=False: (started.append(trial.hash), ({}, {}))[1]
     suite = Suite.load("mini")
     for seed in (3, None, None, 11, None):
         env.reset(seed=seed)

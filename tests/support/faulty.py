@@ -29,7 +29,7 @@ class QuickSimulation:
         self.state[23:] = target
         self.state[:23] += 0.5 * (target - self.state[:23])
 
-    def render(self):
+    def render(self, robot=True):
         return np.full((*SIZE, 3), int(1e4 * abs(self.state[:23].sum())) % 256, np.uint8)
 
     @property

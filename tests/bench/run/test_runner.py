@@ -253,7 +253,10 @@ def test_an_agent_made_again_is_described_again(tmp_path: Path) -> None:
         ({"agent": "hold", "planner": "paper"}, "unexpected keyword argument 'planner'"),
         ({"task": "juggle"}, "no task 'juggle'.*or name your own as module:name"),
         ({"task": "nosuch:lift"}, "task 'lift': cannot import 'nosuch'"),
-        ({"suite": "empty"}, "suite v1 has no reach trials; choose another --suite or --task"),
+        (
+            {"suite": "empty"},
+            "suite v1 has no reach trials, but none; choose another --suite or --task",
+        ),
         ({"trials": 0}, "--trials is 0"),
         ({"trials": 13}, "suite v1 has 12 reach trials"),
         ({"workers": 0}, "--workers is 0"),

@@ -127,7 +127,7 @@ def test_examples_are_a_success_and_a_failure(tmp_path: Path, monkeypatch: Any) 
 def test_the_command_writes_a_picture_or_a_film(
     tmp_path: Path, monkeypatch: Any, capsys: Any, ending: str
 ) -> None:
-    suite = SimpleNamespace(tasks=("reach",), trial=lambda task, index: TRIAL)
+    suite = SimpleNamespace(tasks=("reach", "grasp", "place"), trial=lambda task, index: TRIAL)
     monkeypatch.setattr(view, "Suite", SimpleNamespace(load=lambda name: suite))
     monkeypatch.setattr(
         view, "shoot", lambda play, every_step: film(f"{play.title}: success", 9, 7, 8)

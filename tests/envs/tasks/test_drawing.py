@@ -195,7 +195,7 @@ def draw(ready, scene, monkeypatch):
     def draw(task, *views):
         shown = iter(views)
         seen = {"hand": base.HAND_PIXELS, **dict.fromkeys(ready.objects, base.OBJECT_PIXELS)}
-        monkeypatch.setattr(type(ready), "segment", lambda _: seen | next(shown, {}))
+        monkeypatch.setattr(type(ready), "segment", lambda *_: seen | next(shown, {}))
         monkeypatch.setattr(base, "settle", lambda _: None)
         return task.draw_in(ready, scene, rng("test", "waiting"), ("test",))
 
