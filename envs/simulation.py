@@ -153,7 +153,10 @@ class Simulation:
 
     def wrist_turn(self) -> NDArray[np.float64]:
         """Rotation (3, 3) of the wrist in the base frame."""
-        return self.base_turn().T @ self.data.body(WRIST_BODY).xmat.reshape(3, 3)
+        turn: NDArray[np.float64] = self.base_turn().T @ self.data.body(WRIST_BODY).xmat.reshape(
+            3, 3
+        )
+        return turn
 
     def _base_pose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Position (3,) in m and rotation (3, 3) of the base frame in the world."""
