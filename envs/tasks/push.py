@@ -5,8 +5,8 @@
 * Criterion: the object within 5 cm of its goal in the plane.
 * Expert: sets the palm down on edge beside the object and pushes with its face or back; or lowers
   the open hand over it and takes it along between thumb and fingertips. It stops at the end.
-* Rejected: what topples or rolls on, moves another object by 1 cm, or lies in the goal where the
-  hand began.
+* Rejected: what topples or rolls on, moves another object by 1 cm, leans on the hand that pushed it,
+  or lies in the goal where the hand began.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,6 +37,8 @@ TOPPLED = 0.015
 """How far a pushed object's centre may rise or sink, in m."""
 ROLLING = 0.002
 """Farthest that the object may move in the half second after the push, in m."""
+LEANING = 0.005
+"""Farthest that an object may move in the second after the hand is taken away, in m."""
 NEAR = np.array([0.05, 0.05, 0.03])
 """How far from above where the hand is set down the start may be, in m, either way."""
 STYLES: tuple[PushStyle, ...] = ("edge", "tips")
@@ -92,7 +94,7 @@ class Push(Task):
 def robot_returned(
     simulation: Simulation, start: NDArray[np.float64], hand: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Return a state (n,) with the objects where they are and the robot where it began.
+    """Return a state (n,) with the robot where it began, and the objects at rest without its hand.
 
     Args:
         simulation: The objects are where it has them; left in the returned state.
@@ -100,7 +102,7 @@ def robot_returned(
         hand: Hand joints (16,) in rad in place of the start's.
 
     Raises:
-        Rejected: An object is in the way.
+        Rejected: An object is in the way, or leaned on the hand.
     """
     reached = simulation.get_state()
     simulation.set_state(start)
@@ -111,6 +113,10 @@ def robot_returned(
     simulation.set_joints(joints)
     if simulation.robot_touches():
         raise Rejected("the object lies where the robot began")
+    places = np.array([simulation.object_position(name) for name in simulation.objects])
+    ScriptedExpert(simulation).hold(10)
+    if farthest_moved(simulation, places) > LEANING:
+        raise Rejected("an object leaned on the hand")
     return simulation.get_state()
 
 
