@@ -19,7 +19,6 @@ from dexbench.agents.registry import make_agent
 from dexbench.bench.run.runner import RunConfig, check
 from dexbench.bench.scores.summary import text_table
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
-from dexbench.envs.suite import DEFAULT
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import write_atomic
 
@@ -66,8 +65,9 @@ class DiagnoseConfig:
     """Which task: one of dexbench's, all of the suite's (all), or your own as module:name."""
     trials: int = 5
     """Play the first so many trials of the suite."""
-    suite: str = DEFAULT
-    """Name of the frozen suite, or the path of its folder."""
+    suite: str | None = None
+    """Name of the frozen suite, or the path of its folder; by default v2 for push, pick, carry and
+    avoid, else v1."""
     planner: str | None = None
     """As for dexbench run."""
     agent_args: tuple[str, ...] = ()
@@ -166,7 +166,7 @@ def diagnose(config: DiagnoseConfig) -> Iterator[Row]:
             played = play(
                 env,
                 recorder,
-                suite=run.config.suite,
+                suite=run.suite,
                 task=task,
                 trial=trial,
                 privileged=spec.privileged,

@@ -12,8 +12,6 @@ from .trial import Trial
 
 SUITES = Path(__file__).parent / "suites"
 """Where the suites that come with the package are."""
-DEFAULT = "v1"
-"""The suite that is meant where none is named."""
 VIEWS = {"mini": ("v1", 5), "mini-v2": ("v2", 5)}
 """Suites without files of their own: the first so many trials of each task of another."""
 

@@ -18,7 +18,8 @@ from dexbench.bench.ledger.ledger import ROWS_FILE, open_ledgers
 from dexbench.bench.ledger.rows import HIDDEN, Row, plain, play_key, play_name
 from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.scores.summary import score_table, summarise
-from dexbench.envs.suite import DEFAULT, Suite
+from dexbench.envs.suite import Suite
+from dexbench.envs.task_names import suite_of
 from dexbench.utils.errors import UserError, at_least
 
 from .backend import DEXBENCH, Backend
@@ -45,9 +46,9 @@ class RunConfig:
     """Which task: one of dexbench's, all of the suite's (all), or your own as module:name."""
     trials: int | None = None
     """Play the first so many trials of the suite; all by default."""
-    suite: str = DEFAULT
-    """Name of the frozen suite, or the path of its folder; "mini" is the first five trials of each
-    task of v1, for a quick look."""
+    suite: str | None = None
+    """Name of the frozen suite, or the path of its folder; by default v2 for push, pick, carry and
+    avoid, else v1. mini and mini-v2 are their first five trials of each task, for a quick look."""
     repeats: int = 1
     """Play every trial so many times, with other seeds for the agent. Scores count the first;
     the others tell how much of a score is the agent's own noise."""
@@ -89,6 +90,8 @@ class Run:
 
     config: RunConfig
     """With absolute paths."""
+    suite: str
+    """Name of the suite, or the absolute path of its folder."""
     tasks: tuple[str, ...]
     name: str
     """The agent's."""
@@ -139,7 +142,8 @@ def check(config: RunConfig, backend: Backend = DEXBENCH) -> Run:
         UserError: Something in it is wrong. Nothing has been written.
     """
     # An agent's or a task's code, once it is imported, may change the current directory.
-    config = replace(config, out=config.out.absolute(), suite=Suite.absolute(config.suite))
+    config = replace(config, out=config.out.absolute())
+    suite_path = Suite.absolute(config.suite or suite_of(config.task))
     find_agent(config.agent)
     at_least(
         1,
@@ -157,7 +161,7 @@ def check(config: RunConfig, backend: Backend = DEXBENCH) -> Run:
     name = config.name or f"{config.agent}{HIDDEN if config.hide_robot else ''}"
     if not re.fullmatch(r"[\w.-]+(:[\w-]+)?", name) or set(name) == {"."}:
         raise UserError(f"--name is {name!r}, expected letters, digits, '.', '_' and '-' only")
-    suite = backend.load_suite(config.suite)
+    suite = backend.load_suite(suite_path)
     tasks = resolve(config.task, suite.tasks)
     trials = {task: config.trials or suite.trials(task) for task in tasks}
     for task in tasks:
@@ -176,7 +180,7 @@ def check(config: RunConfig, backend: Backend = DEXBENCH) -> Run:
         raise UserError(f"--out {config.out} is a file, expected a folder")
     arguments = _agent_args(config)
     plain(arguments, "--agent-args")
-    return Run(config, tasks, name, arguments, suite.name, suite.hash, trials, backend)
+    return Run(config, suite_path, tasks, name, arguments, suite.name, suite.hash, trials, backend)
 
 
 def run(config: RunConfig, backend: Backend = DEXBENCH) -> list[Row]:
@@ -198,7 +202,7 @@ def run(config: RunConfig, backend: Backend = DEXBENCH) -> list[Row]:
     setup = Setup(
         config.agent,
         config.task,
-        config.suite,
+        plan.suite,
         plan.agent_args,
         config.threads,
         plan.backend,

@@ -14,7 +14,8 @@ from dexbench.bench.ledger.rows import Row, check_complete, hides_robot, play_ke
 from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.verify.resimulation import recorded_actions
 from dexbench.envs.embodiment.robot import CONTROL_HZ
-from dexbench.envs.suite import DEFAULT, Suite
+from dexbench.envs.suite import Suite
+from dexbench.envs.task_names import suite_of
 from dexbench.envs.trial import Trial
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file
@@ -42,8 +43,9 @@ class ViewConfig:
     it did not."""
     seeds: tuple[int, ...] = ()
     """Instead of --trials: the training trials that `reset(seed=...)` draws, with the expert."""
-    suite: str = DEFAULT
-    """Name of the frozen suite, or the path of its folder."""
+    suite: str | None = None
+    """Name of the frozen suite, or the path of its folder; by default v2 for push, pick, carry and
+    avoid, else v1."""
     agent: str = "expert"
     """Whose actions lead to the end. The expert's are in the suite; others need a ledger."""
     ledgers: Path = Path("results")
@@ -57,13 +59,17 @@ class ViewConfig:
     """What to write: FILE.png, or a film of every step beside the goal as FILE.mp4 or FILE.webp."""
 
 
+def _suite(config: ViewConfig) -> str:
+    return config.suite or suite_of(config.task)
+
+
 def find_plays(config: ViewConfig) -> Iterator[Play]:
     """Yield the plays that are asked for, in the order of tasks and trials.
 
     Raises:
         UserError: There is no such suite, trial or ledger row, or the settings contradict.
     """
-    suite = Suite.load(config.suite)
+    suite = Suite.load(_suite(config))
     tasks = resolve(config.task, suite.tasks)
     if config.seeds:
         from dexbench.envs.tasks import find_task
@@ -99,7 +105,7 @@ def _examples(config: ViewConfig, task: str) -> list[int]:
 
 
 def _folder(config: ViewConfig, task: str) -> Path:
-    return config.ledgers / Path(config.suite).name / config.agent.replace(":", ".") / task
+    return config.ledgers / Path(_suite(config)).name / config.agent.replace(":", ".") / task
 
 
 def _rows(config: ViewConfig, task: str) -> dict[int, Row]:
@@ -129,13 +135,14 @@ def find_play(config: ViewConfig, task: str, trial: Trial, index: int) -> Play:
     folder, rows = _folder(config, task), _rows(config, task)
     if index not in rows or not (path := actions_path(folder, rows[index])).exists():
         asked = task if config.task == "all" else config.task
+        command = f"dexbench run --agent {config.agent} --task {asked} --suite {_suite(config)}"
         raise UserError(
-            f"{folder} holds no trial {index} of {config.agent}; `dexbench run --agent "
-            f"{config.agent} --task {asked} --suite {config.suite} --out {config.ledgers}` plays it"
+            f"{folder} holds no trial {index} of {config.agent}; `{command} --out "
+            f"{config.ledgers}` plays it"
         )
     if rows[index]["trial_hash"] != trial.hash:
         raise UserError(
-            f"trial {index} in {folder} was played on another build of suite {config.suite}"
+            f"trial {index} in {folder} was played on another build of suite {_suite(config)}"
         )
     actions = recorded_actions(path, rows[index])
     return Play(task, title, trial, actions, rows[index]["error"], hides_robot(rows[index]))
@@ -196,7 +203,7 @@ def _draw_scenes(config: ViewConfig) -> None:
     from . import gallery
 
     if config.scenes == "held":
-        suite = Suite.load(config.suite)
+        suite = Suite.load(_suite(config))
         if not suite.trials("place"):
             raise UserError(
                 f"suite {suite.name} has no place trials, which start with an object in the hand; "

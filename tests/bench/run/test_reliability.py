@@ -28,6 +28,7 @@ from dexbench.bench.run.trial import play
 from dexbench.bench.run.worker import Job, Setup, seed_global_generators
 from dexbench.bench.scores.summary import score_table, summarise
 from dexbench.envs.suite import Suite
+from dexbench.envs.task_names import SUITE_TASKS
 from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import seed_for
 
@@ -296,15 +297,28 @@ def test_the_time_left_is_that_of_all_workers(monkeypatch: pytest.MonkeyPatch) -
     bar.close()
 
 
-def test_mini_is_a_suite_of_its_own_made_of_the_first_trials_of_v0() -> None:
-    whole, mini = Suite.load("v1"), Suite.load("mini")
-    assert mini.name == "mini" and mini.hash != whole.hash and "mini" in Suite.names()
+@pytest.mark.parametrize(("name", "of"), [("mini", "v1"), ("mini-v2", "v2")])
+def test_mini_is_a_suite_of_its_own_made_of_the_first_trials(name: str, of: str) -> None:
+    whole, mini = Suite.load(of), Suite.load(name)
+    assert mini.name == name and mini.hash != whole.hash and name in Suite.names()
+    assert mini.tasks == whole.tasks
     for task in whole.tasks:
         assert mini.trials(task) == 5
         assert mini.trial_hash(task, 4) == whole.trial_hash(task, 4)
         assert mini.trial(task, 4).hash == whole.trial(task, 4).hash
-    with pytest.raises(UserError, match="suite mini has 5 reach trials, 0-4"):
-        mini.trial("reach", 5)
+    with pytest.raises(UserError, match=f"suite {name} has 5 {task} trials, 0-4"):
+        mini.trial(task, 5)
+
+
+def test_a_tasks_own_suite_is_played_by_default() -> None:
+    suites = {task: check(RunConfig("hold", task)).suite for task in ("reach", "push", "all")}
+    assert suites == {"reach": "v1", "push": "v2", "all": "v1"}
+    assert set(check(RunConfig("hold", "all", suite="v2")).tasks) == set(SUITE_TASKS["v2"])
+    with pytest.raises(UserError, match="suite v1 has no push trials"):
+        check(RunConfig("hold", "push", suite="v1"))
+
+
+def test_a_run_of_mini_has_a_folder_of_its_own() -> None:
     plan = check(RunConfig("hold", "all", suite="mini"))
     assert plan.trials == {"reach": 5, "grasp": 5, "place": 5}
     assert plan.folder("reach") == Path("runs/mini/hold/reach").absolute()
