@@ -12,8 +12,11 @@ from dexbench.envs.trial import STEPS, Trial
 
 PLAYS = 4
 """Random plays that must all fail before a trial enters a suite."""
-GEOMETRY_PLAYS = 2
-"""Plays of `kinematic` that must all fail before a trial enters that asks for foresight."""
+GEOMETRY_PLAYS, MISREAD_PLAYS = 2, 8
+"""Plays of `kinematic` that must all fail before a trial enters that asks for foresight: those that
+know the goal's hand exactly, and those that misread where it is."""
+MISREAD = 0.03
+"""Standard deviation in m, along each axis, of how far off a misread hand is."""
 
 
 def solved_by_chance(trial: Trial, plays: int = PLAYS) -> bool:
@@ -28,18 +31,27 @@ def solved_by_chance(trial: Trial, plays: int = PLAYS) -> bool:
     return _solves(Random(), trial, "chance", plays)
 
 
-def solved_by_geometry(trial: Trial, plays: int = GEOMETRY_PLAYS) -> bool:
+def solved_by_geometry(
+    trial: Trial, plays: int = GEOMETRY_PLAYS, misread: int = MISREAD_PLAYS
+) -> bool:
     """Return whether the agent ``kinematic`` solves a trial in one of some plays.
 
-    It is told the goal's true hand and plans by forward kinematics, with no idea of objects.
+    It plans by forward kinematics, with no idea of objects. It is told the goal's true hand. In
+    further plays it takes the hand for a few centimetres elsewhere, as an agent does that reads it
+    in a picture: an error can lead around an object by luck.
 
     Args:
         trial: What is played.
-        plays: How often.
+        plays: How often with the true hand.
+        misread: How often with a misread one.
     """
     from dexbench.agents.reference.kinematic import Kinematic
 
-    return _solves(Kinematic(), trial, "geometry", plays)
+    from .misreading import Misreading
+
+    return _solves(Kinematic(), trial, "geometry", plays) or _solves(
+        Misreading(MISREAD), trial, "misread", misread
+    )
 
 
 def _solves(agent: Any, trial: Trial, stream: str, plays: int) -> bool:

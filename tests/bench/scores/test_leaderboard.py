@@ -166,15 +166,15 @@ def test_ranks_are_those_of_compare(tmp_path: Path) -> None:
     assert {line["rank"] for line in derive(tmp_path)} == {None}, "renderers do not pair"
 
 
-def test_the_readme_shows_the_committed_ledgers() -> None:
+@pytest.mark.parametrize(("page", "suite"), [("README.md", "v2"), ("docs/results_v1.md", "v1")])
+def test_documents_show_the_committed_ledgers(page: str, suite: str) -> None:
     root = Path(__file__).parents[3]
     if not list((root / "results").rglob("trials.jsonl")):
         pytest.skip("no ledgers are committed")
-    readme = (root / "README.md").read_text()
-    shown = readme.partition("<!-- results: dexbench leaderboard --markdown -->\n")[2]
-    assert shown.partition("\n<!-- end of results -->")[0] == markdown_table(
-        derive(root / "results")
-    )
+    command = f"<!-- results: dexbench leaderboard --suite {suite} --markdown -->\n"
+    shown = (root / page).read_text().partition(command)[2]
+    lines = [line for line in derive(root / "results") if line["suite"] == suite]
+    assert shown.partition("\n<!-- end of results -->")[0] == markdown_table(lines)
 
 
 def test_the_committed_csv_is_what_the_ledgers_give(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from dexbench.agents.reference.kinematic import Kinematic
 from dexbench.agents.reference.random import Random
 from dexbench.bench.suites import chance
 from dexbench.bench.suites.chance import solved_by_chance, solved_by_geometry
+from dexbench.bench.suites.misreading import Misreading
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite
 from dexbench.envs.tasks import Playback, find_task
@@ -53,14 +54,41 @@ def test_geometry_of_the_hand_moves_no_object():
     place = game.simulation.object_position(trial.target)
     game.simulation.set_state(hand)
     game.simulation.place_object(trial.target, place, 0.0)
-    assert not solved_by_geometry(replace(trial, goal_state=game.simulation.get_state()), plays=1)
+    moved = replace(trial, goal_state=game.simulation.get_state())
+    assert not solved_by_geometry(moved, plays=1, misread=0)
+
+
+def test_a_trial_that_a_misread_hand_solves_is_found(trial, monkeypatch):
+    plays = []
+
+    def solves(agent, trial, stream, count):
+        plays.append((type(agent).__name__, count))
+        return isinstance(agent, Misreading)
+
+    monkeypatch.setattr(chance, "_solves", solves)
+    assert solved_by_geometry(trial, plays=3, misread=5)
+    assert plays == [("Kinematic", 3), ("Misreading", 5)]
+
+
+def test_a_misread_hand_is_some_way_off_another_in_each_play(trial):
+    exact, agent = Kinematic(), Misreading(0.03)
+    for each in (exact, agent):
+        each.bind(playback(trial))
+    offsets = []
+    for seed in range(200):
+        agent.reset("reach", seed)
+        shift = (agent.goal_keypoints({}) - exact.goal_keypoints({})).numpy()
+        assert np.abs(shift - shift[0]).max() < 1e-6, "the hand keeps its form"
+        offsets.append(shift[0])
+    assert np.abs(np.std(offsets, axis=0) - 0.03).max() < 0.006
+    assert np.abs(np.mean(offsets, axis=0)).max() < 0.008
 
 
 @pytest.mark.parametrize(
     ("agent", "solved", "plays"),
     [
         (Random, solved_by_chance, chance.PLAYS),
-        (Kinematic, solved_by_geometry, chance.GEOMETRY_PLAYS),
+        (Kinematic, solved_by_geometry, chance.GEOMETRY_PLAYS + chance.MISREAD_PLAYS),
     ],
 )
 def test_the_seeds_are_none_that_a_run_gives(trial, monkeypatch, agent, solved, plays):
