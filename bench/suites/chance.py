@@ -12,10 +12,10 @@ from dexbench.envs.trial import STEPS, Trial
 
 PLAYS = 4
 """Random plays that must all fail before a trial enters a suite."""
-GEOMETRY_PLAYS, MISREAD_PLAYS = 2, 8
+GEOMETRY_PLAYS, MISREAD_PLAYS = 2, 12
 """Plays of `kinematic` that must all fail before a trial enters that asks for foresight: those that
 know the goal's hand exactly, and those that misread where it is."""
-MISREAD = 0.03
+MISREAD = 0.04
 """Standard deviation in m, along each axis, of how far off a misread hand is."""
 
 

@@ -5,7 +5,7 @@
 * Criterion: the object within 5 cm of its goal in the plane.
 * Expert: sets the palm down on edge beside the object and pushes with its face or back; or lowers
   the open hand over it and takes it along between thumb and fingertips. It stops at the end.
-* Rejected: what topples, rolls on or leans on the hand that pushed it, moves another object by 1 cm,
+* Rejected: what topples, rolls on or leans on the pushing hand, moves another object by 1 cm,
   or lies in the goal where the hand began.
 """
 
