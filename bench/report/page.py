@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 class ReportConfig:
     """Writes scores, curves and every trial's outcome as one HTML file to look at and pass on."""
 
-    ledgers: Positional[tuple[Path, ...]] = (Path("results"),)
+    ledgers: Positional[tuple[Path, ...]] = (Path("results/v2"),)
     """Folders that are searched for trials.jsonl files, of one suite. Rows of --hide-robot are left
     out, unless there are no others."""
     out: Path = Path("report.html")
