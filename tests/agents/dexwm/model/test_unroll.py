@@ -39,7 +39,7 @@ def test_within_the_history_it_is_the_planners_roll_out(cdit):
     taken[:, 0] = 0
     past = model.predictor.encode_history(seen, actions=taken)
     expected = model.predictor.rollout(past, seen[:, -1], actions)
-    assert torch.allclose(unroll(model, seen, actions, taken), expected, atol=1e-5)
+    torch.testing.assert_close(unroll(model, seen, actions, taken), expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("cdit", ["compact", "paper"])
@@ -57,7 +57,7 @@ def test_twenty_steps_look_back_as_far_as_in_training(cdit):
     led[:, 0] = 0
     past = model.predictor.encode_history(window, actions=led)
     last = model.predictor.predict(past, window[:, -1:], actions[:, 19:])
-    assert torch.allclose(rolled[:, 19:], last, atol=1e-5)
+    torch.testing.assert_close(rolled[:, 19:], last, rtol=1e-3, atol=1e-3)
 
 
 def test_a_file_says_how_far_its_model_looks_back(tmp_path):
