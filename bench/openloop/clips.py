@@ -70,7 +70,7 @@ def read_clips(
     """
     store = windows.store
     gap, steps = interval * store.info["control_hz"], HORIZON / interval
-    if min(abs(gap - round(gap)), abs(steps - round(steps))) > 1e-6 or round(gap) < 1:
+    if max(abs(gap - round(gap)), abs(steps - round(steps))) > 1e-6 or round(gap) < 1:
         raise UserError(
             f"--interval {interval:g} must be a multiple of {1 / store.info['control_hz']:g} s, "
             f"the set's, and a whole part of {HORIZON:g} s, such as 0.2 or 0.4"

@@ -81,7 +81,8 @@ def _drawn(root: Path, wanted: Wanted) -> list[NDArray[np.int8]]:
         label[[i for name, i in bodies.items() if name.startswith(ROBOT_PREFIXES)]] = ROBOT
         for number, name in enumerate(_objects(store, row), 1):
             label[bodies[name]] = number
-        of_geom = np.append(label[model.geom_bodyid], NEITHER)  # geom -1 is the last: none
+        # Geom -1, none, is the last.
+        of_geom = np.append(label[model.geom_bodyid], np.int8(NEITHER))
         camera = HeadCamera(model, *SIZE)
         try:
             states = play_states(model, source.states(row)[frames])

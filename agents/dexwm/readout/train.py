@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
 from dexbench.agents.dexwm.model.keypoint_head import keypoint_loss, project
+from dexbench.agents.dexwm.training.losses import PCK_PIXELS
 from dexbench.agents.learning.disk import check_file, check_folder
 from dexbench.agents.learning.episodes import Episodes, load_episodes, open_sets
 from dexbench.agents.learning.features import encoder_digest
@@ -88,7 +89,8 @@ def train(config: KeypointLayerConfig) -> dict[str, float | str]:
     """Train the layers and write them.
 
     Returns:
-        Of held-out true states ``pck20`` (visible wrist and tips), and ``object_skill`` and
+        Of held-out true states ``pck20`` and ``pixel_error`` (visible wrist and tips; px of the
+        224x392 picture), and ``object_skill`` and
         ``contact_skill``: 1 minus the squared error over that of the mean. And ``layer_hash``.
 
     Raises:
@@ -163,12 +165,15 @@ def validate(
 ) -> dict[str, float]:
     """Measure the layers on true states; see ``train``."""
     close = seen = 0
+    distance = 0.0
     errors: dict[str, list[Tensor]] = {}
     for index in np.array_split(np.arange(len(frames.images)), -(-len(frames.images) // 64)):
         latent, points = _states(encoder, frames, index, device)
         pixels, visible = (part[:, list(WRIST_AND_TIPS)] for part in project(points))
         found = readout.keypoints(latent).pixels[:, list(WRIST_AND_TIPS)]
-        close += int((((found - pixels).norm(dim=-1) < 20) & visible).sum())
+        apart = (found - pixels).norm(dim=-1)
+        close += int(((apart < PCK_PIXELS) & visible).sum())
+        distance += float((apart * visible).sum())
         seen += int(visible.sum())
         if readout.objects is not None and frames.objects is not None:
             for name, logits, truth in zip(
@@ -182,7 +187,7 @@ def validate(
                 errors.setdefault(name, []).append(
                     torch.stack([*parts, wanted.new_tensor(wanted.numel())])
                 )
-    result = {"pck20": close / max(seen, 1)}
+    result = {"pck20": close / max(seen, 1), "pixel_error": distance / max(seen, 1)}
     for name, rows in errors.items():
         error, positive, count = torch.stack(rows).double().sum(0).tolist()
         of_mean = positive * (1 - positive / count)

@@ -1,10 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 from support.synthetic_store import write_store
 
 from dexbench.agents.learning.holdout import held_out
-from dexbench.bench.openloop.windows import HOLDOUT, draw_windows
+from dexbench.bench.openloop import windows
+from dexbench.bench.openloop.windows import draw_windows
 from dexbench.utils.errors import UserError
 
 
@@ -37,14 +39,13 @@ def test_the_hash_knows_the_set_not_its_name(store, tmp_path):
     assert draw_windows(other, "all", 0, 9).facts["windows_sha256"] != facts["windows_sha256"]
 
 
-def test_held_out_are_the_scenes_that_training_leaves_out(tmp_path):
-    store = write_store(tmp_path / "set", episodes=40, frames=42)
+def test_held_out_are_the_scenes_that_training_leaves_out(store, monkeypatch):
+    monkeypatch.setattr(windows, "HOLDOUT", 0.8)
     drawn = draw_windows(store, "held-out", 0, 200)
-    everything = draw_windows(store, "all", 0, 200)
-    rows = sorted(everything.rows, key=lambda row: row["id"])
-    out = held_out(rows, [True] * 40, HOLDOUT)
-    assert sorted(row["id"] for row in drawn.rows) == [r["id"] for r, o in zip(rows, out) if o]
-    assert 2 <= len(drawn.rows) < 40
+    rows = sorted(draw_windows(store, "all", 0, 200).rows, key=lambda row: row["id"])
+    out = held_out(rows, np.ones(6, bool), 0.8)
+    assert sorted(row["id"] for row in drawn.rows) == np.flatnonzero(out).tolist()
+    assert 2 <= len(drawn.rows) < 6
 
 
 def test_short_clips_are_no_windows(tmp_path):
