@@ -5,7 +5,6 @@ layer learns which pixels show an object and whether the hand touches one.
 """
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from dexbench.agents.learning.optim import MasterAdamW, schedule
 from dexbench.agents.learning.weights import pick_device
 from dexbench.data_collection.store.masks import object_masks
 from dexbench.envs.embodiment.keypoints import N_DISTINCT, WRIST_AND_TIPS
-from dexbench.utils.errors import UserError, at_least
+from dexbench.utils.errors import at_least
 from dexbench.utils.seeding import rng, seed_for
 
 from .layers import Readout, save_readout
@@ -216,35 +215,25 @@ def _objects(
     """Return which pixels of frames show an object, and whether the hand touches one."""
     masks, contacts = [], []
     episode = np.searchsorted(episodes.first, index, side="right") - 1
-    for folder, numbers in _by_set(config.data):
-        store = open_sets([folder])[0][0][0]
-        if "slim" in store.info:
-            raise UserError(
-                f"{folder} is a slim set, without states; name the set it is of, or give "
-                "--no-objects"
-            )
-        wanted = []
-        for number, (_, row) in zip(numbers, open_sets([folder])[0], strict=True):
-            frames = index[episode == number] - episodes.first[number]
-            if len(frames):
-                wanted.append((row, frames))
-                path = store.file(row, "h5")
-                try:
-                    with h5py.File(path) as file:
-                        contacts.append(file["contact"][()][frames])
-                except (OSError, KeyError) as error:
-                    raise store.damaged(path, error) from error
-        masks += object_masks(folder, wanted) if wanted else []
-    return np.concatenate(masks) > 0, np.concatenate(contacts)
-
-
-def _by_set(folders: tuple[Path, ...]) -> Iterator[tuple[Path, range]]:
-    """Yield each set with the numbers of its episodes among all sets' episodes."""
     begin = 0
-    for folder in folders:
-        count = len(open_sets([folder])[0])
-        yield folder, range(begin, begin + count)
-        begin += count
+    for folder in config.data:
+        members, _ = open_sets([folder])
+        store, wanted = members[0][0], []
+        store.refuse_slim()
+        for number, (_, row) in enumerate(members, begin):
+            frames = index[episode == number] - episodes.first[number]
+            if not len(frames):
+                continue
+            wanted.append((row, frames))
+            path = store.file(row, "h5")
+            try:
+                with h5py.File(path) as file:
+                    contacts.append(file["contact"][()][frames])
+            except (OSError, KeyError) as error:
+                raise store.damaged(path, error) from error
+        masks += object_masks(folder, wanted) if wanted else []
+        begin += len(members)
+    return np.concatenate(masks) > 0, np.concatenate(contacts)
 
 
 def main(config: KeypointLayerConfig) -> None:
