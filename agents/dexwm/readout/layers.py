@@ -5,6 +5,7 @@ two models are measured by the same ruler.
 """
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from dexbench.data_collection.store.masks import SIZE
 from dexbench.utils.errors import UserError
 
 FORMAT = "dexbench-keypoint-layer-1"
+RARE = -3.0
+"""Logit of objects and contact before training: 5%."""
 
 
 class ObjectLayer(Trunk):
@@ -32,6 +35,9 @@ class ObjectLayer(Trunk):
         dim = self.norm.normalized_shape[0]
         self.mask = nn.Linear(dim, self.side**2)
         self.contact = nn.Linear(dim, 1)
+        # Most pixels show no object, and most frames no contact: begin there.
+        nn.init.constant_(self.mask.bias, RARE)
+        nn.init.constant_(self.contact.bias, RARE - math.log(config.tokens))
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Read latent states ``(B, P, C)``.
