@@ -4,7 +4,7 @@ import csv
 import io
 import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class Subject:
     path: Path
     model: DexWMModel
     readout: Readout | None
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any]
     """Its name and hashes: of its file, its encoder and the layers."""
 
 
