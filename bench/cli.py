@@ -61,9 +61,17 @@ COMMANDS: Commands = {
     ),
     "suite build": ("dexbench.bench.suites.build:main", "draw, solve and freeze a suite's trials"),
     "train dexwm": ("dexbench.agents.dexwm.training.train:main", "train a compact DexWM"),
+    "train keypoint-layer": (
+        "dexbench.agents.dexwm.readout.train:main",
+        "train the layer that open-loop predictions are measured by",
+    ),
     "train diffusion-policy": (
         "dexbench.agents.diffusion_policy.train:main",
         "train a goal-conditioned Diffusion Policy",
+    ),
+    "openloop": (
+        "dexbench.bench.openloop.main:main",
+        "measure what world models predict of recorded clips",
     ),
     "leaderboard": (
         "dexbench.bench.scores.leaderboard:main",

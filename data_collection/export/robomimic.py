@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dexbench.data_collection.sets.rerender import Camera, play_states
-from dexbench.data_collection.store.states import SetStates
+from dexbench.data_collection.sets.rerender import Camera
+from dexbench.data_collection.store.states import SetStates, play_states
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS
 from dexbench.envs.embodiment.robot import FINGERS, HAND, INIT_LEFT_ARM, LOWER, UPPER

@@ -9,7 +9,6 @@ An episode whose files are there is not rendered again, so that an interrupted r
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,10 +20,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.data_collection.store.manifest import info_bytes, sha256
-from dexbench.data_collection.store.states import States, open_states
+from dexbench.data_collection.store.states import States, open_states, play_states
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
 from dexbench.envs.rendering import CAMERA, HeadCamera
-from dexbench.envs.simulation import STATE
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file, write_atomic
 from dexbench.utils.video import parse_size, write_video
@@ -87,24 +85,6 @@ def main(config: RerenderConfig) -> None:
     finally:
         source.close()
     print(f"wrote {config.out}: {len(rows)} episodes, {config.camera}, {height}x{width} px")
-
-
-def play_states(model: mujoco.MjModel, states: NDArray[np.float64]) -> Iterator[mujoco.MjData]:
-    """Yield the scene in each of the states (T, n), ready to be looked at.
-
-    Raises:
-        UserError: Another version of MuJoCo recorded them.
-    """
-    data = mujoco.MjData(model)
-    if states.shape[1] != mujoco.mj_stateSize(model, STATE):
-        raise UserError(
-            f"states have {states.shape[1]} numbers, the scene {mujoco.mj_stateSize(model, STATE)};"
-            f" render with the MuJoCo that recorded them (here is {mujoco.__version__})"
-        )
-    for state in states:
-        mujoco.mj_setState(model, data, state, STATE)
-        mujoco.mj_forward(model, data)
-        yield data
 
 
 def _render(

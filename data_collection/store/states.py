@@ -9,6 +9,7 @@ import json
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexbench.envs.freeze import load
+from dexbench.envs.simulation import STATE
 from dexbench.utils.errors import UserError
 
 from .store import EpisodeStore
@@ -50,6 +52,24 @@ def open_states(path: Path) -> States:
         UserError: It is neither, or it is damaged, or made with another asset pack.
     """
     return PackStates(path) if path.is_file() else SetStates(path)
+
+
+def play_states(model: mujoco.MjModel, states: NDArray[np.float64]) -> Iterator[mujoco.MjData]:
+    """Yield the scene in each of the states (T, n), ready to be looked at.
+
+    Raises:
+        UserError: Another version of MuJoCo recorded them.
+    """
+    data = mujoco.MjData(model)
+    if states.shape[1] != mujoco.mj_stateSize(model, STATE):
+        raise UserError(
+            f"states have {states.shape[1]} numbers, the scene {mujoco.mj_stateSize(model, STATE)};"
+            f" render with the MuJoCo that recorded them (here is {mujoco.__version__})"
+        )
+    for state in states:
+        mujoco.mj_setState(model, data, state, STATE)
+        mujoco.mj_forward(model, data)
+        yield data
 
 
 class SetStates:

@@ -31,6 +31,7 @@ def save_model(path: str | Path, model: DexWMModel, notes: dict[str, Any] | None
     """
     metadata = {"format": FORMAT, "config": model.config.to_json()}
     metadata["pretraining"] = model.pretraining
+    metadata["history"] = str(model.history)
     metadata |= encoder_facts(model.encoder)
     return save_weights(path, model, metadata, notes or {})
 
@@ -58,6 +59,9 @@ def load_model(
         facts.update(metadata)
         model = DexWMModel(ModelConfig.from_json(metadata["config"]))
         model.pretraining = metadata.get("pretraining", model.pretraining)
+        model.history = int(metadata.get("history", model.history))  # older files do not say
+        if not 1 <= model.history <= model.config.max_frames:
+            raise ValueError(f"a history of {model.history} frames, of {model.config.max_frames}")
         return model
 
     model, digest = load_weights(

@@ -69,7 +69,7 @@ class Predictor(nn.Module):
         if last > self.config.max_frames:
             raise ValueError(
                 f"the history holds {last} frames, this model was built for at most "
-                f"{self.config.max_frames}; drop the oldest frames"
+                f"{self.config.max_frames}; drop the oldest frames, as `unroll` does"
             )
         tokens: Tensor = self.embed(states)
         if self.paper:

@@ -15,6 +15,8 @@ class DexWMModel(nn.Module):
     Attributes:
         pretraining: Data seen that is not the benchmark's own robot's, as the leaderboard states
             it; "none" is nothing.
+        history: Most frames of a history that it was trained on; longer ones slide
+            (``unroll.unroll``).
     """
 
     def __init__(self, config: ModelConfig | None = None):
@@ -25,6 +27,7 @@ class DexWMModel(nn.Module):
         self.predictor = Predictor(self.config)
         encoder = self.config.encoder
         self.pretraining = "none" if encoder == "compact" else f"{encoder} encoder"
+        self.history = usual_history(self.config)
 
     def compile_blocks(self) -> None:
         """From now on runs the blocks of predictor and head through ``torch.compile``.
@@ -35,6 +38,14 @@ class DexWMModel(nn.Module):
         """
         for block in (*self.predictor.blocks, *self.head.blocks):
             block.compile()
+
+
+def usual_history(config: ModelConfig) -> int:
+    """Return the longest history of the recipe that usually trains such a model.
+
+    Compact's windows have three transitions at most, the paper's fill all slots but the last.
+    """
+    return config.max_frames - 1 if config.cdit == "paper" else min(3, config.max_frames)
 
 
 def hand_action(before: Tensor, after: Tensor) -> Tensor:

@@ -63,6 +63,7 @@ class Trainer:
                 config.data, self.work, config.holdout, config.model.image_size, progress
             )
         self.model.pretraining = pretraining_of(self.model.pretraining, config.data)
+        self.model.history = len(recipe.odds)
         self.batches = Batches(
             self.episodes, self.model.encoder, self.ranks, self.dtype, recipe.augmented
         )

@@ -1,0 +1,1 @@
+"""Layers that read a frozen encoder's latent states, trained apart from any world model."""

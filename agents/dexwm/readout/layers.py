@@ -1,0 +1,101 @@
+"""What is read off latent states by layers that no world model has a hand in (paper 4.4).
+
+They are trained on true states of one encoder and shared by every model on that encoder, so that
+two models are measured by the same ruler.
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dexbench.agents.dexwm.model.config import ModelConfig
+from dexbench.agents.dexwm.model.keypoint_head import KeypointHead, Trunk
+from dexbench.agents.dexwm.model.sizes import SIZES
+from dexbench.agents.learning.weights import load_weights, save_weights
+from dexbench.data_collection.store.masks import SIZE
+from dexbench.utils.errors import UserError
+
+FORMAT = "dexbench-keypoint-layer-1"
+RARE = -3.0
+"""Logit of objects and contact before training: 5%."""
+
+
+class ObjectLayer(Trunk):
+    """Latent state to the pixels that show an object, and to whether the hand touches one."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        self.side = SIZE[0] // config.grid[0]
+        if (self.side * config.grid[0], self.side * config.grid[1]) != SIZE:
+            raise UserError(f"model.grid {config.grid} does not divide masks of {SIZE}")
+        dim = self.norm.normalized_shape[0]
+        self.mask = nn.Linear(dim, self.side**2)
+        self.contact = nn.Linear(dim, 1)
+        # Most pixels show no object, and most frames no contact: begin there.
+        nn.init.constant_(self.mask.bias, RARE)
+        nn.init.constant_(self.contact.bias, RARE - math.log(config.tokens))
+
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Read latent states ``(B, P, C)``.
+
+        Returns:
+            Logits ``(B, 112, 196)`` of each pixel showing any object, and ``(B,)`` of contact, for
+            which one token that says so is enough.
+        """
+        rows, columns = self.config.grid
+        tokens = self.tokens(latent)
+        cells = self.mask(tokens).float().reshape(-1, rows, columns, self.side, self.side)
+        masks: Tensor = cells.transpose(2, 3).reshape(-1, *SIZE)
+        return masks, self.contact(tokens).float().squeeze(-1).logsumexp(-1)
+
+
+class Readout(nn.Module):
+    """The layers of one encoder.
+
+    Args:
+        config: Of a model on that encoder; its keypoint head is replaced by one with depth.
+        encoder: sha256 of the encoder's weights.
+        with_objects: Whether there is an ``ObjectLayer``.
+    """
+
+    def __init__(self, config: ModelConfig, encoder: str, with_objects: bool):
+        super().__init__()
+        scale = SIZES["compact"].heat_scale
+        self.config = dataclasses.replace(config, head="compact", heat_scale=scale)
+        self.encoder = encoder
+        self.keypoints = KeypointHead(self.config)
+        self.objects = ObjectLayer(self.config) if with_objects else None
+
+
+def save_readout(path: Path, readout: Readout, notes: dict[str, Any]) -> str:
+    """Write the layers; return the file's sha256; see ``weights.save_weights``."""
+    metadata = {
+        "format": FORMAT,
+        "config": readout.config.to_json(),
+        "encoder_sha256": readout.encoder,
+        "objects": "yes" if readout.objects else "no",
+    }
+    return save_weights(path, readout, metadata, notes)
+
+
+def load_readout(path: Path, device: torch.device | str = "cpu") -> tuple[Readout, str]:
+    """Load layers, frozen and in float32, and their file's sha256.
+
+    Raises:
+        UserError: As ``weights.load_weights``.
+    """
+    readout, digest = load_weights(
+        path,
+        lambda metadata: Readout(
+            ModelConfig.from_json(metadata["config"]),
+            metadata["encoder_sha256"],
+            metadata["objects"] == "yes",
+        ),
+        FORMAT,
+        f"a keypoint layer has {FORMAT!r}; `dexbench train keypoint-layer` makes one",
+    )
+    return readout.to(device), digest

@@ -1,0 +1,242 @@
+"""``dexbench train keypoint-layer``: one layer on true states, to measure many models by.
+
+The encoder is frozen and no predictor takes part. Of recorded episodes, which have states, a second
+layer learns which pixels show an object and whether the hand touches one.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.dexwm.model.keypoint_head import keypoint_loss, project
+from dexbench.agents.dexwm.training.losses import PCK_PIXELS
+from dexbench.agents.learning.disk import check_file, check_folder
+from dexbench.agents.learning.episodes import Episodes, load_episodes, open_sets
+from dexbench.agents.learning.features import encoder_digest
+from dexbench.agents.learning.optim import MasterAdamW, schedule
+from dexbench.agents.learning.weights import pick_device
+from dexbench.data_collection.store.masks import object_masks
+from dexbench.envs.embodiment.keypoints import N_DISTINCT, WRIST_AND_TIPS
+from dexbench.utils.errors import at_least
+from dexbench.utils.seeding import rng, seed_for
+
+from .layers import Readout, save_readout
+
+RATE = 1e-3
+"""Peak learning rate."""
+CHECKED = 512
+"""Held-out frames that the layers are validated on."""
+
+
+@dataclass(frozen=True)
+class KeypointLayerConfig:
+    """Train a keypoint layer on an encoder's true states (paper 4.4)."""
+
+    data: tuple[Path, ...]
+    """Episode sets to train on."""
+    out: Path = Path("keypoint-layer.safetensors")
+    """Where the layers go (float16)."""
+    weights: str | None = None
+    """A DexWM on whose encoder they are trained: a file or a packaged name; "dexwm" if left out."""
+    encoder_weights: Path | None = None
+    """Folder of a pretrained encoder's weights; the Hugging Face cache if left out."""
+    objects: bool = True
+    """Whether to train the layer for objects and contact too. Frames are drawn again for it, and
+    kept beside each set; slim sets cannot be."""
+    frames: int = 8000
+    """Most frames to learn from, spread evenly over the training episodes."""
+    steps: int = 2000
+    """Steps of training."""
+    batch: int = 64
+    """Frames of a step."""
+    holdout: float = 0.06
+    """Share of scenes held out for validation."""
+    seed: int = 0
+    """Names the initial weights and every batch."""
+    threads: int = 2
+    """CPU threads."""
+    device: str = "cpu"
+    """Either "cpu", "cuda" or "auto"."""
+    work: Path | None = None
+    """Folder for decoded frames; OUT.work if left out."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """True frames to learn from or to validate on."""
+
+    images: NDArray[np.uint8]
+    """``(N, H, W, 3)``."""
+    keypoints: NDArray[np.float32]
+    """``(N, 21, 3)`` in m, camera frame."""
+    objects: NDArray[np.bool_] | None
+    """``(N, 112, 196)`` whether a pixel shows an object; None if that is not wanted."""
+    contact: NDArray[np.bool_] | None
+    """``(N,)`` whether the hand touches an object; None likewise."""
+
+
+def train(config: KeypointLayerConfig) -> dict[str, float | str]:
+    """Train the layers and write them.
+
+    Returns:
+        Of held-out true states ``pck20`` and ``pixel_error`` (visible wrist and tips; px of the
+        224x392 picture), and ``object_skill`` and
+        ``contact_skill``: 1 minus the squared error over that of the mean. And ``layer_hash``.
+
+    Raises:
+        UserError: Settings are out of range; the weights or a set cannot be read; a place cannot be
+            written to.
+    """
+    at_least(1, frames=config.frames, steps=config.steps, batch=config.batch)
+    at_least(1, threads=config.threads)
+    check_file("--out", config.out)
+    work = config.work or config.out.with_name(config.out.name + ".work")
+    check_folder("--work", work)
+    torch.set_num_threads(config.threads)
+    device = pick_device(config.device)
+    model, weights_hash = load_model(config.weights, device, encoder_weights=config.encoder_weights)
+    episodes = load_episodes(config.data, work, config.holdout, model.config.image_size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for("keypoint-layer", config.seed))
+        readout = Readout(model.config, encoder_digest(model.encoder), config.objects).to(device)
+    seen = read_frames(config, episodes, validation=False, count=config.frames)
+    _fit(config, model.encoder, readout, seen, device)
+    readout.eval().requires_grad_(False)
+    held_out = read_frames(config, episodes, validation=True, count=CHECKED)
+    result: dict[str, float | str] = dict(validate(model.encoder, readout, held_out, device))
+    notes = {
+        "training": dataclasses.asdict(config),
+        "data_sha256": episodes.digest,
+        "encoder_of_sha256": weights_hash,
+        "frames": len(seen.images),
+        "validation": result,
+    }
+    result["layer_hash"] = save_readout(config.out, readout, notes)
+    return result
+
+
+def _fit(
+    config: KeypointLayerConfig,
+    encoder: nn.Module,
+    readout: Readout,
+    frames: Frames,
+    device: torch.device,
+) -> None:
+    """Train the layers, each by its own loss; they share nothing."""
+    optimizer = MasterAdamW({"readout": readout}, RATE, clip=None)
+    for step in tqdm(range(config.steps), "keypoint layer", disable=None):
+        draw = rng("keypoint-layer", "batch", config.seed, step)
+        index = np.sort(draw.choice(len(frames.images), config.batch))
+        latent, points = _states(encoder, frames, index, device)
+        loss = keypoint_loss(readout.keypoints(latent), points[:, :N_DISTINCT])
+        if readout.objects is not None and frames.objects is not None:
+            masks, touching = readout.objects(latent)
+            shown = torch.from_numpy(frames.objects[index]).to(device, torch.float32)
+            touched = torch.from_numpy(frames.contact[index]).to(device, torch.float32)  # type: ignore[index]
+            loss = loss + F.binary_cross_entropy_with_logits(masks, shown)
+            loss = loss + F.binary_cross_entropy_with_logits(touching, touched)
+        loss.backward()
+        optimizer.step(schedule(step / config.steps))
+
+
+@torch.no_grad()
+def _states(
+    encoder: nn.Module, frames: Frames, index: NDArray[np.int64], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return latent states ``(B, P, C)`` and keypoints ``(B, 21, 3)`` of frames."""
+    images = torch.from_numpy(frames.images[index]).to(device)
+    latent: Tensor = encoder(images)
+    return latent.float(), torch.from_numpy(frames.keypoints[index]).to(device)
+
+
+@torch.no_grad()
+def validate(
+    encoder: nn.Module, readout: Readout, frames: Frames, device: torch.device
+) -> dict[str, float]:
+    """Measure the layers on true states; see ``train``."""
+    close = seen = 0
+    distance = 0.0
+    errors: dict[str, list[Tensor]] = {}
+    for index in np.array_split(np.arange(len(frames.images)), -(-len(frames.images) // 64)):
+        latent, points = _states(encoder, frames, index, device)
+        pixels, visible = (part[:, list(WRIST_AND_TIPS)] for part in project(points))
+        found = readout.keypoints(latent).pixels[:, list(WRIST_AND_TIPS)]
+        apart = (found - pixels).norm(dim=-1)
+        close += int(((apart < PCK_PIXELS) & visible).sum())
+        distance += float((apart * visible).sum())
+        seen += int(visible.sum())
+        if readout.objects is not None and frames.objects is not None:
+            for name, logits, truth in zip(
+                ("object", "contact"),
+                readout.objects(latent),
+                (frames.objects, frames.contact),
+                strict=True,
+            ):
+                wanted = torch.from_numpy(truth[index]).to(device, torch.float32)  # type: ignore[index]
+                parts = [(logits.sigmoid() - wanted).square().sum(), wanted.sum()]
+                errors.setdefault(name, []).append(
+                    torch.stack([*parts, wanted.new_tensor(wanted.numel())])
+                )
+    result = {"pck20": close / max(seen, 1), "pixel_error": distance / max(seen, 1)}
+    for name, rows in errors.items():
+        error, positive, count = torch.stack(rows).double().sum(0).tolist()
+        of_mean = positive * (1 - positive / count)
+        result[f"{name}_skill"] = 1 - error / max(of_mean, 1e-9)
+    return result
+
+
+def read_frames(
+    config: KeypointLayerConfig, episodes: Episodes, validation: bool, count: int
+) -> Frames:
+    """Return frames of the training or the held-out episodes, spread evenly.
+
+    Raises:
+        UserError: A set is slim or damaged, where objects are wanted.
+    """
+    index = episodes.frame_indices(validation)
+    spread = np.linspace(0, len(index) - 1, min(count, len(index))).round().astype(np.int64)
+    index = index[spread]
+    objects, contact = _objects(config, episodes, index) if config.objects else (None, None)
+    return Frames(np.array(episodes.frames[index]), episodes.keypoints[index], objects, contact)
+
+
+def _objects(
+    config: KeypointLayerConfig, episodes: Episodes, index: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which pixels of frames show an object, and whether the hand touches one."""
+    masks, contacts = [], []
+    episode = np.searchsorted(episodes.first, index, side="right") - 1
+    begin = 0
+    for folder in config.data:
+        members, _ = open_sets([folder])
+        store, wanted = members[0][0], []
+        store.refuse_slim()
+        for number, (_, row) in enumerate(members, begin):
+            frames = index[episode == number] - episodes.first[number]
+            if not len(frames):
+                continue
+            wanted.append((row, frames))
+            path = store.file(row, "h5")
+            try:
+                with h5py.File(path) as file:
+                    contacts.append(file["contact"][()][frames])
+            except (OSError, KeyError) as error:
+                raise store.damaged(path, error) from error
+        masks += object_masks(folder, wanted) if wanted else []
+        begin += len(members)
+    return np.concatenate(masks) > 0, np.concatenate(contacts)
+
+
+def main(config: KeypointLayerConfig) -> None:
+    """Train the layers and print how they do on held-out true states."""
+    for name, value in train(config).items():
+        print(f"{name:14} {value if isinstance(value, str) else format(value, '.4f')}")

@@ -1,0 +1,1 @@
+"""Open-loop evaluation: what a world model predicts of recorded clips."""

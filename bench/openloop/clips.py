@@ -1,0 +1,110 @@
+"""What the windows hold: pictures and hands to predict from, and the truth to measure by."""
+
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from dexbench.data_collection.sets.info import MOVED
+from dexbench.data_collection.store.masks import object_masks
+from dexbench.utils.errors import UserError
+from dexbench.utils.video import downsample, read_video
+
+from .windows import HORIZON, Windows
+
+MOST_OBJECTS = 8
+"""Objects of a scene that are kept track of; scenes have three to five."""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects' truth, of N windows of T + 1 frames."""
+
+    masks: NDArray[np.int8]
+    """``(N, T + 1, 112, 196)`` as ``object_masks`` says."""
+    moved: NDArray[np.bool_]
+    """``(N, T + 1, 8)`` whether each object is 3 cm or more from where it was in the first."""
+    contact: NDArray[np.bool_]
+    """``(N, T + 1)`` whether the hand touches an object."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """N windows of T + 1 frames: the one to predict from, and the T to come."""
+
+    interval: float
+    """Seconds between frames."""
+    images: NDArray[np.uint8]
+    """``(N, T + 1, H, W, 3)``."""
+    keypoints: NDArray[np.float32]
+    """``(N, T + 1, 21, 3)`` the hand's in m, camera frame: what forward kinematics makes of the
+    joints that the robot had."""
+    objects: Objects | None
+    """None if not wanted."""
+
+    @property
+    def seconds(self) -> list[float]:
+        """When each predicted frame is, after the first."""
+        steps = self.images.shape[1]
+        return [round(self.interval * step, 3) for step in range(1, steps)]
+
+
+def read_clips(
+    windows: Windows, interval: float, size: tuple[int, int], with_objects: bool
+) -> Clips:
+    """Read the windows.
+
+    Args:
+        windows: Which.
+        interval: Seconds between frames.
+        size: Height and width of the pictures in px.
+        with_objects: Whether the objects' truth is wanted; their masks are drawn unless they are
+            kept beside the set.
+
+    Raises:
+        UserError: The interval is no whole part of 4 s or no multiple of the set's; a file is
+            missing or damaged; pictures are no whole multiple of ``size``; or the set is slim and
+            objects are wanted.
+    """
+    store = windows.store
+    gap, steps = interval * store.info["control_hz"], HORIZON / interval
+    if max(abs(gap - round(gap)), abs(steps - round(steps))) > 1e-6 or round(gap) < 1:
+        raise UserError(
+            f"--interval {interval:g} must be a multiple of {1 / store.info['control_hz']:g} s, "
+            f"the set's, and a whole part of {HORIZON:g} s, such as 0.2 or 0.4"
+        )
+    offsets = round(gap) * np.arange(round(steps) + 1)
+    count, frames = len(windows.rows), len(offsets)
+    images = np.empty((count, frames, *size, 3), np.uint8)
+    keypoints = np.empty((count, frames, 21, 3), np.float32)
+    moved = np.zeros((count, frames, MOST_OBJECTS), np.bool_)
+    contact = np.zeros((count, frames), np.bool_)
+    pairs = zip(windows.rows, windows.starts, strict=True)
+    wanted = [(row, start + offsets) for row, start in pairs]
+    for number, (row, index) in enumerate(tqdm(wanted, "reading", unit="clip", disable=None)):
+        video, path = store.file(row, "mp4"), store.file(row, "h5")
+        try:
+            pictures = read_video(video)[index]
+        except (OSError, ValueError, IndexError) as error:
+            raise store.damaged(video, error) from error
+        try:
+            images[number] = downsample(pictures, size)
+        except ValueError as error:
+            raise UserError(f"{video}: {error}") from error
+        try:
+            with h5py.File(path) as file:
+                keypoints[number] = file["keypoints"][()][index]
+                if with_objects:
+                    contact[number] = file["contact"][()][index]
+                    place = file["object_pos"][()][index][:, :MOST_OBJECTS]
+                    away = np.linalg.norm(place - place[:1], axis=-1)
+                    moved[number, :, : away.shape[1]] = away >= MOVED
+        except (OSError, KeyError, ValueError, IndexError) as error:
+            raise store.damaged(path, error) from error
+    objects = None
+    if with_objects:
+        store.refuse_slim()
+        objects = Objects(np.stack(object_masks(store.root, wanted)), moved, contact)
+    return Clips(interval, images, keypoints, objects)

@@ -1,0 +1,79 @@
+"""What a world model predicts of the windows, beside floors and a ceiling through the same layers.
+
+* ``model``: rolled out from the first frame with the actions that were taken.
+* ``copy``: the first frame again and again.
+* ``shuffled``: rolled out with the actions of another clip.
+* ``no action``: rolled out with the action zero, which says that the hand stays.
+* ``truth``: the true frames' latent states. What it lacks to perfect is the layers' own error.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from dexbench.agents.dexwm.model.unroll import unroll
+from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
+from dexbench.agents.dexwm.readout.layers import Readout
+
+from .clips import Clips
+from .measures import Measured, join, measure, object_skills
+
+SOURCES = ("model", "copy", "shuffled", "no action", "truth")
+"""Where predictions are from; the module's docstring explains them."""
+BATCH = 8
+"""Windows at a time."""
+
+
+@torch.no_grad()
+def evaluate(
+    model: DexWMModel, clips: Clips, readout: Readout | None, label: str
+) -> dict[str, Measured]:
+    """Return every source's measures, by its name.
+
+    Args:
+        model: In float32.
+        clips: The windows, two or more of them.
+        readout: Layers of the model's encoder; None measures latents alone.
+        label: Of the progress bar.
+    """
+    parts: dict[str, list[Measured]] = {name: [] for name in SOURCES}
+    starts = range(0, len(clips.images), BATCH)
+    for start in tqdm(starts, label, unit="batch", disable=None):
+        part = slice(start, start + BATCH)
+        true = encode(model, clips, part)
+        for name, predicted in predictions(model, clips, part, true):
+            parts[name].append(measure(predicted, true[:, 1:], clips, part, readout))
+    measured = {name: join(found) for name, found in parts.items()}
+    object_skills(measured)
+    return measured
+
+
+def encode(model: DexWMModel, clips: Clips, part: slice) -> Tensor:
+    """Return the latent states ``(B, T + 1, P, C)`` of some windows' true frames."""
+    device = next(model.parameters()).device
+    images = torch.from_numpy(clips.images[part]).to(device)
+    return torch.stack([model.encoder(window) for window in images])
+
+
+def predictions(
+    model: DexWMModel, clips: Clips, part: slice, true: Tensor
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield each source's name and its prediction ``(B, T, P, C)`` of some windows.
+
+    Args:
+        model: Predicts.
+        clips: All windows: shuffled actions are those of the next window, and the last one's those
+            of the first.
+        part: Which of them.
+        true: Their latent states ``(B, T + 1, P, C)``.
+    """
+    keypoints = torch.from_numpy(clips.keypoints).to(true.device)
+    actions = hand_action(keypoints[:, :-1], keypoints[:, 1:])
+    first = true[:, :1]
+    yield "model", unroll(model, first, actions[part])
+    yield "copy", first.expand_as(true[:, 1:])
+    yield "shuffled", unroll(model, first, actions.roll(-1, 0)[part])
+    yield "no action", unroll(model, first, torch.zeros_like(actions[part]))
+    yield "truth", true[:, 1:]

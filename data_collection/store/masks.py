@@ -1,0 +1,103 @@
+"""What the pixels of recorded frames show: which object, the robot, or neither.
+
+It is drawn again from the stored states, as ``dexbench data rerender --segmentation`` does, and
+kept beside the set, in ``<set>.masks``, under names that depend on the episodes and frames.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from dexbench.envs.rendering import HeadCamera
+from dexbench.envs.simulation import ROBOT_PREFIXES
+from dexbench.utils.errors import UserError
+from dexbench.utils.files import atomic_file
+
+from .states import SetStates, play_states
+from .store import EpisodeStore
+
+SIZE = (112, 196)
+"""Height and width of the masks in px."""
+ROBOT, NEITHER = -1, 0
+"""What a mask holds where there is no object; the k-th object is k + 1."""
+
+Wanted = Sequence[tuple[dict[str, Any], NDArray[np.int64]]]
+"""Episodes, by their manifest rows, and which of their frames."""
+
+
+def object_masks(root: Path, wanted: Wanted) -> list[NDArray[np.int8]]:
+    """Return what the head camera's pixels show in some frames.
+
+    Args:
+        root: Folder of the set.
+        wanted: Episodes and frames.
+
+    Returns:
+        For each episode ``(frames, 112, 196)`` int8: ``ROBOT``, ``NEITHER``, or the number of an
+        object, from 1, in the order of the episode's ``object_pos``.
+
+    Raises:
+        UserError: The set is slim or damaged, was recorded with other assets, or nothing can be
+            written beside it.
+    """
+    facts = [SIZE, [[row["h5"], row["model"], frames.tolist()] for row, frames in wanted]]
+    name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    path = root.with_name(root.resolve().name + ".masks") / f"{name}.npz"
+    if not path.is_file():
+        masks = np.concatenate(_drawn(root, wanted))
+        try:
+            with atomic_file(path) as draft, draft.open("wb") as file:
+                np.savez_compressed(file, masks=masks)
+        except OSError as error:
+            raise UserError(
+                f"cannot write {path} ({error}); copy the set to where you may write"
+            ) from error
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            masks = kept["masks"]
+    except Exception as error:  # zipfile, zlib and numpy each have their own
+        raise UserError(f"{path} is damaged ({error}); delete it, it is made again") from error
+    return np.split(masks, np.cumsum([len(frames) for _, frames in wanted])[:-1])
+
+
+def _drawn(root: Path, wanted: Wanted) -> list[NDArray[np.int8]]:
+    """Render the masks of some episodes."""
+    source, store = SetStates(root), EpisodeStore(root)
+    drawn: dict[int, NDArray[np.int8]] = {}
+    # Scenes one after the other: each is compiled once.
+    order = sorted(range(len(wanted)), key=lambda index: str(wanted[index][0]["model"]))
+    for index in tqdm(order, "masks", unit="ep", disable=None):
+        row, frames = wanted[index]
+        model = source.model(row)
+        bodies = {model.body(i).name: i for i in range(model.nbody)}
+        label = np.full(model.nbody, NEITHER, np.int8)
+        label[[i for name, i in bodies.items() if name.startswith(ROBOT_PREFIXES)]] = ROBOT
+        for number, name in enumerate(_objects(store, row), 1):
+            label[bodies[name]] = number
+        # Geom -1, none, is the last.
+        of_geom = np.append(label[model.geom_bodyid], np.int8(NEITHER))
+        camera = HeadCamera(model, *SIZE)
+        try:
+            states = play_states(model, source.states(row)[frames])
+            drawn[index] = np.stack([of_geom[camera.segment(data)] for data in states])
+        finally:
+            camera.close()
+    return [drawn[index] for index in range(len(wanted))]
+
+
+def _objects(store: EpisodeStore, row: dict[str, Any]) -> list[str]:
+    """Return the names of an episode's objects."""
+    path = store.file(row, "h5")
+    try:
+        with h5py.File(path) as file:
+            names: list[str] = json.loads(file.attrs["meta"])["objects"]
+            return names
+    except (OSError, KeyError, ValueError) as error:
+        raise store.damaged(path, error) from error

@@ -1,0 +1,94 @@
+"""Masks of a real set's frames, drawn again from its states."""
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from dexbench.data_collection.store.manifest import INFO, info_bytes
+from dexbench.data_collection.store.masks import NEITHER, ROBOT, SIZE, object_masks
+from dexbench.data_collection.store.states import SetStates, play_states
+from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.envs.embodiment.camera import HEIGHT, base_to_camera, project
+from dexbench.envs.simulation import Simulation
+from dexbench.utils.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def copied(real_set, tmp_path_factory):
+    return shutil.copytree(real_set, tmp_path_factory.mktemp("masks") / "set")
+
+
+@pytest.fixture(scope="module")
+def wanted(copied):
+    rows = list(EpisodeStore(copied).rows())
+    return [(rows[1], np.array([0, rows[1]["frames"] - 1])), (rows[0], np.array([1]))]
+
+
+@pytest.fixture(scope="module")
+def masks(copied, wanted):
+    return object_masks(copied, wanted)
+
+
+def test_objects_are_where_the_set_says_they_are(copied, wanted, masks):
+    store, checked = EpisodeStore(copied), 0
+    for (row, frames), found in zip(wanted, masks, strict=True):
+        assert found.shape == (len(frames), *SIZE) and found.dtype == np.int8
+        with h5py.File(store.file(row, "h5")) as file:
+            places = file["object_pos"][()][frames]
+        for frame, place in zip(found, places, strict=True):
+            assert set(np.unique(frame)) <= {ROBOT, NEITHER, *range(1, len(place) + 1)}
+            for number, pixel in enumerate(project(base_to_camera(place)), 1):
+                rows, columns = np.nonzero(frame == number)
+                if len(rows) < 60:  # mostly hidden
+                    continue
+                centre = np.array([columns.mean(), rows.mean()]) + 0.5
+                assert np.abs(centre - pixel * SIZE[0] / HEIGHT).max() < 6
+                checked += 1
+    assert checked >= 4
+
+
+def test_the_robot_is_told_from_the_rest(copied, wanted, masks):
+    row, frames = wanted[0]
+    source, store = SetStates(copied), EpisodeStore(copied)
+    with h5py.File(store.file(row, "h5")) as file:
+        objects = json.loads(file.attrs["meta"])["objects"]
+    simulation = Simulation(source.xml(row), objects, SIZE)
+    simulation.set_state(source.states(row)[frames[1]])
+    seen = simulation.segment()
+    simulation.close()
+    assert (masks[0][1] == ROBOT).sum() >= seen["hand"] > 50
+    for number, name in enumerate(objects, 1):
+        assert (masks[0][1] == number).sum() == seen[name]
+
+
+def test_they_are_kept_beside_the_set(copied, wanted, masks, monkeypatch):
+    kept = list(copied.with_name("set.masks").iterdir())
+    assert len(kept) == 1
+    monkeypatch.setattr(SetStates, "states", None)  # drawing would fail
+    again = object_masks(copied, wanted)
+    assert all(np.array_equal(a, b) for a, b in zip(again, masks, strict=True))
+    monkeypatch.undo()
+    other = object_masks(copied, wanted[1:])
+    assert np.array_equal(other[0], masks[1])
+    assert len(list(copied.with_name("set.masks").iterdir())) == 2
+    kept[0].write_bytes(b"PK")
+    with pytest.raises(UserError, match="damaged"):
+        object_masks(copied, wanted)
+
+
+def test_a_slim_set_has_no_states(copied, wanted, tmp_path):
+    slim = shutil.copytree(copied, tmp_path / "slim")
+    info = json.loads((slim / INFO).read_text())
+    (slim / INFO).write_bytes(info_bytes(info | {"slim": {"crf": 26}}))
+    with pytest.raises(UserError, match="slim set"):
+        object_masks(slim, wanted)
+
+
+def test_states_of_another_scene_are_refused(copied, wanted):
+    source = SetStates(copied)
+    row = wanted[0][0]
+    with pytest.raises(UserError, match="states have 3 numbers"):
+        next(play_states(source.model(row), np.zeros((1, 3))))
