@@ -1,4 +1,4 @@
-"""The table of what a planner expected and what came of it."""
+"""What is measured of a plan and what came of it."""
 
 import csv
 from pathlib import Path
@@ -14,7 +14,8 @@ from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.optimiser import Plan
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
-from dexbench.bench.diagnose import COLUMNS, DiagnoseConfig, diagnose, main, measure, summary
+from dexbench.bench.diagnose.diagnose import DiagnoseConfig, main
+from dexbench.bench.diagnose.waypoints import COLUMNS, measure
 from dexbench.envs.embodiment import camera
 from dexbench.utils.errors import UserError
 
@@ -88,25 +89,6 @@ def test_an_agent_that_sees_nothing_leaves_columns_empty() -> None:
     assert row["control_cm"] == row["predicted_cm"]
 
 
-def test_a_head_without_depth_is_compared_in_the_picture(tmp_path: Path, capsys: Any) -> None:
-    torch.manual_seed(0)
-    weights, out = tmp_path / "paper.safetensors", tmp_path / "table.csv"
-    save_model(weights, DexWMModel(SMALL_PAPER))
-    settings = (
-        f"weights={weights}",
-        "dtype=float32",
-        "cem={'samples': 4, 'elites': 2, 'iterations': 1}",
-    )
-    main(DiagnoseConfig("dexwm", "reach", 1, "mini", agent_args=(*settings, "tile=4"), out=out))
-    with open(out, newline="") as file:
-        row = next(csv.DictReader(file))
-    needs_depth = {"goal_cm", "seen_cm", "planned_cm", "predicted_cm"}
-    assert {key for key, value in row.items() if value == ""} == needs_depth
-    header, line, *_ = capsys.readouterr().out.splitlines()
-    shown = dict(zip(header.split(), line.split(), strict=True))
-    assert {key for key, value in shown.items() if value == "-"} == needs_depth
-
-
 def test_pixels_are_compared_over_the_keypoints_that_are_known() -> None:
     class Flat(Told):
         def predict(self, sequences: torch.Tensor, context: Any) -> Belief:
@@ -117,51 +99,3 @@ def test_pixels_are_compared_over_the_keypoints_that_are_known() -> None:
     row = measure(Flat(), plan(), None, look(1, 0.1), look(3, 0.0), GOAL)
     assert row["predicted_px"] == pytest.approx(np.hypot(5, 5), rel=1e-3)
     assert row["predicted_cm"] is None and row["planned_cm"] is None
-
-
-def test_a_trial_end_to_end(tmp_path: Path, capsys: Any) -> None:
-    out = tmp_path / "new" / "table.csv"
-    main(DiagnoseConfig("kinematic", "reach", trials=1, suite="mini", out=out))
-    with open(out, newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["decision"] for row in rows] == ["0", "1", "2"]
-    assert {row["success"] for row in rows} == {"True"} and list(rows[0])[5:] == list(COLUMNS)
-    distances = [float(row["left_cm"]) for row in rows]
-    # The keypoint planner comes nearer to the goal, which needs each row's own observations.
-    assert distances[-1] < 12 and float(rows[0]["still_cm"]) > 10
-    assert all(float(row["control_cm"]) < float(row["still_cm"]) for row in rows[:1])
-    assert len(rows[0]["elite_costs"].split()) == 3
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0].split()[:3] == ["task", "decision", "goal_cm"] and len(printed) == 5
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ({"agent": "hold"}, "plans no waypoints"),
-        ({"agent": "kinematic", "trials": 0}, "--trials is 0"),
-        ({"agent": "kinematic", "planner": "huge"}, "cannot be made: .*unknown planner 'huge'"),
-        ({"agent": "prior"}, "no plan to show"),
-    ],
-)
-def test_bad_input_is_named(words: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        list(diagnose(DiagnoseConfig(**{"task": "reach", "trials": 1, "suite": "mini", **words})))
-
-
-def test_a_folder_is_refused_before_anything_is_played(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is a folder"):
-        main(DiagnoseConfig("kinematic", "reach", out=tmp_path))
-
-
-def test_the_summary_is_a_mean_over_trials() -> None:
-    import pandas
-
-    rows = [
-        {**dict.fromkeys(COLUMNS), "task": "reach", "decision": 0, "left_cm": value}
-        for value in (1.0, 4.0)
-    ]
-    assert summary(pandas.DataFrame(rows)).splitlines()[1].split() == [
-        *("reach", "0"),
-        *("2.5" if name == "left_cm" else "-" for name in COLUMNS if name != "elite_costs"),
-    ]
