@@ -1,20 +1,21 @@
 """The command: trials are played, and tables, JSON and picture are written."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from PIL import Image
+from support.planners import Brisk
 from support.stand_ins import SMALL_PAPER
 
 from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.world_model import DexWMModel
-from dexbench.bench.diagnose.candidates import SIMULATED
 from dexbench.bench.diagnose.diagnose import DiagnoseConfig, Diagnosis, main, summary
 from dexbench.bench.diagnose.waypoints import COLUMNS
+from dexbench.envs.suite import Suite
+from dexbench.envs.tasks import Goal, Place
 from dexbench.utils.errors import UserError
 
 
@@ -53,6 +54,44 @@ def test_a_trial_end_to_end(tmp_path: Path, capsys: Any) -> None:
     assert printed[0].split()[:3] == ["task", "decision", "goal_cm"] and len(printed) == 5
 
 
+def test_all_candidates_are_simulated_from_where_the_decision_was_made(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the simulator predicts comes true, if state, waypoints and what was moved agree."""
+
+    def moved(self: Place, sim: Any, target: str, goal: Goal, displaced: float) -> float:
+        return displaced + float(np.linalg.norm(sim.object_position(target)))
+
+    monkeypatch.setattr(Place, "true_cost", moved)
+    out = tmp_path / "new" / "table.csv"
+    main(DiagnoseConfig("support.planners:Brisk", "place", 1, "mini", simulate=True, out=out))
+    with open(out, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [*rows[0]][5:] == [*COLUMNS, *SIMULATED] and len(rows) == 2
+    content = json.loads(out.with_suffix(".json").read_text())
+    for row, decision in zip(rows, content["decisions"], strict=True):
+        tried = decision["candidates"]
+        for iteration in (tried["first"], tried["last"]):
+            assert iteration["predicted"] == iteration["true"]
+            assert len(iteration["true"]) == 4 and len(iteration["elites"]) == 2
+        assert tried["first"] != tried["last"]
+        assert tried["predicted"] == tried["true"] == pytest.approx(float(row["cost"]))
+        assert (float(row["spearman_first"]), float(row["elites_last"])) == (1.0, 0.25)
+        assert float(row["gap_sd"]) == pytest.approx(0, abs=1e-6)
+    assert content["agent"] == "support.planners:Brisk" and content["weights_hash"] is None
+    assert content["suite_hash"] == Suite.load("mini").hash
+    assert {content["settings_hash"], content["oracle_settings_hash"]} == {
+        Brisk().settings_hash,
+        Oracle(ramp=Brisk().config.ramp).settings_hash,
+    }
+    with Image.open(out.with_suffix(".png")) as image:
+        assert image.format == "PNG"
+    first, second, last = capsys.readouterr().out.split("\n\n")
+    assert first.split()[:3] == ["task", "decision", "goal_cm"]
+    assert second.split()[:3] == ["task", "decision", "spearman_first"]
+    assert last == f"wrote {out}, {out.with_suffix('.json')}, {out.with_suffix('.png')}\n"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -71,6 +110,11 @@ def test_bad_input_is_named(words: dict[str, Any], message: str) -> None:
 def test_a_folder_is_refused_before_anything_is_played(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a folder"):
         main(DiagnoseConfig("kinematic", "reach", out=tmp_path))
+
+
+def test_a_table_in_the_place_of_another_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="writes a .json and a .png beside it"):
+        main(DiagnoseConfig("kinematic", "reach", simulate=True, out=tmp_path / "x.json"))
 
 
 def test_the_summary_is_a_mean_over_trials() -> None:

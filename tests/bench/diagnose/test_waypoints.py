@@ -1,23 +1,16 @@
 """What is measured of a plan and what came of it."""
 
-import csv
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from support.stand_ins import SMALL_PAPER
 
-from dexbench.agents.dexwm.model.checkpoint import save_model
-from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.optimiser import Plan
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
-from dexbench.bench.diagnose.diagnose import DiagnoseConfig, main
 from dexbench.bench.diagnose.waypoints import COLUMNS, measure
 from dexbench.envs.embodiment import camera
-from dexbench.utils.errors import UserError
 
 GOAL = torch.from_numpy(np.random.default_rng(0).uniform(0.4, 0.6, (21, 3))).float()
 IN_CAMERA = camera.base_to_camera(GOAL)
