@@ -1,9 +1,11 @@
 """The command: trials are played, and tables, JSON and picture are written."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -12,6 +14,8 @@ from support.stand_ins import SMALL_PAPER
 
 from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.world_model import DexWMModel
+from dexbench.agents.reference.oracle import Oracle
+from dexbench.bench.diagnose.candidates import SIMULATED
 from dexbench.bench.diagnose.diagnose import DiagnoseConfig, Diagnosis, main, summary
 from dexbench.bench.diagnose.waypoints import COLUMNS
 from dexbench.envs.suite import Suite
