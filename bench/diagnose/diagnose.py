@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tqdm import tqdm
 
@@ -119,9 +119,10 @@ class Diagnosis:
     def _play(self, task: str, trial: int) -> Iterator[Decision]:
         import torch
 
+        from dexbench.agents.reference.goal import goal_of
         from dexbench.bench.run.trial import play
         from dexbench.bench.run.worker import seed_global_generators
-        from dexbench.envs.gym_env import DexBenchEnv, make_env
+        from dexbench.envs.gym_env import make_env
 
         agent, oracle = self._agent, self._oracle
         env = LastLook(make_env(task))
@@ -138,15 +139,14 @@ class Diagnosis:
             )
             if played.row["error"] is not None:
                 raise UserError(f"{task} trial {trial} failed: {played.row['error']}")
-            base = cast(DexBenchEnv, env.unwrapped)
-            goal = torch.from_numpy(base.goal.keypoints).float()
+            goal = torch.from_numpy(goal_of(env.unwrapped).keypoints).float()
             if recorder.plans[0][0] is None:
                 raise UserError(
                     f"agent {self._config.agent!r} does not optimise: it has no plan to show"
                 )
             looks = [*recorder.looks, env.last]
             for index, (plan, context) in enumerate(recorder.plans):
-                row = {"agent": self._config.agent, "task": task, "trial": trial}
+                row: Row = {"agent": self._config.agent, "task": task, "trial": trial}
                 row |= {"decision": index, "success": played.row["success"]}
                 row |= measure(agent, plan, context, looks[index], looks[index + 1], goal)
                 judged = None
