@@ -78,25 +78,25 @@ def test_a_plan_that_tried_nothing_has_no_numbers() -> None:
 
 def test_every_column_measures_what_it_says() -> None:
     # Predicted costs are of another unit. Both have a standard deviation of sqrt(1.25) steps.
-    first = iteration([20, 10, 30, 40], TRUE, (1, 0))
+    first = iteration([10, 20, 30, 40], TRUE, (0,))
     last = iteration([7, 5, 6, 8], [0.08, 0.13, 0.09, 0.11], (1, 2))
     row = measure(Judged(first, last, 5.0, 0.12))
     sd = np.sqrt(1.25)
     assert list(row) == list(SIMULATED)
     assert row == pytest.approx(
         {
-            "spearman_first": 0.8,
+            "spearman_first": 0.6,
             "spearman_last": -0.4,
-            "elites_first": (0.125 + 0.375) / 2,
+            "elites_first": 0.375,
             "elites_last": (0.875 + 0.375) / 2,
             "regret_cm": 4.0,
             "random_regret_cm": 17.0,
             "promised_sd": -2 / sd,
             "realised_sd": -1.3 / sd,
             "gap_sd": -0.7 / sd,
-            "elites_gap_sd": 0.0,
-            # The third candidate's gap is -1 step, the fourth's +1, the others' 0.
-            "gap_rank": 0.25,
+            # The candidates' gaps are -1, 1, -1 and 1 steps.
+            "elites_gap_sd": -1 / sd,
+            "gap_rank": 0.5,
         }
     )
 
