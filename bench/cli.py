@@ -84,7 +84,7 @@ COMMANDS: Commands = {
     "report": ("dexbench.bench.report.page:main", "write the results as one HTML page"),
     "verify": ("dexbench.bench.verify.verify:main", "simulate recorded actions again and compare"),
     "diagnose": (
-        "dexbench.bench.diagnose:main",
+        "dexbench.bench.diagnose.diagnose:main",
         "what a planner expected of every waypoint, and what came of it",
     ),
     "doctor": ("dexbench.bench.machine.doctor:main", "check this machine and the installation"),

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dexbench.utils.seeding import rng
 
-from .optimiser import Cost, Plan, Problem, cheapest
+from .optimiser import Cost, Plan, Population, Problem, cheapest
 
 Refit = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Elites and their costs to the next mean and standard deviation."""
@@ -79,7 +79,7 @@ def refine(problem: Problem, budget: CEMConfig, refit: Refit) -> Plan:
         The plan; ``mean`` and ``std`` are those of the last refit.
     """
     mean, std = problem.mean, problem.std
-    best, best_cost, elite_costs = mean, float("inf"), []
+    best, best_cost, populations = mean, float("inf"), []
     for iteration in range(budget.iterations):
         draws = noise((budget.samples, *mean.shape), problem.seed, problem.replan, iteration)
         candidates = problem.clip(mean + std * draws.to(mean))
@@ -89,8 +89,9 @@ def refine(problem: Problem, budget: CEMConfig, refit: Refit) -> Plan:
         mean, std = refit(elites, lowest)
         if float(lowest[0]) < best_cost:
             best, best_cost = elites[0], float(lowest[0])
-        elite_costs.append(float(lowest.mean()))
-    return Plan(mean, std, best, best_cost, tuple(elite_costs))
+        populations.append(Population(candidates, costs, order))
+    elite_costs = tuple(float(tried.costs[tried.elites].mean()) for tried in populations)
+    return Plan(mean, std, best, best_cost, elite_costs, tuple(populations))
 
 
 def in_tiles(function: Cost, sequences: Tensor, tile: int) -> Tensor:

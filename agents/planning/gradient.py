@@ -7,7 +7,7 @@ import torch
 from dexbench.utils.errors import UserError
 
 from .cem import noise
-from .optimiser import Plan, Problem, cheapest
+from .optimiser import Plan, Population, Problem, cheapest
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ def gradient(problem: Problem, config: GradientConfig) -> Plan:
     draws = noise((config.samples, *mean.shape), problem.seed, problem.replan, 0).to(mean)
     draws[0] = 0.0
     candidates = problem.clip(mean + std * draws)
-    order = cheapest(problem.evaluate(candidates), config.restarts)
+    costs = problem.evaluate(candidates)
+    order = cheapest(costs, config.restarts)
+    starts = Population(candidates, costs, order)
     unit = std.clamp(min=1e-6)  # a joint of no deviation stays where it is
     low, high = (problem.lower - mean) / unit, (problem.upper - mean) / unit
     offsets = ((candidates[order] - mean) / unit).requires_grad_()
@@ -81,6 +83,9 @@ def gradient(problem: Problem, config: GradientConfig) -> Plan:
         adam.step()
         with torch.no_grad():
             offsets.clamp_(low, high)
-    elites = problem.clip(elites[cheapest(lowest, config.restarts)])
+    order = cheapest(lowest, config.restarts)
+    ends = Population(problem.clip(elites), lowest, order)
+    elites = ends.candidates[order]
     spread = elites.std(0, correction=0)
-    return Plan(elites[0], spread, elites[0], float(lowest.min()), tuple(progress))
+    best, cost = elites[0], float(lowest.min())
+    return Plan(best, spread, best, cost, tuple(progress), (starts, ends))

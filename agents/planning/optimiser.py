@@ -43,6 +43,18 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Population:
+    """Candidates that were tried together."""
+
+    candidates: Tensor
+    """``(N, T, 23)`` within the joint limits."""
+    costs: Tensor
+    """``(N,)`` what they cost."""
+    elites: Tensor
+    """``(K,)`` indices of those that the search went on with, cheapest first."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """What an optimisation found; all sequences are within the joint limits."""
 
@@ -56,6 +68,8 @@ class Plan:
     """Its cost."""
     elite_costs: tuple[float, ...]
     """Mean cost of the elites in each iteration."""
+    populations: tuple[Population, ...] = ()
+    """What each iteration tried; of a descent its starts and its ends."""
 
 
 def cheapest(costs: Tensor, count: int) -> Tensor:

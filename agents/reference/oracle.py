@@ -71,13 +71,21 @@ class Oracle(SimCEM):
     def act(self, obs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Plan, and note how far objects will have been moved once it is asked again."""
         chunk = super().act(obs)
+        self.note(chunk)
+        return chunk
+
+    def note(self, chunk: NDArray[Any]) -> None:
+        """Note how far objects will have been moved once joint targets have been played from here.
+
+        Args:
+            chunk: ``(n, 23)`` in rad.
+        """
 
         def farthest(states: Iterator[Simulation]) -> float:
             return max(farthest_moved(simulation, self._places) for simulation in states)
 
         (moved,) = self._rollouts.play(self._simulation.get_state(), [chunk], farthest)
         self._displaced = max(self._displaced, np.inf if moved is None else moved)
-        return chunk
 
     def waypoint_costs(self, states: Iterator[Simulation], begin: Moment) -> list[float]:
         """Return the true costs in m after each waypoint of a rollout.

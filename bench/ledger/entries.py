@@ -1,7 +1,7 @@
 """The ledgers of several agents side by side, and whether their trials may be paired."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -86,6 +86,20 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
             f"no trials in {' '.join(map(str, folders))}; `dexbench run --out FOLDER` makes some"
         )
     return entries
+
+
+def first_trials(entries: Sequence[Entry], trials: int) -> list[Entry]:
+    """Return the entries with the first so many trials of the suite, without those that are empty.
+
+    Args:
+        entries: The rows.
+        trials: How many, at least 1.
+    """
+    shorter = [
+        replace(entry, rows=[row for row in entry.rows if row["trial"] < trials])
+        for entry in entries
+    ]
+    return [entry for entry in shorter if entry.rows]
 
 
 def leave_hidden(entries: Sequence[Entry]) -> list[Entry]:

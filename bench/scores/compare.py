@@ -7,8 +7,14 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from dexbench.bench.ledger.entries import Entry, check_pairable, leave_hidden, read_entries
-from dexbench.utils.errors import UserError
+from dexbench.bench.ledger.entries import (
+    Entry,
+    check_pairable,
+    first_trials,
+    leave_hidden,
+    read_entries,
+)
+from dexbench.utils.errors import UserError, at_least
 
 from .power import smallest_difference, smallest_unpaired_difference
 from .ranking import Pair, by_rate, compare_pairs, ranks
@@ -28,10 +34,16 @@ class CompareConfig:
     agents: tuple[str, ...] = ()
     """Which agents; by default all but the privileged ones and those of --hide-robot. The more
     pairs, the stronger Holm's correction."""
+    trials: int | None = None
+    """Compare on the first so many trials of the suite; on all by default."""
 
 
 def main(config: CompareConfig) -> None:
-    """Print pairs, ranks and the smallest difference that could have been shown."""
+    """Print pairs, ranks and the smallest difference that could have been shown.
+
+    Raises:
+        UserError: As `choose`, or the trials do not pair.
+    """
     entries = choose(read_entries(config.ledgers), config)
     check_pairable(entries)
     agents = {entry.agent: entry.solved for entry in entries}
@@ -47,12 +59,20 @@ def choose(entries: Sequence[Entry], config: CompareConfig) -> list[Entry]:
     """Return the entries of the task and agents that were asked for.
 
     Raises:
-        UserError: The task or an agent has no trials, or fewer than two agents are left.
+        UserError: ``trials`` is below 1, the task or an agent has no trials, or fewer than two
+            agents are left.
     """
+    at_least(1, trials=config.trials)
     played = [entry for entry in entries if entry.task == config.task]
     if not played:
         tasks = ", ".join(sorted({entry.task for entry in entries}))
         raise UserError(f"there are no {config.task} trials; the ledgers hold {tasks}")
+    if config.trials is not None:
+        played = first_trials(played, config.trials)
+        if not played:
+            raise UserError(
+                f"nobody played the first {config.trials} {config.task} trials; raise --trials"
+            )
     rivals = leave_hidden([entry for entry in played if not entry.privileged])
     names = config.agents or by_rate({entry.agent: entry.solved for entry in rivals})
     chosen = [entry for entry in played if entry.agent in names]
@@ -69,17 +89,25 @@ def choose(entries: Sequence[Entry], config: CompareConfig) -> list[Entry]:
 
 
 def pair_table(pairs: Sequence[Pair]) -> str:
-    """Return a line for each pair: counts of discordant trials, p-value, and Holm's."""
-    header = ["A", "B", "shared", "only A", "only B", "p", "p (Holm)", "separated"]
+    """Return a line for each pair: discordant trials, the difference, p-value, and Holm's."""
+    header = ["A", "B", "shared", "only A", "only B", "A - B", "95% interval"]
+    header += ["p", "p (Holm)", "separated"]
     lines = [
         [
             *(pair.better, pair.worse, str(pair.test.shared)),
             *(str(pair.test.only_first), str(pair.test.only_second)),
+            *(f"{pair.test.gap:+.1%}", show_interval(pair)),
             *(show_p(pair.test.p_value), show_p(pair.holm), "yes" if pair.separated() else "no"),
         ]
         for pair in pairs
     ]
     return text_table(header, lines, left=2)
+
+
+def show_interval(pair: Pair) -> str:
+    """Return the paired interval of the difference in points, as the table shows it."""
+    low, high = pair.test.interval()
+    return f"{low:+.1%} to {high:+.1%}"
 
 
 def show_p(p_value: float) -> str:

@@ -5,6 +5,7 @@ scipy.stats takes over a second to import, so it is imported when a number is as
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -42,6 +43,33 @@ class McNemar:
     """Trials that only the second agent solved."""
     p_value: float
     """Two-sided: how often a fair coin would split the discordant trials at least so unevenly."""
+
+    @property
+    def gap(self) -> float:
+        """The first agent's success rate less the second's, over the shared trials."""
+        return (self.only_first - self.only_second) / self.shared
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Return the interval of the difference between the two success rates, paired.
+
+        It is Wald's after a discordant trial more on either side (Bonett and Price, 2012). At 20
+        trials its coverage is 0.960 on average and at least 0.928; the plain one's is 0 where no
+        trial separates the agents. It is no inversion of the test, so near the level one may
+        separate agents and the other not.
+
+        Args:
+            confidence: Nominal coverage.
+
+        Returns:
+            (low, high) about the `gap`, shrunk a little towards 0; each in [-1, 1].
+        """
+        from scipy.stats import norm
+
+        count = self.shared + 2
+        first, second = (self.only_first + 1) / count, (self.only_second + 1) / count
+        middle = first - second
+        half = norm.ppf((1 + confidence) / 2) * sqrt((first + second - middle**2) / count)
+        return max(-1.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def mcnemar(first: Mapping[int, bool], second: Mapping[int, bool]) -> McNemar:

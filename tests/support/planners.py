@@ -3,7 +3,10 @@
 import numpy as np
 import torch
 
+from dexbench.agents.planning.cem import CEMConfig
+from dexbench.agents.planning.waypoints import RampConfig
 from dexbench.agents.reference.kinematic import KeypointPlanner
+from dexbench.agents.reference.oracle import Oracle
 from dexbench.envs.embodiment.robot import INIT_JOINTS, LOWER, UPPER
 from dexbench.utils.seeding import rng
 from support.synthetic_store import keypoints_of, picture
@@ -49,6 +52,14 @@ class ToGoal(KeypointPlanner):
 
     def goal_keypoints(self, obs):
         return self.goal
+
+
+class Brisk(Oracle):
+    """``oracle`` with few candidates, and with waypoints of its own length: 30 control steps."""
+
+    def __init__(self):
+        budget = CEMConfig(samples=4, elites=2, iterations=3)
+        super().__init__(cem=budget, ramp=RampConfig(steps=30))
 
 
 def goal_near(seed):

@@ -79,6 +79,25 @@ def test_every_optimiser_beats_chance_and_repeats_itself(name):
     assert np.array_equal(play(agent, seed=5), first) and not np.array_equal(first, other)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_every_optimiser_says_what_it_tried(name):
+    goal, budget = torch.linspace(-1, 1, 6).reshape(2, 3), default(name)
+    problem = quadratic(goal, limit=0.5)
+    plan = OPTIMISERS[name](problem, budget)
+    first, last = plan.populations[0], plan.populations[-1]
+    assert len(plan.populations) == getattr(budget, "iterations", 2)
+    for tried in (first, last):
+        assert torch.allclose(tried.costs, problem.cost(tried.candidates), atol=1e-5)
+        assert torch.equal(tried.elites, tried.costs.argsort(stable=True)[: len(tried.elites)])
+        assert tried.candidates.abs().max() <= 0.5
+    assert len(first.costs) == budget.samples
+    assert plan.elite_costs[-1] == pytest.approx(float(last.costs[last.elites].mean()))
+    lowest = min(float(tried.costs.min()) for tried in plan.populations)
+    assert plan.best_cost == pytest.approx(lowest)
+    if name == "cem":
+        assert torch.allclose(plan.mean, last.candidates[last.elites].mean(0))
+
+
 def test_mppi_weighs_elites_by_their_cost():
     problem, seen = watched_problem()
     plan = mppi(problem, MPPIConfig(20, 4, 1, 0.5))

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ def test_pairs_ranks_and_resolution(tmp_path: Path, capsys: Any) -> None:
     table, ranks, sentences = capsys.readouterr().out.split("\n\n")
     assert table.splitlines()[0].split("  ")[0] == "A"
     lines = [line.replace("< ", "<").split() for line in table.splitlines()[1:]]
-    assert lines[0] == ["good", "fair", "50", "16", "0", "<0.001", "<0.001", "yes"]
-    assert lines[-1] == ["none", "poor", "50", "0", "0", "1.000", "1.000", "no"]
+    gap = ["+32.0%", "+17.1%", "to", "+44.4%"]
+    assert lines[0] == ["good", "fair", "50", "16", "0", *gap, "<0.001", "<0.001", "yes"]
+    none = ["+0.0%", "-5.3%", "to", "+5.3%"]
+    assert lines[-1] == ["none", "poor", "50", "0", "0", *none, "1.000", "1.000", "no"]
     assert len(lines) == 6  # without the expert
     assert [line.split() for line in ranks.splitlines()[1:]] == [
         ["1", "good", "41/50"],
@@ -72,6 +75,30 @@ def test_privileged_agents_take_part_where_they_are_named(tmp_path: Path, capsys
     assert "4 shared trials cannot separate two agents" in out
     with pytest.raises(UserError, match="1 agents to compare on reach, expected 2 or more"):
         main(CompareConfig("reach", (tmp_path,)))
+
+
+def test_the_first_trials_alone(tmp_path: Path, capsys: Any) -> None:
+    write(tmp_path, "oracle", 16, trials=20, privileged=True)
+    write(tmp_path, "poor", 3)
+    main(CompareConfig("reach", (tmp_path,), ("oracle", "poor"), trials=10))
+    table, ranks, _ = capsys.readouterr().out.split("\n\n")
+    assert table.splitlines()[1].split()[:6] == ["oracle", "poor", "10", "7", "0", "+70.0%"]
+    assert "oracle 10/10" in ranks and "poor 3/10" in ranks
+    with pytest.raises(UserError, match="--trials is 0"):
+        main(CompareConfig("reach", (tmp_path,), trials=0))
+
+
+def test_an_agent_that_played_later_trials_alone_has_none_of_the_first(tmp_path: Path) -> None:
+    for agent in ("good", "late"):
+        write(tmp_path, agent, 9, trials=10)
+    path = tmp_path / "v1/late/reach/trials.jsonl"
+    lines = path.read_text().splitlines(True)
+    path.write_text("".join(line for line in lines if json.loads(line)["trial"] >= 5))
+    with pytest.raises(UserError, match="late has no reach trials there; choose from good"):
+        main(CompareConfig("reach", (tmp_path,), ("good", "late"), trials=5))
+    (tmp_path / "v1/good/reach/trials.jsonl").unlink()
+    with pytest.raises(UserError, match="nobody played the first 5 reach trials"):
+        main(CompareConfig("reach", (tmp_path,), trials=5))
 
 
 def test_repeats_are_not_further_trials(tmp_path: Path) -> None:

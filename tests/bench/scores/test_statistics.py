@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binom, binomtest, fisher_exact
+from scipy.stats import binom, binomtest, fisher_exact, multinomial
 from statsmodels.stats.contingency_tables import mcnemar as other_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -11,7 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 from dexbench.bench.ledger.outcome import outcome
 from dexbench.bench.scores.power import smallest_difference, smallest_unpaired_difference
 from dexbench.bench.scores.ranking import compare_pairs, holm, ranks
-from dexbench.bench.scores.statistics import mcnemar, success_curve, wilson
+from dexbench.bench.scores.statistics import McNemar, mcnemar, success_curve, wilson
 from dexbench.envs.trial import HELD_STEPS
 
 
@@ -68,6 +68,36 @@ def test_mcnemar_uses_shared_trials_only() -> None:
     assert result.p_value == 1.0
     with pytest.raises(ValueError, match="share no trial"):
         mcnemar({0: True}, {1: True})
+
+
+def paired(shared: int, only_first: int, only_second: int) -> McNemar:
+    return McNemar(shared, only_first, only_second, 1.0)
+
+
+def test_the_interval_of_a_paired_difference() -> None:
+    # By hand, of 16 and 0 discordant trials: (17 - 1) / 22, and 1.96 standard errors.
+    middle, error = 16 / 22, np.sqrt((18 / 22 - (16 / 22) ** 2) / 22)
+    low, high = paired(20, 16, 0).interval()
+    assert (low, high) == pytest.approx((middle - 1.959964 * error, middle + 1.959964 * error))
+    assert paired(20, 16, 0).gap == 0.8 and low < 0.8 < high
+    assert paired(20, 0, 16).interval() == pytest.approx((-high, -low))
+    assert paired(20, 20, 0).interval()[1] == 1.0 and paired(1, 0, 1).interval()[0] == -1.0
+    narrow, wide = (paired(20, 5, 2).interval(level) for level in (0.5, 0.99))
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_the_paired_interval_covers_at_20_trials() -> None:
+    counts = np.array([(a, b) for a in range(21) for b in range(21 - a)])
+    low, high = np.array([paired(20, int(a), int(b)).interval() for a, b in counts]).T
+    covered = []
+    for first in np.arange(0, 1.001, 0.05):
+        for second in np.arange(0, 1.001 - first, 0.05):
+            rates = [first, second, max(1 - first - second, 0.0)]
+            probable = multinomial.pmf(np.c_[counts, 20 - counts.sum(1)], 20, rates)
+            gap = first - second
+            covered.append(probable[(low <= gap + 1e-9) & (gap - 1e-9 <= high)].sum())
+    assert np.mean(covered) == pytest.approx(0.960, abs=1e-3)
+    assert min(covered) == pytest.approx(0.928, abs=1e-3)
 
 
 def test_mcnemar_agrees_with_statsmodels() -> None:

@@ -1,0 +1,1 @@
+"""What a planner expected, and what came of it."""
