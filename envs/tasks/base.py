@@ -28,6 +28,9 @@ SETTLE = 8
 PULL = 0.1
 """Weight of the hand's distance from the object in `Task.true_cost`: enough to tell a hand that
 comes nearer from one that does not, too little to outweigh the object's own way."""
+GRIP = 0.5
+"""Weight in `Task.true_cost` of how far an object that must be touched is from between thumb and
+fingers: a hand beside it or above it holds nothing, however near its fingertips are."""
 UNTOUCHED = 0.05
 """What `Task.true_cost` adds in m while the hand does not touch an object that it has to touch."""
 
@@ -78,8 +81,9 @@ class Task(ABC):
 
         The agent ``oracle`` plans with it. By default it is the object's distance from its place
         in the goal, and a tenth of the fingertips' mean distance from the object: a hand that has
-        yet to touch the object is drawn to it. A task that `needs_touch` has 5 cm more until then,
-        so that what it asks for comes in stages: reach, touch, and lift if the goal is above.
+        yet to touch the object is drawn to it. A task that `needs_touch` asks in stages instead:
+        half the object's distance from the point between thumb and fingers, 5 cm more until they
+        touch it, and its distance from the goal.
 
         Args:
             simulation: In the state to judge. It must not be changed.
@@ -98,10 +102,12 @@ class Task(ABC):
             simulation: In the state to judge. It must not be changed.
             target: Body name of the trial's object.
         """
-        position = simulation.object_position(target)
-        reach = np.linalg.norm(simulation.keypoints[list(TIPS)] - position, axis=1).mean()
-        untouched = self.needs_touch and not simulation.hand_touches(target)
-        return float(PULL * reach + UNTOUCHED * untouched)
+        position, tips = simulation.object_position(target), simulation.keypoints[list(TIPS)]
+        if not self.needs_touch:
+            return float(PULL * np.linalg.norm(tips - position, axis=1).mean())
+        between = (tips[0] + tips[1:].mean(axis=0)) / 2
+        untouched = not simulation.hand_touches(target)
+        return float(GRIP * np.linalg.norm(between - position) + UNTOUCHED * untouched)
 
     @abstractmethod
     def stage(
