@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
+from scipy.spatial.transform import Rotation
 
 from .skeleton import Array
 
 
 def minimum_jerk(share: Array) -> Array:
-    """Return how far a move of minimum jerk has come, 0..1, for shares of its time (Flash, Hogan 1985)."""
+    """Return how far a move of minimum jerk has come, 0..1, for shares of its time."""
     s = np.clip(share, 0, 1)
     return np.asarray(s * s * s * (10 - 15 * s + 6 * s * s))
 
@@ -24,7 +24,10 @@ class _Step:
 
 @dataclass
 class Track:
-    """A wrist's transforms or fingers' angles over time, as moves that follow one another."""
+    """A wrist's transforms or fingers' angles over time, as a sum of moves of minimum jerk.
+
+    A move may begin before the one before it ends: they add up, as people's do (Flash, Henis 1991).
+    """
 
     first: Array
     """Transform (4, 4) or angles (20,) at the start."""
@@ -38,8 +41,6 @@ class Track:
 
     def move(self, start: float, end: float, goal: Array, arc: Array | None = None) -> None:
         """Go to ``goal`` between two times in s; ``arc`` (3,) in m is added half-way."""
-        if self.steps:
-            start = max(start, self.steps[-1].end)
         bow = np.zeros(3) if arc is None else np.asarray(arc, float)
         self.steps.append(_Step(start, max(end, start + 0.05), goal, bow))
 
@@ -48,16 +49,15 @@ class Track:
         result = np.repeat(self.first[None], len(times), axis=0)
         here = self.first
         for step in self.steps:
-            now = times >= step.start
-            share = minimum_jerk((times[now] - step.start) / (step.end - step.start))
+            share = minimum_jerk((times - step.start) / (step.end - step.start))
             if self.first.ndim == 1:
-                result[now] = here + share[:, None] * (step.goal - here)
+                result += share[:, None] * (step.goal - here)
             else:
-                ends = Rotation.from_matrix(np.stack([here[:3, :3], step.goal[:3, :3]]))
-                result[now, :3, :3] = Slerp([0, 1], ends)(share).as_matrix()
-                bow = (4 * share * (1 - share))[:, None] * step.arc
-                line = here[:3, 3] + share[:, None] * (step.goal[:3, 3] - here[:3, 3])
-                result[now, :3, 3] = line + bow
+                turn = Rotation.from_matrix(here[:3, :3].T @ step.goal[:3, :3]).as_rotvec()
+                partly = Rotation.from_rotvec(share[:, None] * turn).as_matrix()
+                result[:, :3, :3] = result[:, :3, :3] @ partly
+                result[:, :3, 3] += share[:, None] * (step.goal[:3, 3] - here[:3, 3])
+                result[:, :3, 3] += (4 * share * (1 - share))[:, None] * step.arc
             here = step.goal
         return result
 

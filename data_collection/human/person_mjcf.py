@@ -82,6 +82,8 @@ def _add_skin(deformable: Element, name: str, skin: Skin, side: str, material: s
     )  # fmt: skip
     for column, (bone, rest) in enumerate(skin.bones.items()):
         moved = np.flatnonzero(skin.weights[:, column])
+        if not len(moved):
+            continue
         quat = Rotation.from_matrix(rest[:3, :3]).as_quat()[[3, 0, 1, 2]]
         SubElement(
             element, "bone", body=side + bone, bindpos=_text(rest[:3, 3]), bindquat=_text(quat),

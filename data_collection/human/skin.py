@@ -1,6 +1,7 @@
 """What a person looks like: skins of hands and arms, sleeves, and the bones that move them."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,17 +39,37 @@ class Skin:
     """How much each bone (k) moves each vertex: (n, k), rows sum to one."""
 
 
+BONES = {"Hand": "Hand", "Wrist": "Hand", "Arm": "Arm", "Forearm": "Forearm"} | {
+    finger + part: finger + part
+    for finger in FINGERS
+    for part in ("Knuckle", "IntermediateBase", "IntermediateTip")
+}
+"""Bones of an arm and its hand, and the joint each goes with."""
+
+
 def hand_skin(person: Person, side: str) -> Skin:
     """Return the skin of a hand with the first part of the forearm, in the hand's frame.
 
     Bones are ``Hand``, ``Wrist`` (the forearm's end, turning with the hand), and three of each
     finger, named after the joints they begin at.
     """
-    joints = dict(
-        zip(HAND_JOINTS, hand_joints(POSTURE[None], "right", person.hand)[0], strict=True)
-    )
+    plain, swell = _plain_hand(), (person.girth - 1) * 0.012
+    vertices = (plain.vertices + swell * normals(plain.vertices, plain.faces)) * person.hand
+    faces, rest = plain.faces, {name: turn.copy() for name, turn in plain.bones.items()}
+    for transform in rest.values():
+        transform[:3, 3] *= person.hand
+    if side == "left":
+        vertices, faces = vertices * [1, -1, 1], faces[:, ::-1]
+        rest = {name: mirror(transform) for name, transform in rest.items()}
+    return Skin(vertices, faces, plain.shades, rest, plain.weights)
+
+
+@cache
+def _plain_hand() -> Skin:
+    """Return the right hand of average size, which is made once."""
+    joints = dict(zip(HAND_JOINTS, hand_joints(POSTURE[None], "right")[0], strict=True))
     at = {name: transform[:3, 3] for name, transform in joints.items()}
-    size = person.girth * person.hand
+    size = 1.0
     shapes = _palm(at, size)
     for finger in FINGERS:
         chain = [finger + part for part in ("Knuckle", "IntermediateBase", "IntermediateTip", "Tip")]
@@ -58,7 +79,7 @@ def hand_skin(person: Person, side: str) -> Skin:
             if i == 2:  # the joint lies inside the tip's pad
                 end = end - joints[chain[2]][:3, 0] * radii[3] * 0.7
             shapes.append(Bone(at[chain[i]], end, (radii[i], radii[i + 1]), chain[i]))
-    vertices, faces = enclose(shapes, 0.0036 * person.hand, 0.0022 * person.hand)
+    vertices, faces = enclose(shapes, 0.0045, 0.0022)
     parents = _parents()
     names = list(parents)
     gaps = np.full((len(vertices), len(names)), np.inf)
@@ -67,10 +88,7 @@ def hand_skin(person: Person, side: str) -> Skin:
         gaps[:, column] = np.minimum(gaps[:, column], shape.distance(vertices))
     weights = _weights(gaps, [names.index(parents[name]) for name in names])
     rest = {name: joints["Hand"] if name == "Wrist" else joints[name] for name in names}
-    shades = _shades(vertices, normals(vertices, faces), joints, person.hand)
-    if side == "left":
-        vertices, faces = vertices * [1, -1, 1], faces[:, ::-1]
-        rest = {name: mirror(transform) for name, transform in rest.items()}
+    shades = _shades(vertices, normals(vertices, faces), joints)
     return Skin(vertices, faces, shades, rest, weights)
 
 
@@ -121,19 +139,19 @@ def _weights(gaps: Array, parents: list[int], width: float = 0.0045) -> Array:
     return np.asarray(weights / weights.sum(1, keepdims=True))
 
 
-def _shades(vertices: Array, outward: Array, joints: dict[str, Array], size: float) -> Array:
+def _shades(vertices: Array, outward: Array, joints: dict[str, Array]) -> Array:
     """Return columns by what a vertex belongs to, and rows by how dark it is there."""
     up = outward[:, 2]
     column = np.clip(0.25 + up * 0.6, 0, 1) / 3
     row = np.full(len(vertices), 0.3)
     for finger in FINGERS:
         for part in ("Knuckle", "IntermediateBase", "IntermediateTip"):
-            gap = np.linalg.norm(vertices - joints[finger + part][:3, 3], axis=1) / size
+            gap = np.linalg.norm(vertices - joints[finger + part][:3, 3], axis=1)
             row = np.maximum(row, 0.3 + 0.5 * np.exp(-((gap / 0.013) ** 2)))
         last = joints[finger + "IntermediateTip"]
         tip = joints[finger + "Tip"]
-        local = (vertices - tip[:3, 3]) @ tip[:3, :3] / size
-        facing = outward @ last[:3, 2] if finger != "Thumb" else outward @ last[:3, 2]
+        local = (vertices - tip[:3, 3]) @ tip[:3, :3]
+        facing = outward @ last[:3, 2]
         nail = (np.abs(local[:, 1]) < 0.0062) & (local[:, 0] > -0.0125) & (facing > 0.55)
         nail &= (np.abs(local[:, 0] + 0.005) < 0.0085) & (np.linalg.norm(local, axis=1) < 0.02)
         column = np.where(nail, 2 / 3, column)
@@ -165,7 +183,7 @@ def arm_skin(person: Person, cloth: bool, cuff: float = 0.0, folds: int = 0) -> 
         ]
     else:
         shapes = [Bone(shoulder, np.array([end, 0, 0]), (wide[0], wide[1] * 1.08), "Arm")]
-    vertices, faces = enclose(shapes, 0.010 if cloth else 0.0085, 0.004)
+    vertices, faces = enclose(shapes, 0.013 if cloth else 0.011, 0.004)
     outward = normals(vertices, faces)
     x, around = vertices[:, 0], np.arctan2(vertices[:, 2], vertices[:, 1])
     row = np.full(len(vertices), 0.3)
