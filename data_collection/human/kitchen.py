@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 from xml.etree import ElementTree
 
 import mujoco
@@ -14,10 +13,10 @@ from dexbench.envs.robocasa.build import build_scene
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 from dexbench.envs.scenes.recipe import draw_recipe
 
-from .objects import FREE, Solid, add_thing, draw_thing
+from .objects import Solid, add_thing, draw_thing
 from .person_mjcf import Look, add_person
 from .skeleton import Array, Person, pose, turns
-from .stage import ASIDE, FAR, NEAR
+from .stage import FAR, NEAR, reach
 
 _ROBOT = ("robot0_", "left_eef", "right_eef", "gripper0_")
 _TONES = (
@@ -42,8 +41,10 @@ class Session:
     """Shapes of the objects, whose bodies are ``object_<i>``."""
     categories: list[str]
     """What the objects are."""
-    facts: dict[str, Any]
-    """JSON-able: recipe, person and objects."""
+    layout: str
+    """The kitchen's plan."""
+    style: str
+    """The kitchen's style."""
 
 
 def draw_person(rng: np.random.Generator) -> tuple[Person, Look]:
@@ -62,12 +63,12 @@ def draw_person(rng: np.random.Generator) -> tuple[Person, Look]:
     return person, Look(tuple(tone), tuple(np.clip(cloth, 0, 255)), cuff, int(rng.integers(1000)))
 
 
-def open_session(rng: np.random.Generator, wanted: list[str]) -> Session:
+def open_session(rng: np.random.Generator, categories: list[str]) -> Session:
     """Draw a kitchen, a person and objects, and compile them.
 
     Args:
         rng: The stream to draw from.
-        wanted: Categories that must be there; others are added.
+        categories: What the objects are.
     """
     recipe = draw_recipe(rng, "train")
     recipe["objects"] = []
@@ -75,15 +76,12 @@ def open_session(rng: np.random.Generator, wanted: list[str]) -> Session:
     _remove_robot(root)
     person, look = draw_person(rng)
     files = add_person(root, person, look)
-    categories = list(wanted)
-    categories += [str(name) for name in rng.choice(FREE, 2, replace=False)]
     for number, category in enumerate(categories):
         files |= add_thing(root, f"object_{number}", draw_thing(rng, category))
     text = ElementTree.tostring(root, encoding="unicode")
     model = mujoco.MjModel.from_xml_string(text, assets=files)
     solids = [Solid(model, f"object_{number}", rng) for number in range(len(categories))]
-    facts = {"layout": recipe["layout"], "style": recipe["style"], "objects": categories}
-    return Session(model, person, solids, categories, facts)
+    return Session(model, person, solids, categories, recipe["layout"], recipe["style"])
 
 
 def _remove_robot(root: ElementTree.Element) -> None:
@@ -105,13 +103,13 @@ def _remove_robot(root: ElementTree.Element) -> None:
 
 def lay_out(session: Session, chosen: list[int], rng: np.random.Generator) -> list[Array]:
     """Return places (4, 4) on the counter for some of a session's objects, none near another."""
-    middle = session.person.stand[0]
+    left, right = reach(session.person)
     while True:
         places: list[Array] = []
         for number in chosen:
             solid = session.solids[number]
             for _ in range(60):
-                x = rng.uniform(middle - ASIDE, middle + ASIDE)
+                x = rng.uniform(left, right)
                 y = rng.uniform(NEAR, FAR)
                 gaps = [
                     math.dist((x, y), place[:2, 3]) - solid.radius - session.solids[other].radius

@@ -13,10 +13,8 @@ from .skin import Skin, arm_skin, hand_skin, picture
 
 HEIGHT, WIDTH = 224, 398
 """Of pictures, in px: EgoDex's 16 to 9."""
-FOCAL = 736.6339 / 1080 * HEIGHT
-"""Focal length in px: that of EgoDex's camera, at the height of our pictures."""
-INTRINSIC = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
-"""Camera matrix (3, 3) in px."""
+FOCAL = 736.6339 / 1080
+"""Focal length of EgoDex's camera, in heights of its picture."""
 CAMERA = "human_camera"
 
 
@@ -32,6 +30,12 @@ class Look:
     """Where sleeves end, as a share of the forearm from the elbow; less than zero: above it."""
     folds: int
     """Names the sleeves' folds."""
+
+
+def intrinsic(size: tuple[int, int] = (HEIGHT, WIDTH)) -> Array:
+    """Return the camera matrix (3, 3) in px of pictures of a height and width."""
+    height, width = size
+    return np.array([[FOCAL * height, 0, width / 2], [0, FOCAL * height, height / 2], [0, 0, 1]])
 
 
 def _text(values: object) -> str:
@@ -69,7 +73,7 @@ def add_person(root: Element, person: Person, look: Look) -> dict[str, bytes]:
         _add_skin(deformable, f"{side}_arm", arm, side, "human_skin")
         _add_skin(deformable, f"{side}_sleeve", sleeve, side, "human_cloth")
     head = SubElement(world, "body", name=CAMERA, mocap="true")
-    fovy = np.degrees(2 * np.arctan(HEIGHT / 2 / FOCAL))
+    fovy = np.degrees(2 * np.arctan(0.5 / FOCAL))
     # MuJoCo's camera looks along -z with y up; the body's frame is optical.
     SubElement(head, "camera", name=CAMERA, fovy=f"{fovy:.9g}", quat="0 1 0 0")
     return {name: iio.imwrite("<bytes>", image, extension=".png") for name, image in files.items()}

@@ -17,8 +17,17 @@ NEAR, FAR = -0.575, -0.32
 """Range of objects' centres across the counter: the world's y, in m."""
 ASIDE = 0.40
 """How far to both sides of a person objects lie, in m."""
+FREE = (-0.27, 0.60)
+"""Range of the world's x, in m, in which no kitchen has anything on or in its counter."""
 OTHER = {"left": "right", "right": "left"}
 _SIGN = {"left": -1.0, "right": 1.0}
+
+
+def reach(person: Person, side: str | None = None) -> tuple[float, float]:
+    """Return the range of x in m that a hand works in, or both do."""
+    low = {"left": -ASIDE, "right": -0.08, None: -ASIDE}[side]
+    high = {"left": 0.08, "right": ASIDE, None: ASIDE}[side]
+    return max(FREE[0], person.stand[0] + low), min(FREE[1], person.stand[0] + high)
 
 
 @dataclass
@@ -66,7 +75,7 @@ class Stage:
     def spot(self, thing: int, side: str | None = None) -> Array | None:
         """Return another place (4, 4) for an object on the counter that is free, None if none is."""
         solid, here = self.solids[thing], self.places[thing]
-        left, right = self.reach(side)
+        left, right = reach(self.person, side)
         for _ in range(60):
             x, y = self.rng.uniform(left, right), self.rng.uniform(NEAR, FAR)
             far = np.hypot(x - here[0, 3], y - here[1, 3])
@@ -74,13 +83,6 @@ class Stage:
                 turn = turns("z", self.rng.normal(0, 0.35)) @ here[:3, :3]
                 return pose(turn, np.array([x, y, COUNTER_HEIGHT - solid.low[2]]))
         return None
-
-    def reach(self, side: str | None = None) -> tuple[float, float]:
-        """Return the range of x in m that a hand works in, or both do."""
-        middle = self.person.stand[0]
-        low = {"left": -ASIDE, "right": -0.08, None: -ASIDE}[side]
-        high = {"left": 0.08, "right": ASIDE, None: ASIDE}[side]
-        return middle + low, middle + high
 
     def _free(self, thing: int, x: float, y: float) -> bool:
         room = self.solids[thing].radius + 0.025
@@ -242,7 +244,7 @@ class Stage:
     def slack(self, thing: int, way: Array) -> float:
         """Return how far, in m, an object can be pushed along ``way`` (3,) on the free counter."""
         here, step = self.places[thing][:2, 3], 0.02
-        left, right = self.reach()
+        left, right = reach(self.person)
         for far in np.arange(step, 0.4, step):
             x, y = here + far * way[:2]
             inside = left < x < right and NEAR - 0.02 < y < FAR + 0.02

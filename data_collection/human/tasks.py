@@ -1,20 +1,21 @@
 """What people do in a clip, by tasks that are named as EgoDex names its folders."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 
 from .body import UP
-from .grasp import NoGrasp, heading
-from .skeleton import FIST, POINTING, RELAXED, SIDES, STRAIGHT, Array, pose, turns
+from .grasp import heading
+from .skeleton import FIST, POINTING, RELAXED, SIDES, STRAIGHT, pose, turns
 from .stage import OTHER, Stage
 
 MANY = 8.0
 """Time in s after which a script begins nothing new."""
 Script = Callable[[Stage], None]
-FLAT = ("boxed_food", "tea_box", "butter", "cheese", "bar_soap", "sponge", "canned_food", "can")
+FLAT = ("boxed_food", "butter", "cheese", "bar_soap", "sponge", "canned_food", "can")
 """Categories with a level top."""
 UPRIGHT = ("bottled_drink", "bottled_water", "milk", "jam", "boxed_food", "canned_food", "can",
            "cup", "mug")  # fmt: skip
@@ -81,7 +82,7 @@ def _push(stage: Stage) -> None:
 
 def _stack(stage: Stage) -> None:
     """Put an object on another, and take it down again."""
-    first, second = (int(i) for i in stage.rng.permutation(len(stage.solids))[:2])
+    first, second = 0, 1
     side = stage.side_of(first)
     while stage.clock[side] < MANY:
         below, above = stage.places[second], stage.places[first].copy()
@@ -101,7 +102,7 @@ def _stack(stage: Stage) -> None:
 
 def _pour(stage: Stage) -> None:
     """Tilt what stands over something else, and put it back."""
-    first, second = (int(i) for i in stage.rng.permutation(len(stage.solids))[:2])
+    first, second = 0, 1
     side = stage.side_of(first)
     inward = -1.0 if side == "right" else 1.0
     start = stage.places[first].copy()
@@ -130,8 +131,8 @@ def _pour(stage: Stage) -> None:
 
 
 def _wipe(stage: Stage) -> None:
-    """Rub the counter with something flat."""
-    thing = int(np.argmin([abs(place[0, 3] - stage.person.stand[0]) for place in stage.places]))
+    """Rub the counter with the first object."""
+    thing = 0
     side = stage.side_of(thing)
     stage.grasp(side, thing)
     while stage.clock[side] < MANY + 3:
@@ -230,19 +231,29 @@ def _two_hands(stage: Stage) -> None:
             stage.wait(side)
 
 
-TASKS: dict[str, tuple[Script, tuple[str, ...] | None, str]] = {
-    "basic_pick_place": (_pick_place, None, "Pick up objects and place them elsewhere."),
-    "tidy_counter_both_hands": (_tidy, SMALL, "Move objects about with both hands at a time."),
-    "push_slide_objects": (_push, None, "Push objects along the counter."),
-    "stack_unstack_packets": (_stack, FLAT, "Stack one object on another and take it down."),
-    "pour_from_container": (_pour, UPRIGHT, "Pour from one container over another."),
-    "wipe_kitchen_counter": (_wipe, ("sponge",), "Wipe the counter with a sponge."),
-    "hand_over_objects": (_hand_over, UPRIGHT, "Pass objects from one hand to the other."),
-    "open_close_hands": (_open_close, None, "Open, close and turn the hands in the air."),
-    "touch_point_objects": (_point, None, "Touch objects with a finger or the flat hand."),
-    "lift_with_two_hands": (_two_hands, ("bowl", "boxed_food", "cereal", "milk"),
-                            "Lift an object between both hands and put it down."),
-}  # fmt: skip
-"""By name: the script, categories that its first objects are of, and a sentence on it."""
+@dataclass(frozen=True)
+class Task:
+    """One kind of clip."""
 
-__all__ = ["TASKS", "NoGrasp", "Array"]
+    script: Script
+    """What the hands do."""
+    categories: tuple[str, ...] | None
+    """What its first objects are; anything if None."""
+    sentence: str
+    """What is done, in words."""
+
+
+TASKS: dict[str, Task] = {
+    "basic_pick_place": Task(_pick_place, None, "Pick up objects and place them elsewhere."),
+    "tidy_counter_both_hands": Task(_tidy, SMALL, "Move objects about with both hands at a time."),
+    "push_slide_objects": Task(_push, None, "Push objects along the counter."),
+    "stack_unstack_packets": Task(_stack, FLAT, "Stack one object on another and take it down."),
+    "pour_from_container": Task(_pour, UPRIGHT, "Pour from one container over another."),
+    "wipe_kitchen_counter": Task(_wipe, ("sponge",), "Wipe the counter with a sponge."),
+    "hand_over_objects": Task(_hand_over, UPRIGHT, "Pass objects from one hand to the other."),
+    "open_close_hands": Task(_open_close, None, "Open, close and turn the hands in the air."),
+    "touch_point_objects": Task(_point, None, "Touch objects with a finger or the flat hand."),
+    "lift_with_two_hands": Task(_two_hands, ("bowl", "boxed_food", "cereal", "milk"),
+                                "Lift an object between both hands and put it down."),
+}  # fmt: skip
+"""By name."""
