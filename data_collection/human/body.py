@@ -48,6 +48,12 @@ def shoulder(person: Person, side: str) -> Array:
     return _neck(person, np.zeros((1, 2)))[0] + _shoulder_offset(person, side)
 
 
+def arm_heading(person: Person, side: str, place: Array) -> float:
+    """Return by how much an arm that reaches for ``place`` (3,) points to the other side, in rad."""
+    way = place - shoulder(person, side)
+    return float(np.arctan2(-_SIGN[side] * way[0], max(way[1], 0.1)))
+
+
 def joints(
     person: Person, hands: Hands, rng: np.random.Generator
 ) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .body import UP
+from .body import UP, arm_heading
 from .objects import Solid
 from .skeleton import FINGERS, HAND_JOINTS, PARTS, Array, Person, axes, hand_joints, pose, turns
 
@@ -145,13 +145,14 @@ def _from_above(
     top = world[:, 2].max()
     pitch, roll = rng.uniform(0.7, 1.05), rng.uniform(-0.15, 0.3)
     best: tuple[float, Array, float] | None = None
-    for inward in np.linspace(-0.1, 1.0, 8) + rng.uniform(-0.06, 0.06):
+    natural = arm_heading(person, side, there[:3, 3]) + 0.3
+    for inward in natural + np.linspace(-0.4, 0.4, 7) + rng.uniform(-0.06, 0.06):
         turn = heading(side, inward, pitch, roll)
         across = turn @ (pairs[0][4] - pairs[1][4])
         across[2] = 0
         along = world @ (across / np.linalg.norm(across))
         width = float(np.ptp(along))
-        cost = 9 * width + abs(inward - 0.4)
+        cost = 9 * width + abs(inward - natural)
         if width < WIDEST * size and (best is None or cost < best[0]):
             best = cost, turn, width
     if best is None:
@@ -183,7 +184,8 @@ def _from_side(
     solid: Solid, there: Array, person: Person, side: str, floor: float, rng: np.random.Generator
 ) -> Grasp:
     size = person.hand
-    turn = heading(side, rng.uniform(0.25, 0.95), rng.uniform(0.05, 0.35), rng.uniform(1.05, 1.45))
+    inward = arm_heading(person, side, there[:3, 3]) + rng.uniform(0.1, 0.6)
+    turn = heading(side, inward, rng.uniform(0.1, 0.45), rng.uniform(1.05, 1.45))
     world = solid.points @ there[:3, :3].T + there[:3, 3]
     low, high = world[:, 2].min(), world[:, 2].max()
     level = float(np.clip(low + rng.uniform(0.45, 0.6) * (high - low), floor + 0.052, high - 0.02))

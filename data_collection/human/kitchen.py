@@ -41,10 +41,8 @@ class Session:
     """Shapes of the objects, whose bodies are ``object_<i>``."""
     categories: list[str]
     """What the objects are."""
-    layout: str
-    """The kitchen's plan."""
-    style: str
-    """The kitchen's style."""
+    place: str
+    """The kitchen's layout and style."""
 
 
 def draw_person(rng: np.random.Generator) -> tuple[Person, Look]:
@@ -64,7 +62,7 @@ def draw_person(rng: np.random.Generator) -> tuple[Person, Look]:
 
 
 def open_session(rng: np.random.Generator, categories: list[str]) -> Session:
-    """Draw a kitchen, a person and objects, and compile them.
+    """Draw a kitchen of training, and somebody with objects in it.
 
     Args:
         rng: The stream to draw from.
@@ -74,6 +72,20 @@ def open_session(rng: np.random.Generator, categories: list[str]) -> Session:
     recipe["objects"] = []
     root = ElementTree.fromstring(build_scene(recipe).xml.replace(ASSETS, str(asset_root())))
     _remove_robot(root)
+    return compose(root, f"{recipe['layout']} {recipe['style']}", categories, rng)
+
+
+def compose(
+    root: ElementTree.Element, place: str, categories: list[str], rng: np.random.Generator
+) -> Session:
+    """Draw a person and objects, add them to a scene and compile it.
+
+    Args:
+        root: MJCF of the scene, which is changed.
+        place: What the scene is called.
+        categories: What the objects are.
+        rng: The stream to draw from.
+    """
     person, look = draw_person(rng)
     files = add_person(root, person, look)
     for number, category in enumerate(categories):
@@ -81,7 +93,7 @@ def open_session(rng: np.random.Generator, categories: list[str]) -> Session:
     text = ElementTree.tostring(root, encoding="unicode")
     model = mujoco.MjModel.from_xml_string(text, assets=files)
     solids = [Solid(model, f"object_{number}", rng) for number in range(len(categories))]
-    return Session(model, person, solids, categories, recipe["layout"], recipe["style"])
+    return Session(model, person, solids, categories, place)
 
 
 def _remove_robot(root: ElementTree.Element) -> None:

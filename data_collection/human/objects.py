@@ -3,6 +3,7 @@
 No instance of :mod:`dexbench.envs.scenes.objects` is used, and no category that is kept for suites.
 """
 
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
@@ -44,10 +45,9 @@ def draw_thing(rng: np.random.Generator, category: str) -> Thing:
     """Draw an object that is none of the catalogue's instances."""
     whole = rng.uniform(0.9, 1.15)
     scale = CATEGORIES[category].scale * (whole * rng.uniform(0.94, 1.06, 3))
-    bright = rng.uniform(0.35, 0.95, 2)
     body, accent = (
-        tuple(int(255 * value) for value in np.clip(level * rng.uniform(0.45, 1.1, 3), 0, 1))
-        for level in bright
+        tuple(int(255 * value) for value in hsv_to_rgb(*rng.uniform((0, 0.1, 0.4), (1, 0.9, 1))))
+        for _ in range(2)
     )
     if category in _NATURAL:  # fruit and bread keep their kind's colours
         item = INSTANCES[f"{category}_{int(rng.integers(4))}"]

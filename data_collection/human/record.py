@@ -18,18 +18,20 @@ from .skeleton import JOINTS, Array
 from .stage import Stage
 from .tasks import TASKS
 
-CLIPS = 4
-"""Clips a session."""
 HELD_OUT = 10
 """One session in so many is for tests."""
-DRAWS = 40
-"""Tries of a clip before its session is given up."""
+DRAWS = 12
+"""Plays of a task before its session is given up."""
+SESSIONS = 20
+"""Sessions drawn for one place in a set before giving up."""
+STILL = ("open_close_hands", "touch_point_objects")
+"""Tasks in which no object moves."""
 ARKIT = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 """RoboCasa's world in EgoDex's, whose y is up and whose z points back to the person."""
 
 
 def record_session(
-    out: Path, seed: int, index: int, size: tuple[int, int]
+    out: Path, seed: int, index: int, size: tuple[int, int], clips: int
 ) -> list[dict[str, Any]]:
     """Draw session ``index`` of a set, write its clips and return their manifest lines.
 
@@ -38,24 +40,31 @@ def record_session(
         seed: Names the set's random streams.
         index: Number of the session, on which alone it depends besides the seed.
         size: Height and width of the pictures in px.
+        clips: How many a session has; each shows another task.
     """
-    stream = rng("collect", "egohand", seed, index)
-    store = EgoDexStore(out)
-    tasks = [str(name) for name in stream.permutation(list(TASKS))[:CLIPS]]
-    wanted, chosen = _objects(tasks, stream)
-    session = open_session(stream, wanted)
-    film = Film(session, size)
+    for attempt in range(SESSIONS):
+        stream = rng("collect", "egohand", seed, index, attempt)
+        tasks = [str(name) for name in stream.permutation(list(TASKS))[:clips]]
+        wanted, chosen = _objects(tasks, stream)
+        session = open_session(stream, wanted)
+        try:
+            stages = [
+                play(session, task, shown, stream)
+                for task, shown in zip(tasks, chosen, strict=True)
+            ]
+            break
+        except NoGrasp:
+            continue
+    else:
+        raise RuntimeError(f"no session for place {index} of the set in {SESSIONS} draws")
+    store, film = EgoDexStore(out), Film(session, size)
     part = TEST if index % HELD_OUT == HELD_OUT // 2 else TRAIN
-    try:
-        return [
-            store.write_clip(
-                index * CLIPS + number, part, _clip(session, film, task, chosen[number], size, stream)
-            )
-            | {"scene": index}
-            for number, task in enumerate(tasks)
-        ]
-    finally:
-        film.close()
+    rows = []
+    for number, (task, shown, stage) in enumerate(zip(tasks, chosen, stages, strict=True)):
+        clip = _clip(session, film, task, shown, stage, stream)
+        rows.append(store.write_clip(index * clips + number, part, clip) | {"scene": index})
+    film.close()
+    return rows
 
 
 def _objects(tasks: list[str], rng: np.random.Generator) -> tuple[list[str], list[list[int]]]:
@@ -71,48 +80,52 @@ def _objects(tasks: list[str], rng: np.random.Generator) -> tuple[list[str], lis
     return wanted, chosen
 
 
-def _clip(
-    session: Session,
-    film: Film,
-    task: str,
-    shown: list[int],
-    size: tuple[int, int],
-    rng: np.random.Generator,
-) -> HumanClip:
-    """Play a task and film it."""
-    stage = _play(session, task, shown, rng)
-    n = stage.frames()
-    hands, objects = stage.play(n)
-    body, camera = joints(session.person, hands, rng)
-    frames = film.render(body, camera, objects, shown)
-    names = [session.categories[number] for number in shown]
-    return HumanClip(frames, transforms(body, camera), intrinsic(size), task, {
-        "task": task,
-        "description": TASKS[task].sentence,
-        "llm_description": TASKS[task].sentence,
-        "llm_type": "none",
-        "llm_objects": names,
-        "llm_verbs": task.split("_")[:1],
-        "environment": f"{session.layout} {session.style}",
-        "session_name": "egohand",
-    })  # fmt: skip
+def play(session: Session, task: str, shown: list[int], rng: np.random.Generator) -> Stage:
+    """Return the first of some plays of a task in which all grasps are possible.
 
+    Args:
+        session: Who does it, and where.
+        task: Key of ``TASKS``.
+        shown: Numbers of the objects that are on the counter.
+        rng: The stream to draw from.
 
-def _play(session: Session, task: str, shown: list[int], rng: np.random.Generator) -> Stage:
+    Raises:
+        NoGrasp: None was found.
+    """
+    solids = [session.solids[number] for number in shown]
     for _ in range(DRAWS):
-        solids = [session.solids[number] for number in shown]
         stage = Stage(session.person, solids, lay_out(session, shown, rng), rng)
         try:
             TASKS[task].script(stage)
         except NoGrasp:
             continue
-        if stage.holds or task not in MOVING:
+        if stage.holds or task in STILL:
             return stage
-    raise RuntimeError(f"no clip of {task} with {session.categories} in {DRAWS} draws")
+    raise NoGrasp(f"no play of {task} in {DRAWS} draws")
 
 
-MOVING = tuple(name for name in TASKS if name not in ("open_close_hands", "touch_point_objects"))
-"""Tasks in which something moves."""
+def _clip(
+    session: Session,
+    film: Film,
+    task: str,
+    shown: list[int],
+    stage: Stage,
+    rng: np.random.Generator,
+) -> HumanClip:
+    hands, objects = stage.play(stage.frames())
+    body, camera = joints(session.person, hands, rng)
+    facts = {
+        "task": task,
+        "description": TASKS[task].sentence,
+        "llm_description": TASKS[task].sentence,
+        "llm_type": "none",
+        "llm_objects": [session.categories[number] for number in shown],
+        "llm_verbs": task.split("_")[:1],
+        "environment": session.place,
+        "session_name": "egohand",
+    }
+    frames = film.render(body, camera, objects, shown)
+    return HumanClip(frames, transforms(body, camera), intrinsic(film.size), task, facts)
 
 
 def transforms(body: Array, camera: Array) -> dict[str, Array]:

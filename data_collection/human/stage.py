@@ -7,7 +7,7 @@ import numpy as np
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 
-from .body import UP, Hands, drift
+from .body import UP, Hands, arm_heading, drift
 from .grasp import Grasp, heading, slide_to_contact, take
 from .motion import Hold, Track, quiet
 from .objects import Solid
@@ -63,7 +63,7 @@ class Stage:
     def home(self, side: str) -> Array:
         """Return where a hand waits: above the counter's edge, (4, 4) in the world."""
         rng = self.rng
-        turn = heading(side, rng.uniform(0.1, 0.6), rng.uniform(0.0, 0.4), rng.uniform(0.0, 0.9))
+        turn = heading(side, rng.uniform(0.1, 0.6), rng.uniform(0.1, 0.6), rng.uniform(0.0, 0.9))
         x = self.person.stand[0] + _SIGN[side] * rng.uniform(0.13, 0.27)
         return pose(turn, np.array([x, rng.uniform(-0.70, -0.60), rng.uniform(0.99, 1.10)]))
 
@@ -211,11 +211,12 @@ class Stage:
         """Push an object ``far`` m along ``way`` (3,), level and of unit length."""
         there, solid, sign = self.places[thing], self.solids[thing], _SIGN[side]
         inward = float(-sign * way[0])
+        natural = arm_heading(self.person, side, there[:3, 3]) + self.rng.uniform(0.1, 0.4)
         if inward > 0.5:  # with the palm
-            turn = heading(side, self.rng.uniform(0.0, 0.4), self.rng.uniform(0.1, 0.4), 1.4)
+            turn = heading(side, natural, self.rng.uniform(0.2, 0.5), 1.4)
         else:  # with the fingertips, that point down behind what is pulled
             pitch = self.rng.uniform(0.5, 0.8) if way[1] > 0 else self.rng.uniform(1.0, 1.25)
-            turn = heading(side, self.rng.uniform(0.0, 0.4), pitch, 0.1)
+            turn = heading(side, natural, pitch, 0.1)
         angles = STRAIGHT + 0.3 * RELAXED
         angles[1] = 0.5
         level = COUNTER_HEIGHT + max(0.05, min(0.6 * solid.height, 0.08))

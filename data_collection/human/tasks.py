@@ -7,7 +7,7 @@ import numpy as np
 
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 
-from .body import UP
+from .body import UP, arm_heading
 from .grasp import heading
 from .skeleton import FIST, POINTING, RELAXED, SIDES, STRAIGHT, pose, turns
 from .stage import OTHER, Stage
@@ -201,7 +201,8 @@ def _point(stage: Stage) -> None:
         place, solid = stage.places[thing], stage.solids[thing]
         top = np.array([*place[:2, 3], place[2, 3] + solid.high[2]])
         finger = stage.rng.random() < 0.6
-        turn = heading(side, stage.rng.uniform(0, 0.6), stage.rng.uniform(0.3, 0.7), 0.1)
+        natural = arm_heading(stage.person, side, place[:3, 3]) + stage.rng.uniform(0.1, 0.5)
+        turn = heading(side, natural, stage.rng.uniform(0.4, 0.8), 0.1)
         size = stage.person.hand
         tip = np.array([0.175, 0, -0.01]) if finger else np.array([0.11, 0, -0.035])
         flip = [1, 1 if side == "right" else -1, 1]

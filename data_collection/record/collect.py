@@ -256,10 +256,12 @@ def _prepare() -> None:
 
 def record_scene(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     """Draw scene ``index``, play the strategy in it, write its clips; return their rows."""
+    from .strategies import CLIPS
+
     if config.strategy == HUMAN:
         from dexbench.data_collection.human.record import record_session
 
-        return record_session(config.out, config.seed, index, picture_size(config))
+        return record_session(config.out, config.seed, index, picture_size(config), CLIPS)
     from dexbench.envs.robocasa.build import build_scene
     from dexbench.envs.robocasa.recipe import NoRoom
     from dexbench.envs.simulation import Simulation
@@ -267,7 +269,7 @@ def record_scene(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     from dexbench.envs.tasks.draw import KITCHENS
     from dexbench.utils.seeding import rng
 
-    from .strategies import CLIPS, STRATEGIES
+    from .strategies import STRATEGIES
 
     store = EpisodeStore(config.out)
     for attempt in range(SCENE_DRAWS):
