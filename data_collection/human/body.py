@@ -49,14 +49,12 @@ def shoulder(person: Person, side: str) -> Array:
 
 
 def arm_heading(person: Person, side: str, place: Array) -> float:
-    """Return by how much an arm that reaches for ``place`` (3,) points to the other side, in rad."""
+    """Return the angle in rad by which an arm that reaches for (3,) points to the other side."""
     way = place - shoulder(person, side)
     return float(np.arctan2(-_SIGN[side] * way[0], max(way[1], 0.1)))
 
 
-def joints(
-    person: Person, hands: Hands, rng: np.random.Generator
-) -> tuple[Array, Array]:
+def joints(person: Person, hands: Hands, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return all joints of a person at work, and the camera on the head.
 
     Args:
@@ -105,9 +103,7 @@ def _shoulder_offset(person: Person, side: str) -> Array:
     return np.array([_SIGN[side] * 0.108 * person.stature, 0.0, -0.012 * person.stature])
 
 
-def _arm(
-    person: Person, side: str, root: Array, wrist: Array, swivel: Array
-) -> dict[str, Array]:
+def _arm(person: Person, side: str, root: Array, wrist: Array, swivel: Array) -> dict[str, Array]:
     """Return shoulder and elbow (n, 4, 4) for shoulders at ``root`` (n, 3) and wrists (n, 4, 4)."""
     upper, lower = person.upper_arm, person.forearm
     hand = wrist[:, :3, 3]
@@ -134,7 +130,7 @@ def _arm(
 def _head(
     person: Person, neck: Array, hands: Hands, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Return the camera (n, 4, 4) and the eyes (n, 3): they follow the hands, slowly and in part."""
+    """Return the camera (n, 4, 4) and the eyes (n, 3), which follow the hands a little."""
     n = len(neck)
     eye = neck + [0, 0.065 * person.stature, 0.105 * person.stature]
     eye = eye + drift(rng, n, 3, 0.9) * [0.010, 0.010, 0.005]

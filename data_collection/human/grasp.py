@@ -21,9 +21,7 @@ SHUT = np.array(
 WIDEST = 0.098
 """Width in m of what a hand can take."""
 _RADIUS = 0.0085
-_CHAINS = np.array(
-    [[HAND_JOINTS.index(finger + part) for part in PARTS] for finger in FINGERS]
-)
+_CHAINS = np.array([[HAND_JOINTS.index(finger + part) for part in PARTS] for finger in FINGERS])
 _SHARES = np.array([0.35, 0.7, 1.0])
 
 
@@ -114,7 +112,9 @@ def take(
     """
     upright = abs(there[2, 2]) > 0.9
     slim = 2 * np.median(np.linalg.norm(solid.points[:, :2], axis=1)) < 0.085
-    beside = upright and slim and solid.height > 0.085 and (solid.height > 0.13 or rng.random() < 0.6)
+    beside = (
+        upright and slim and solid.height > 0.085 and (solid.height > 0.13 or rng.random() < 0.6)
+    )
     return (_from_side if beside else _from_above)(solid, there, person, side, floor, rng)
 
 
@@ -138,7 +138,9 @@ def _from_above(
     solid: Solid, there: Array, person: Person, side: str, floor: float, rng: np.random.Generator
 ) -> Grasp:
     size = person.hand
-    tips = finger_points(np.linspace(0, 0.9, 16)[:, None] * (SHUT - WIDE) + WIDE, side, size)[:, :, -1]
+    tips = finger_points(np.linspace(0, 0.9, 16)[:, None] * (SHUT - WIDE) + WIDE, side, size)[
+        :, :, -1
+    ]
     pairs = tips[:, 0], tips[:, 1:3].mean(1)
     spans = np.linalg.norm(pairs[0] - pairs[1], axis=1)
     world = solid.points @ there[:3, :3].T + there[:3, 3]

@@ -13,10 +13,10 @@ from dexbench.envs.robocasa.build import build_scene
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 from dexbench.envs.scenes.recipe import draw_recipe
 
+from .counter import FAR, NEAR, reach
 from .objects import Solid, add_thing, draw_thing
 from .person_mjcf import Look, add_person
 from .skeleton import Array, Person, pose, turns
-from .stage import FAR, NEAR, reach
 
 _ROBOT = ("robot0_", "left_eef", "right_eef", "gripper0_")
 _TONES = (

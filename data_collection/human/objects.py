@@ -1,4 +1,4 @@
-"""Objects that only this set shows: meshes of training categories in sizes and colours of their own.
+"""Objects that only this set shows: meshes of training categories, other sizes and colours.
 
 No instance of :mod:`dexbench.envs.scenes.objects` is used, and no category that is kept for suites.
 """
@@ -10,7 +10,6 @@ from xml.etree.ElementTree import Element, SubElement
 import imageio.v3 as iio
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from dexbench.envs.assets.cache import asset_root

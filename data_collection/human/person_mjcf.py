@@ -5,7 +5,6 @@ from xml.etree.ElementTree import Element, SubElement
 
 import imageio.v3 as iio
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from .skeleton import SIDES, Array, Person

@@ -99,7 +99,7 @@ def pose(turn: Array, place: Array) -> Array:
 
 
 def axes(x: Array, z: Array) -> Array:
-    """Return the rotation (..., 3, 3) whose x is along ``x`` and whose z is as near ``z`` as can be."""
+    """Return the rotation (..., 3, 3) with x along ``x`` and z as near ``z`` as can be."""
     x = x / np.linalg.norm(x, axis=-1, keepdims=True)
     z = z - (z * x).sum(-1, keepdims=True) * x
     z = z / np.linalg.norm(z, axis=-1, keepdims=True)

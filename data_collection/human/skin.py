@@ -72,7 +72,9 @@ def _plain_hand() -> Skin:
     size = 1.0
     shapes = _palm(at, size)
     for finger in FINGERS:
-        chain = [finger + part for part in ("Knuckle", "IntermediateBase", "IntermediateTip", "Tip")]
+        chain = [
+            finger + part for part in ("Knuckle", "IntermediateBase", "IntermediateTip", "Tip")
+        ]
         radii = [radius * size for radius in _FINGER_RADII[finger]]
         for i in range(3):
             end = at[chain[i + 1]]

@@ -8,30 +8,17 @@ from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 
 from .body import UP, Hands, arm_heading, drift
+from .counter import Counter
 from .grasp import Grasp, heading, slide_to_contact, take
 from .motion import Hold, Track, quiet
-from .objects import Solid
-from .skeleton import RELAXED, SIDES, STRAIGHT, Array, Person, pose, turns
+from .skeleton import RELAXED, SIDES, STRAIGHT, Array, pose, turns
 
-NEAR, FAR = -0.575, -0.32
-"""Range of objects' centres across the counter: the world's y, in m."""
-ASIDE = 0.40
-"""How far to both sides of a person objects lie, in m."""
-FREE = (-0.27, 0.60)
-"""Range of the world's x, in m, in which no kitchen has anything on or in its counter."""
 OTHER = {"left": "right", "right": "left"}
 _SIGN = {"left": -1.0, "right": 1.0}
 
 
-def reach(person: Person, side: str | None = None) -> tuple[float, float]:
-    """Return the range of x in m that a hand works in, or both do."""
-    low = {"left": -ASIDE, "right": -0.08, None: -ASIDE}[side]
-    high = {"left": 0.08, "right": ASIDE, None: ASIDE}[side]
-    return max(FREE[0], person.stand[0] + low), min(FREE[1], person.stand[0] + high)
-
-
 @dataclass
-class Stage:
+class Stage(Counter):
     """What two hands do in one clip; every action begins at its hand's clock.
 
     Args:
@@ -41,10 +28,6 @@ class Stage:
         rng: The stream to draw from.
     """
 
-    person: Person
-    solids: list[Solid]
-    places: list[Array]
-    rng: np.random.Generator
     clock: dict[str, float] = field(default_factory=dict)
     """By side: when the hand is free, in s."""
 
@@ -54,9 +37,7 @@ class Stage:
         self.holds: list[Hold] = []
         self._quiet: dict[str, list[tuple[float, float]]] = {side: [] for side in SIDES}
         self._wrists = {side: Track(self.home(side)) for side in SIDES}
-        self._angles = {
-            side: Track(RELAXED * self.rng.uniform(0.6, 1.2)) for side in SIDES
-        }
+        self._angles = {side: Track(RELAXED * self.rng.uniform(0.6, 1.2)) for side in SIDES}
         self._held: dict[str, tuple[int, Grasp, Array, float]] = {}
         self.clock = {side: float(self.rng.uniform(0.1, 0.9)) for side in SIDES}
 
@@ -66,31 +47,6 @@ class Stage:
         turn = heading(side, rng.uniform(0.1, 0.6), rng.uniform(0.1, 0.6), rng.uniform(0.0, 0.9))
         x = self.person.stand[0] + _SIGN[side] * rng.uniform(0.13, 0.27)
         return pose(turn, np.array([x, rng.uniform(-0.70, -0.60), rng.uniform(0.99, 1.10)]))
-
-    def side_of(self, thing: int) -> str:
-        """Return the hand that is nearer to an object."""
-        offset = self.places[thing][0, 3] - self.person.stand[0] + self.rng.normal(0, 0.05)
-        return "right" if offset > 0 else "left"
-
-    def spot(self, thing: int, side: str | None = None) -> Array | None:
-        """Return another place (4, 4) for an object on the counter that is free, None if none is."""
-        solid, here = self.solids[thing], self.places[thing]
-        left, right = reach(self.person, side)
-        for _ in range(60):
-            x, y = self.rng.uniform(left, right), self.rng.uniform(NEAR, FAR)
-            far = np.hypot(x - here[0, 3], y - here[1, 3])
-            if 0.09 < far < 0.42 and self._free(thing, x, y):
-                turn = turns("z", self.rng.normal(0, 0.35)) @ here[:3, :3]
-                return pose(turn, np.array([x, y, COUNTER_HEIGHT - solid.low[2]]))
-        return None
-
-    def _free(self, thing: int, x: float, y: float) -> bool:
-        room = self.solids[thing].radius + 0.025
-        return all(
-            np.hypot(x - place[0, 3], y - place[1, 3]) > room + solid.radius
-            for other, (solid, place) in enumerate(zip(self.solids, self.places, strict=True))
-            if other != thing
-        )
 
     def wait(self, side: str, until: float | None = None) -> None:
         """Let a hand pause, or wait for a time in s."""
@@ -102,7 +58,9 @@ class Stage:
         both = max(self.clock.values())
         self.clock = dict.fromkeys(SIDES, both)
 
-    def go(self, side: str, wrist: Array, arc: float = 0.0, slow: float = 1.0, lap: float = 0.0) -> float:
+    def go(
+        self, side: str, wrist: Array, arc: float = 0.0, slow: float = 1.0, lap: float = 0.0
+    ) -> float:
         """Move a wrist to a transform (4, 4); return when it is there, in s.
 
         Args:
@@ -221,9 +179,7 @@ class Stage:
         angles[1] = 0.5
         level = COUNTER_HEIGHT + max(0.05, min(0.6 * solid.height, 0.08))
         aim = np.array([there[0, 3], there[1, 3], level])
-        place = slide_to_contact(
-            solid, there, turn, angles, aim, way, side, self.person.hand
-        )
+        place = slide_to_contact(solid, there, turn, angles, aim, way, side, self.person.hand)
         start = pose(turn, place)
         before = pose(turn, place - 0.05 * way + 0.02 * UP)
         self.fingers(side, angles, self.clock[side], 0.6)
@@ -241,17 +197,6 @@ class Stage:
         self._quiet[side].append((touch - 0.1, done + 0.1))
         self.clock[side] = done
         self.go(side, pose(turn, end[:3, 3] - 0.06 * way + 0.05 * UP), lap=0.3)
-
-    def slack(self, thing: int, way: Array) -> float:
-        """Return how far, in m, an object can be pushed along ``way`` (3,) on the free counter."""
-        here, step = self.places[thing][:2, 3], 0.02
-        left, right = reach(self.person)
-        for far in np.arange(step, 0.4, step):
-            x, y = here + far * way[:2]
-            inside = left < x < right and NEAR - 0.02 < y < FAR + 0.02
-            if not inside or not self._free(thing, x, y):
-                return float(far - step)
-        return 0.4
 
     def lift_between(self, thing: int, there: Array) -> None:
         """Take an object between both palms, bring it to ``there`` (4, 4), let go."""
@@ -314,7 +259,9 @@ class Stage:
             for i, axis in enumerate("xyz"):
                 wrist[:, :3, :3] = wrist[:, :3, :3] @ turns(axis, tilt[:, i])
             wrists[side] = wrist
-            shake = loud * drift(self.rng, n, 20, 0.5) * np.where(np.arange(20) % 4 == 1, 0.03, 0.06)
+            shake = (
+                loud * drift(self.rng, n, 20, 0.5) * np.where(np.arange(20) % 4 == 1, 0.03, 0.06)
+            )
             angles[side] = self._angles[side].sample(times) + shake * self._freedom(side, times)
         objects = np.repeat(np.stack(self.first)[None], n, axis=0)
         for hold in sorted(self.holds, key=lambda hold: hold.start):
@@ -322,7 +269,7 @@ class Stage:
         return Hands(wrists, angles), objects
 
     def _freedom(self, side: str, times: Array) -> Array:
-        """Return factors (n, 1) on the noise of fingers, which is small while they hold something."""
+        """Return factors (n, 1) on fingers' noise, which is small while they hold something."""
         held = np.zeros(len(times), bool)
         for hold in self.holds:
             if hold.side == side:

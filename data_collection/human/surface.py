@@ -48,9 +48,7 @@ def field(bones: Sequence[Bone], points: Array, blend: float) -> Array:
     return -blend * np.log(total)
 
 
-def enclose(
-    bones: Sequence[Bone], cell: float, blend: float
-) -> tuple[Array, NDArray[np.int64]]:
+def enclose(bones: Sequence[Bone], cell: float, blend: float) -> tuple[Array, NDArray[np.int64]]:
     """Return the surface around bones as vertices (n, 3) in m and triangles (m, 3).
 
     Surface nets: a vertex in every cell of a grid that the surface crosses, at the mean of where it

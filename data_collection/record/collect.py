@@ -43,8 +43,8 @@ class CollectConfig:
     out: Path
     """Folder of the set; a set that is there already is continued."""
     strategy: Literal["lift", "lift-noise", "programmatic", "play", "egohand"] = "lift-noise"
-    """How the robot is driven; lift-noise and programmatic are the paper's (4.5). With egohand there
-    is none: two human hands work at a counter, and the set has EgoDex's layout."""
+    """How the robot is driven; lift-noise and programmatic are the paper's (4.5). With egohand
+    there is none: two human hands work at a counter, and the set has EgoDex's layout."""
     episodes: int | None = None
     """Clips to record (rounded up to whole scenes)."""
     hours: float | None = None
@@ -57,7 +57,8 @@ class CollectConfig:
     """Names the random streams; another seed gives another set."""
     size: str | None = None
     """Height and width of the pictures in px; by default 224x392, the suite's and what models here
-    are trained on, and 224x398 with egohand. Another size or camera can also be rendered afterwards: dexbench data rerender."""
+    are trained on, and 224x398 with egohand. Another size or camera can also be rendered
+    afterwards, but not of egohand: dexbench data rerender."""
     executor: Literal["local", "ray"] = "local"
     """Where the workers are: on this machine, or on those of a Ray cluster. dexbench must be on all
     of them, and --out an absolute path to a folder that they share."""

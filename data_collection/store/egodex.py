@@ -1,9 +1,9 @@
 """A set in EgoDex's own layout, kept as whole as a set of robot episodes.
 
-    <set>/part1/<task>/<i>.hdf5   transforms of joints and camera, intrinsics, confidences
-    <set>/part1/<task>/<i>.mp4    the picture
-    <set>/test/<task>/<i>.*       held-out sessions
-    <set>/dataset.json, <set>/manifest.jsonl   as in every set; readers of EgoDex pass them over
+<set>/part1/<task>/<i>.hdf5   transforms of joints and camera, intrinsics, confidences
+<set>/part1/<task>/<i>.mp4    the picture
+<set>/test/<task>/<i>.*       held-out sessions
+<set>/dataset.json, <set>/manifest.jsonl   as in every set; readers of EgoDex pass them over
 """
 
 from collections.abc import Iterable, Mapping
@@ -84,7 +84,7 @@ class EgoDexStore(EpisodeStore):
 
 
 def salvage(root: Path) -> EpisodeStore:
-    """Return a set of either layout to look into; its `info` is empty if dataset.json is damaged."""
+    """Return a set of either layout to look into; a damaged dataset.json leaves `info` empty."""
     store = EgoDexStore.salvage(root)
     rows = (row for row in store.lines() if row is not None)
     known = store.info or next(rows, {})
