@@ -68,11 +68,17 @@ def open_session(rng: np.random.Generator, categories: list[str]) -> Session:
         rng: The stream to draw from.
         categories: What the objects are.
     """
+    root, place = draw_kitchen(rng)
+    return compose(root, place, categories, rng)
+
+
+def draw_kitchen(rng: np.random.Generator) -> tuple[ElementTree.Element, str]:
+    """Return the MJCF of a kitchen of training without robot and objects, and what it is called."""
     recipe = draw_recipe(rng, "train")
     recipe["objects"] = []
     root = ElementTree.fromstring(build_scene(recipe).xml.replace(ASSETS, str(asset_root())))
     _remove_robot(root)
-    return compose(root, f"{recipe['layout']} {recipe['style']}", categories, rng)
+    return root, f"{recipe['layout']} {recipe['style']}"
 
 
 def compose(
@@ -113,23 +119,22 @@ def _remove_robot(root: ElementTree.Element) -> None:
                 asset.remove(element)
 
 
-def lay_out(session: Session, chosen: list[int], rng: np.random.Generator) -> list[Array]:
-    """Return places (4, 4) on the counter for some of a session's objects, none near another."""
-    left, right = reach(session.person)
+def lay_out(person: Person, solids: list[Solid], rng: np.random.Generator) -> list[Array]:
+    """Return places (4, 4) on the counter for objects before somebody, none near another."""
+    left, right = reach(person)
     while True:
         places: list[Array] = []
-        for number in chosen:
-            solid = session.solids[number]
+        for solid in solids:
             for _ in range(60):
                 x = rng.uniform(left, right)
                 y = rng.uniform(NEAR, FAR)
                 gaps = [
-                    math.dist((x, y), place[:2, 3]) - solid.radius - session.solids[other].radius
-                    for other, place in zip(chosen, places, strict=False)
+                    math.dist((x, y), place[:2, 3]) - solid.radius - other.radius
+                    for other, place in zip(solids, places, strict=False)
                 ]
                 if min(gaps, default=1) > 0.035:
                     turn = turns("z", rng.uniform(-np.pi, np.pi))
                     places.append(pose(turn, np.array([x, y, COUNTER_HEIGHT - solid.low[2]])))
                     break
-        if len(places) == len(chosen):
+        if len(places) == len(solids):
             return places

@@ -94,7 +94,7 @@ def play(session: Session, task: str, shown: list[int], rng: np.random.Generator
     """
     solids = [session.solids[number] for number in shown]
     for _ in range(DRAWS):
-        stage = Stage(session.person, solids, lay_out(session, shown, rng), rng)
+        stage = Stage(session.person, solids, lay_out(session.person, solids, rng), rng)
         try:
             TASKS[task].script(stage)
         except NoGrasp:

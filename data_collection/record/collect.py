@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from dexbench.data_collection.store.egodex import EgoDexStore
+from dexbench.data_collection.store.layouts import OTHERS
 from dexbench.data_collection.store.manifest import INFO
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
@@ -27,9 +27,8 @@ from dexbench.utils.processes import die_with_parent
 from dexbench.utils.video import parse_size
 
 from .ray_executor import THREADS, RayExecutor
+from .stand_ins import stand_in
 
-HUMAN = "egohand"
-"""The strategy that records people."""
 SCENE_DRAWS = 20
 """Scenes drawn for one place in a set before giving up."""
 LOSSES = 3
@@ -42,9 +41,12 @@ class CollectConfig:
 
     out: Path
     """Folder of the set; a set that is there already is continued."""
-    strategy: Literal["lift", "lift-noise", "programmatic", "play", "egohand"] = "lift-noise"
-    """How the robot is driven; lift-noise and programmatic are the paper's (4.5). With egohand
-    there is none: two human hands work at a counter, and the set has EgoDex's layout."""
+    strategy: Literal["lift", "lift-noise", "programmatic", "play", "egohand", "gripper"] = (
+        "lift-noise"
+    )
+    """How the robot is driven; lift-noise and programmatic are the paper's (4.5). The others are
+    stand-ins for other people's data, in their layouts: egohand shows two human hands (EgoDex),
+    gripper a Panda with a parallel gripper (DROID)."""
     episodes: int | None = None
     """Clips to record (rounded up to whole scenes)."""
     hours: float | None = None
@@ -56,9 +58,8 @@ class CollectConfig:
     seed: int = 0
     """Names the random streams; another seed gives another set."""
     size: str | None = None
-    """Height and width of the pictures in px; by default 224x392, the suite's and what models here
-    are trained on, and 224x398 with egohand. Another size or camera can also be rendered
-    afterwards, but not of egohand: dexbench data rerender."""
+    """Height and width of the pictures in px; by default 224x392, which models here are trained on,
+    and 224x398 with egohand and gripper. All but these can be rendered again: data rerender."""
     executor: Literal["local", "ray"] = "local"
     """Where the workers are: on this machine, or on those of a Ray cluster. dexbench must be on all
     of them, and --out an absolute path to a folder that they share."""
@@ -105,11 +106,13 @@ def main(config: CollectConfig, recording: Recording | None = None) -> None:
         raise UserError(f"with --executor ray, --out must be absolute; got {config.out}")
     facts: dict[str, Any] = {"strategy": config.strategy, "seed": config.seed}
     if config.kitchen == "robocasa":
-        if config.strategy == HUMAN:
-            raise UserError(f"--strategy {HUMAN} has generated kitchens only; leave out --kitchen")
+        if config.strategy in OTHERS:
+            raise UserError(
+                f"--strategy {config.strategy} has generated kitchens only; leave out --kitchen"
+            )
         robocasa_root()
         facts["kitchen"] = config.kitchen
-    layout = EgoDexStore if config.strategy == HUMAN else EpisodeStore
+    layout = OTHERS.get(config.strategy, EpisodeStore)
     store = layout(config.out, facts | {"image_size": list(picture_size(config))})
     with _alone(config.out):
         _fill(config, store, goal, unit, recording or DEXBENCH)
@@ -121,7 +124,7 @@ def picture_size(config: CollectConfig) -> tuple[int, int]:
     Raises:
         UserError: --size makes no pictures.
     """
-    return parse_size(config.size or ("224x398" if config.strategy == HUMAN else "224x392"))
+    return parse_size(config.size or ("224x398" if config.strategy in OTHERS else "224x392"))
 
 
 @contextmanager
@@ -259,10 +262,10 @@ def record_scene(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     """Draw scene ``index``, play the strategy in it, write its clips; return their rows."""
     from .strategies import CLIPS
 
-    if config.strategy == HUMAN:
-        from dexbench.data_collection.human.record import record_session
-
-        return record_session(config.out, config.seed, index, picture_size(config), CLIPS)
+    if config.strategy in OTHERS:
+        return stand_in(config.strategy)(
+            config.out, config.seed, index, picture_size(config), CLIPS
+        )
     from dexbench.envs.robocasa.build import build_scene
     from dexbench.envs.robocasa.recipe import NoRoom
     from dexbench.envs.simulation import Simulation

@@ -81,12 +81,3 @@ class EgoDexStore(EpisodeStore):
             file.create_dataset("camera/intrinsic", data=clip.intrinsic.astype(np.float32))
             file.attrs.update(clip.facts)
         return row | {kind: file_sha256(path) for kind, path in paths.items()}
-
-
-def salvage(root: Path) -> EpisodeStore:
-    """Return a set of either layout to look into; a damaged dataset.json leaves `info` empty."""
-    store = EgoDexStore.salvage(root)
-    rows = (row for row in store.lines() if row is not None)
-    known = store.info or next(rows, {})
-    human = known.get("layout") == EgoDexStore.layout or "hdf5" in known
-    return store if human else EpisodeStore.salvage(root)

@@ -20,7 +20,7 @@ from dexbench.envs.assets.cache import PACK_VERSION
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import DRAFT, file_sha256
 
-from .egodex import salvage
+from .layouts import salvage
 from .manifest import INFO, MANIFEST, info_bytes, read_info, sha256
 from .store import EpisodeStore
 

@@ -43,7 +43,7 @@ def test_objects_follow_a_hand_or_rest(session, task, monkeypatch):
 def test_a_hand_that_holds_something_touches_it_and_not_the_counter(session):
     for number, side in ((0, "right"), (1, "left"), (2, "right")):
         stream = rng("test", "take", number)
-        (there,) = lay_out(session, [number], stream)
+        (there,) = lay_out(session.person, [session.solids[number]], stream)
         plan = take(session.solids[number], there, session.person, side, COUNTER_HEIGHT, stream)
         points = finger_points(plan.closed[None], side, session.person.hand)[0]
         inside = np.linalg.inv(plan.wrist) @ there

@@ -59,7 +59,7 @@ def test_a_set_is_checked_mended_and_cleared_as_any_other(tmp_path):
 
 def test_commands_for_robot_episodes_refuse_it_by_name(tmp_path):
     fill(tmp_path, 4)
-    with pytest.raises(UserError, match="EgoDex's layout"):
+    with pytest.raises(UserError, match="the layout 'egodex'"):
         EpisodeStore(tmp_path)
     with pytest.raises(UserError, match="strategy"):
         collect.main(CollectConfig(tmp_path, "play", 4, size="32x32"), Recording(record, threads))
