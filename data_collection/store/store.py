@@ -66,8 +66,8 @@ class EpisodeStore:
             self.info = read_info(root)
             if self.info.get("layout", EpisodeStore.layout) != self.layout:
                 raise UserError(
-                    f"{root} has the layout {self.info.get('layout')!r} and no episodes of dexbench's "
-                    "robot; name a set of another strategy"
+                    f"{root} has the layout {self.info.get('layout')!r} and no robot episodes; "
+                    "name a set of another strategy"
                 )
             return
         self.info = {
