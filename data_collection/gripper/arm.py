@@ -20,7 +20,7 @@ READY = np.array([0.0, -0.5, 0.0, -2.3, 0.0, 1.9, 0.785])
 OPEN = 0.04
 """Way of a finger in m from closed to wide open."""
 _JOINTS = tuple(f"joint{i}" for i in range(1, 8))
-_ROUNDS, _DAMPING = 30, 1e-3
+_ROUNDS, _DAMPING = 12, 1e-4
 
 
 def add_panda(root: Element, base: Array) -> None:
@@ -120,8 +120,10 @@ class Arm:
             mujoco.mj_comPos(self._model, self._data)
             mujoco.mj_jacSite(self._model, self._data, jacobian[0], jacobian[1], self._site)
             slope = np.concatenate([jacobian[0], 0.3 * jacobian[1]])[:, self._dofs]
-            step = slope.T @ np.linalg.solve(slope @ slope.T + _DAMPING * np.eye(6), error)
-            joints = joints + np.clip(step, -0.2, 0.2) + 0.01 * (READY - joints)
+            inverse = slope.T @ np.linalg.inv(slope @ slope.T + _DAMPING * np.eye(6))
+            # Of all arms that hold the tool so, one near the ready posture.
+            ease = (np.eye(7) - inverse @ slope) @ (READY - joints)
+            joints = joints + np.clip(inverse @ error + 0.1 * ease, -0.2, 0.2)
             joints = np.clip(joints, *self._range.T)
         self._data.qpos[self._qpos] = joints
         return joints

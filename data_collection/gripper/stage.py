@@ -155,7 +155,7 @@ class GripperStage(Counter):
 
     def objects(self, times: Array, tool: Array) -> Array:
         """Return the objects' transforms (n, k, 4, 4) for where the tool (n, 4, 4) was."""
-        places = np.repeat(np.stack(self.first)[None], len(times), axis=0)
+        places = np.repeat(np.reshape(self.first, (1, -1, 4, 4)), len(times), axis=0)
         for hold in self.holds:
             during = (times >= hold.start) & (times < hold.end)
             if during.any():

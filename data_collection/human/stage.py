@@ -263,7 +263,7 @@ class Stage(Counter):
                 loud * drift(self.rng, n, 20, 0.5) * np.where(np.arange(20) % 4 == 1, 0.03, 0.06)
             )
             angles[side] = self._angles[side].sample(times) + shake * self._freedom(side, times)
-        objects = np.repeat(np.stack(self.first)[None], n, axis=0)
+        objects = np.repeat(np.reshape(self.first, (1, -1, 4, 4)), n, axis=0)
         for hold in sorted(self.holds, key=lambda hold: hold.start):
             self._follow(objects[:, hold.thing], hold, times, wrists[hold.side])
         return Hands(wrists, angles), objects
