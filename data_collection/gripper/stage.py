@@ -45,7 +45,8 @@ class GripperStage(Counter):
     def _down(self, yaw: float) -> Array:
         """Return a gripper that points down, tilted a little, its fingers moving along ``yaw``."""
         z = -UP + self.rng.normal(0, 0.08, 3)
-        across = turns("z", yaw) @ np.array([1.0, 0.0, 0.0])
+        # Half a turn changes nothing for the fingers, and may be beyond the last joint's range.
+        across = turns("z", (yaw + np.pi / 2) % np.pi - np.pi / 2) @ np.array([-1.0, 0.0, 0.0])
         z = z / np.linalg.norm(z)
         x = across - (across @ z) * z
         return axes(x, z)

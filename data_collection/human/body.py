@@ -45,7 +45,7 @@ def drift(rng: np.random.Generator, n: int, size: int, seconds: float) -> Array:
 
 def shoulder(person: Person, side: str) -> Array:
     """Return where somebody's shoulder is in the world at rest, (3,) in m."""
-    return _neck(person, np.zeros((1, 2)))[0] + _shoulder_offset(person, side)
+    return np.asarray(_neck(person, np.zeros((1, 2)))[0] + _shoulder_offset(person, side))
 
 
 def arm_heading(person: Person, side: str, place: Array) -> float:

@@ -111,13 +111,13 @@ def turns(axis: str, angles: Array | float) -> Array:
     angles = np.asarray(angles, float)
     vectors = angles[..., None] * np.eye(3)["xyz".index(axis)]
     matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix()
-    return matrices.reshape(*angles.shape, 3, 3)
+    return np.asarray(matrices.reshape(*angles.shape, 3, 3))
 
 
 def mirror(transforms: Array) -> Array:
     """Return transforms (..., 4, 4) as they are on the other hand."""
     flip = np.diag([1.0, -1.0, 1.0, 1.0])
-    return flip @ transforms @ flip
+    return np.asarray(flip @ transforms @ flip)
 
 
 def hand_joints(angles: Array, side: str, size: float = 1.0) -> Array:

@@ -31,7 +31,7 @@ class Bone:
         offset = points * scale - start
         share = np.clip(offset @ along / max(float(along @ along), 1e-12), 0, 1)
         gap = np.linalg.norm(offset - share[:, None] * along, axis=1)
-        return gap - (self.radii[0] + share * (self.radii[1] - self.radii[0]))
+        return np.asarray(gap - (self.radii[0] + share * (self.radii[1] - self.radii[0])))
 
 
 def field(bones: Sequence[Bone], points: Array, blend: float) -> Array:
@@ -103,4 +103,4 @@ def normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
     total = np.zeros_like(vertices)
     for corner in range(3):
         np.add.at(total, faces[:, corner], across)
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12))
