@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
+from dexbench.data_collection.store.layouts import OTHERS
 from dexbench.data_collection.store.manifest import INFO
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
@@ -26,6 +27,7 @@ from dexbench.utils.processes import die_with_parent
 from dexbench.utils.video import parse_size
 
 from .ray_executor import THREADS, RayExecutor
+from .stand_ins import stand_in
 
 SCENE_DRAWS = 20
 """Scenes drawn for one place in a set before giving up."""
@@ -39,21 +41,25 @@ class CollectConfig:
 
     out: Path
     """Folder of the set; a set that is there already is continued."""
-    strategy: Literal["lift", "lift-noise", "programmatic", "play"] = "lift-noise"
-    """How the robot is driven; lift-noise and programmatic are the paper's (4.5)."""
+    strategy: Literal["lift", "lift-noise", "programmatic", "play", "egohand", "gripper"] = (
+        "lift-noise"
+    )
+    """How the robot is driven; lift-noise and programmatic are the paper's (4.5). The others are
+    stand-ins for other people's data, in their layouts: egohand shows two human hands (EgoDex),
+    gripper a Panda with a parallel gripper (DROID)."""
     episodes: int | None = None
     """Clips to record (rounded up to whole scenes)."""
     hours: float | None = None
-    """Robot time to record, in h at 10 Hz; give this or --episodes."""
+    """Time to record, in h at 10 Hz; give this or --episodes."""
     workers: int = 0
     """Processes; 0 means one a core that may be used. The data do not depend on it."""
     kitchen: Literal["generated", "robocasa"] = "generated"
     """Whose kitchens: generated ones, or RoboCasa's own, whose assets are a download of 10 GB."""
     seed: int = 0
     """Names the random streams; another seed gives another set."""
-    size: str = "224x392"
-    """Height and width of the pictures in px; the suite's, and what models here are trained on, are
-    224x392. Another size or camera can also be rendered afterwards: dexbench data rerender."""
+    size: str | None = None
+    """Height and width of the pictures in px; by default 224x392, which models here are trained on,
+    and 224x398 with egohand and gripper. All but these can be rendered again: data rerender."""
     executor: Literal["local", "ray"] = "local"
     """Where the workers are: on this machine, or on those of a Ray cluster. dexbench must be on all
     of them, and --out an absolute path to a folder that they share."""
@@ -100,11 +106,25 @@ def main(config: CollectConfig, recording: Recording | None = None) -> None:
         raise UserError(f"with --executor ray, --out must be absolute; got {config.out}")
     facts: dict[str, Any] = {"strategy": config.strategy, "seed": config.seed}
     if config.kitchen == "robocasa":
+        if config.strategy in OTHERS:
+            raise UserError(
+                f"--strategy {config.strategy} has generated kitchens only; leave out --kitchen"
+            )
         robocasa_root()
         facts["kitchen"] = config.kitchen
-    store = EpisodeStore(config.out, facts | {"image_size": list(parse_size(config.size))})
+    layout = OTHERS.get(config.strategy, EpisodeStore)
+    store = layout(config.out, facts | {"image_size": list(picture_size(config))})
     with _alone(config.out):
         _fill(config, store, goal, unit, recording or DEXBENCH)
+
+
+def picture_size(config: CollectConfig) -> tuple[int, int]:
+    """Return height and width in px of a set's pictures.
+
+    Raises:
+        UserError: --size makes no pictures.
+    """
+    return parse_size(config.size or ("224x398" if config.strategy in OTHERS else "224x392"))
 
 
 @contextmanager
@@ -240,6 +260,12 @@ def _prepare() -> None:
 
 def record_scene(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     """Draw scene ``index``, play the strategy in it, write its clips; return their rows."""
+    from .strategies import CLIPS
+
+    if config.strategy in OTHERS:
+        return stand_in(config.strategy)(
+            config.out, config.seed, index, picture_size(config), CLIPS
+        )
     from dexbench.envs.robocasa.build import build_scene
     from dexbench.envs.robocasa.recipe import NoRoom
     from dexbench.envs.simulation import Simulation
@@ -247,7 +273,7 @@ def record_scene(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     from dexbench.envs.tasks.draw import KITCHENS
     from dexbench.utils.seeding import rng
 
-    from .strategies import CLIPS, STRATEGIES
+    from .strategies import STRATEGIES
 
     store = EpisodeStore(config.out)
     for attempt in range(SCENE_DRAWS):
@@ -256,7 +282,7 @@ def record_scene(config: CollectConfig, index: int) -> list[dict[str, Any]]:
             scene = build_scene(KITCHENS[config.kitchen](stream, "train"))
         except NoRoom:
             continue
-        simulation = Simulation(scene.xml, scene.objects, parse_size(config.size))
+        simulation = Simulation(scene.xml, scene.objects, picture_size(config))
         try:
             clips = STRATEGIES[config.strategy](simulation, scene, stream)
         except (Rejected, FloatingPointError):

@@ -14,10 +14,10 @@ last of itself (`line`), so that every byte of a set is covered.
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from dexbench import __version__
 from dexbench.envs.assets.cache import PACK_VERSION
@@ -55,10 +55,20 @@ class EpisodeStore:
         UserError: The folder holds another set, or something else, or cannot be written.
     """
 
+    layout: ClassVar[str] = "dexbench"
+    """How its folders and files are named."""
+    kinds: ClassVar[tuple[str, ...]] = tuple(FOLDERS)
+    """What an episode's files are called in the manifest."""
+
     def __init__(self, root: Path, config: dict[str, Any] | None = None):
         self.root = root
         if config is None:
             self.info = read_info(root)
+            if self.info.get("layout", EpisodeStore.layout) != self.layout:
+                raise UserError(
+                    f"{root} has the layout {self.info.get('layout')!r} and no robot episodes; "
+                    "name a set of another strategy"
+                )
             return
         self.info = {
             "schema": SCHEMA,
@@ -66,6 +76,7 @@ class EpisodeStore:
             "control_hz": CONTROL_HZ,
             "image_size": [HEIGHT, WIDTH],
             "assets": PACK_VERSION,
+            **({} if self.layout == EpisodeStore.layout else {"layout": self.layout}),
             **config,
         }
         try:
@@ -94,7 +105,7 @@ class EpisodeStore:
             write_atomic(path, content)
 
     @classmethod
-    def salvage(cls, root: Path) -> "EpisodeStore":
+    def salvage(cls, root: Path) -> Self:
         """Return a set to look into whose dataset.json may be damaged; its `info` is empty then."""
         store = cls.__new__(cls)
         store.root = root
@@ -137,7 +148,7 @@ class EpisodeStore:
 
     def files(self, rows: list[dict[str, Any]]) -> set[Path]:
         """Return the files of episodes, and the set's own."""
-        named = {self.file(row, kind) for row in rows for kind in FOLDERS}
+        named = {self.file(row, kind) for row in rows for kind in self.kinds}
         return named | {self.root / INFO, self.root / MANIFEST}
 
     def xml(self, model: str) -> str:
@@ -204,11 +215,13 @@ class EpisodeStore:
     def unlisted(self) -> list[Path]:
         """Return files that belong to no complete episode: drafts, and what was never committed."""
         rows = [row for row in self.lines() if row is not None]
-        listed = self.files(rows)
+        return sorted(path for path in set(self.held()) - self.files(rows) if path.is_file())
+
+    def held(self) -> Iterable[Path]:
+        """Return all files where episodes and drafts may be."""
         folders = [self.root / folder for folder in FOLDERS.values()]
         paths = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
-        paths += [path for path in self.root.iterdir() if DRAFT.fullmatch(path.name)]
-        return sorted(path for path in set(paths) - listed if path.is_file())
+        return paths + [path for path in self.root.iterdir() if DRAFT.fullmatch(path.name)]
 
     def _lines(self, rows: list[dict[str, Any]]) -> bytes:
         info = file_sha256(self.root / INFO)

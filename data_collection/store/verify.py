@@ -20,8 +20,9 @@ from dexbench.envs.assets.cache import PACK_VERSION
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import DRAFT, file_sha256
 
+from .layouts import salvage
 from .manifest import INFO, MANIFEST, info_bytes, read_info, sha256
-from .store import FOLDERS, EpisodeStore
+from .store import EpisodeStore
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def summary(root: Path, problems: list[Problem]) -> str:
     """Return one line on a set that was verified."""
     if problems:
         return f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    store = EpisodeStore(root)
+    store = salvage(root)
     text = f"{sum(1 for _ in store.rows())} episodes, all whole"
     if store.info["schema"] == 1:
         text += (
@@ -88,7 +89,7 @@ def verify(root: Path, progress: bool = False) -> list[Problem]:
     """
     if not (root / MANIFEST).exists() and not (root / "episodes").is_dir():
         read_info(root)  # says so if this is no set at all
-    store = EpisodeStore.salvage(root)
+    store = salvage(root)
     lines = list(store.lines())
     rows = [row for row in lines if row is not None]
     fault = _info_fault(store, rows)
@@ -133,7 +134,7 @@ def damaged(
     models: dict[str, str] = {}
     for row in rows:
         wrong = {}
-        for kind in FOLDERS:
+        for kind in store.kinds:
             path = store.file(row, kind)
             name = str(path.relative_to(store.root))
             if kind == "model_gz":

@@ -1,0 +1,1 @@
+"""The synthetic set of a robot arm with a parallel gripper seen from outside, in DROID's format."""

@@ -1,0 +1,21 @@
+"""The strategies that stand in for other people's data, by what records a session of theirs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Record = Callable[[Path, int, int, tuple[int, int], int], list[dict[str, Any]]]
+"""Of the set's folder, its seed, the session's number, the pictures' size and the number of clips;
+writes the clips and returns their manifest lines."""
+
+
+def stand_in(strategy: str) -> Record:
+    """Return what records a session of ``egohand`` or ``gripper``.
+
+    Raises:
+        LookupError: There is no such strategy.
+    """
+    from dexbench.data_collection.gripper.record import record_session as gripper
+    from dexbench.data_collection.human.record import record_session as egohand
+
+    return {"egohand": egohand, "gripper": gripper}[strategy]
