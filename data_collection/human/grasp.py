@@ -50,7 +50,7 @@ def finger_points(angles: Array, side: str, size: float) -> Array:
     between = chain[:, :, :-1, None] + _SHARES[:, None] * (
         chain[:, :, 1:, None] - chain[:, :, :-1, None]
     )
-    return between.reshape(len(angles), 5, 9, 3)
+    return np.asarray(between.reshape(len(angles), 5, 9, 3))
 
 
 def palm_points(side: str, size: float) -> Array:

@@ -93,7 +93,7 @@ def add_thing(root: Element, name: str, thing: Thing) -> dict[str, bytes]:
         files[f"{name}.png"] = iio.imwrite("<bytes>", image, extension=".png")
         SubElement(asset, "texture", name=name, type="2d", file=f"{name}.png")
         look["texture"] = name
-    SubElement(asset, "material", name=name, **look)
+    SubElement(asset, "material", {"name": name, **look})
     body = SubElement(world, "body", name=name, mocap="true")
     SubElement(
         body, "geom", name=name, type="mesh", mesh=name, material=name, group="1",

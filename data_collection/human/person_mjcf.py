@@ -1,10 +1,12 @@
 """A person as MJCF: a mocap body a bone, the skins upon them, and the camera on the head."""
 
 from dataclasses import dataclass
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
 import imageio.v3 as iio
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from .skeleton import SIDES, Array, Person
@@ -37,8 +39,8 @@ def intrinsic(size: tuple[int, int] = (HEIGHT, WIDTH)) -> Array:
     return np.array([[FOCAL * height, 0, width / 2], [0, FOCAL * height, height / 2], [0, 0, 1]])
 
 
-def _text(values: object) -> str:
-    return " ".join(f"{value:.5g}" for value in np.ravel(values))  # type: ignore[arg-type]
+def _text(values: NDArray[np.floating[Any]]) -> str:
+    return " ".join(f"{value:.5g}" for value in values.ravel())
 
 
 def add_person(root: Element, person: Person, look: Look) -> dict[str, bytes]:

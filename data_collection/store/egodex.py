@@ -49,7 +49,7 @@ class EgoDexStore(EpisodeStore):
 
     def file(self, row: dict[str, Any], kind: str) -> Path:
         """Return where a clip's ``hdf5`` or ``mp4`` is."""
-        return self.root / row["part"] / row["task"] / f"{row['id']}.{kind}"
+        return Path(self.root, row["part"], row["task"], f"{row['id']}.{kind}")
 
     def held(self) -> Iterable[Path]:
         """Return all files where clips and drafts may be."""
