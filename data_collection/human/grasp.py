@@ -50,7 +50,8 @@ def finger_points(angles: Array, side: str, size: float) -> Array:
     between = chain[:, :, :-1, None] + _SHARES[:, None] * (
         chain[:, :, 1:, None] - chain[:, :, :-1, None]
     )
-    return np.asarray(between.reshape(len(angles), 5, 9, 3))
+    points: Array = between.reshape(len(angles), 5, 9, 3)
+    return points
 
 
 def palm_points(side: str, size: float) -> Array:

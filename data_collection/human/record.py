@@ -1,5 +1,6 @@
 """Records one session: somebody in a kitchen who does a few tasks, one a clip."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def _clip(
 ) -> HumanClip:
     hands, objects = stage.play(stage.frames())
     body, camera = joints(session.person, hands, rng)
-    facts = {
+    facts: dict[str, str | Sequence[str]] = {
         "task": task,
         "description": TASKS[task].sentence,
         "llm_description": TASKS[task].sentence,

@@ -6,7 +6,7 @@
 <set>/dataset.json, <set>/manifest.jsonl   as in every set; readers of EgoDex pass them over
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -37,7 +37,7 @@ class HumanClip:
     """Camera matrix (3, 3) in px of the images."""
     task: str
     """Name of the task, and of its folder."""
-    facts: Mapping[str, str | list[str]]
+    facts: Mapping[str, str | Sequence[str]]
     """EgoDex's attributes."""
 
 
