@@ -50,8 +50,7 @@ def finger_points(angles: Array, side: str, size: float) -> Array:
     between = chain[:, :, :-1, None] + _SHARES[:, None] * (
         chain[:, :, 1:, None] - chain[:, :, :-1, None]
     )
-    points: Array = between.reshape(len(angles), 5, 9, 3)
-    return points
+    return np.asarray(between.reshape(len(angles), 5, 9, 3), np.float64)
 
 
 def palm_points(side: str, size: float) -> Array:
