@@ -47,10 +47,10 @@ def finger_points(angles: Array, side: str, size: float) -> Array:
     """Return points (n, 5, 9, 3) along the fingers in the hand's frame, in m, from root to tip."""
     joints = hand_joints(angles, side, size)[:, :, :3, 3]
     chain = joints[:, _CHAINS]
-    between = chain[:, :, :-1, None] + _SHARES[:, None] * (
+    between: Array = chain[:, :, :-1, None] + _SHARES[:, None] * (
         chain[:, :, 1:, None] - chain[:, :, :-1, None]
     )
-    return np.asarray(between.reshape(len(angles), 5, 9, 3), np.float64)
+    return between.reshape(len(angles), 5, 9, 3)
 
 
 def palm_points(side: str, size: float) -> Array:
