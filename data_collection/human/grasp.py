@@ -47,7 +47,7 @@ def finger_points(angles: Array, side: str, size: float) -> Array:
     """Return points (n, 5, 9, 3) along the fingers in the hand's frame, in m, from root to tip."""
     joints = hand_joints(angles, side, size)[:, :, :3, 3]
     chain = joints[:, _CHAINS]
-    between: Array = chain[:, :, :-1, None] + _SHARES[:, None] * (
+    between = chain[:, :, :-1, None] + _SHARES[:, None] * (
         chain[:, :, 1:, None] - chain[:, :, :-1, None]
     )
     return between.reshape(len(angles), 5, 9, 3)
@@ -57,7 +57,8 @@ def palm_points(side: str, size: float) -> Array:
     """Return points (m, 3) inside the palm in the hand's frame, in m."""
     x, y = np.meshgrid([0.0, 0.03, 0.06, 0.088], [-0.03, 0.0, 0.025])
     flip = 1 if side == "right" else -1
-    return np.stack([x.ravel(), flip * y.ravel(), np.full(x.size, -0.004)], 1) * size
+    points: Array = np.stack([x.ravel(), flip * y.ravel(), np.full(x.size, -0.004)], 1) * size
+    return points
 
 
 def close(solid: Solid, place: Array, ready: Array, side: str, size: float) -> Array:
