@@ -1,8 +1,10 @@
 """Reads DROID as recorded: an arm with a parallel gripper, seen from outside (Khazatsky 2024).
 
-<lab>/<success or failure>/<date>/<time>/metadata_<uuid>.json   cameras and their poses
-                                         trajectory.h5          15 Hz
-                                         recordings/MP4/<serial>.mp4
+    <lab>/<success or failure>/<date>/<time>/metadata_<uuid>.json   cameras and their poses
+                                             trajectory.h5          15 Hz
+                                             recordings/MP4/<serial>.mp4
+
+The gripper stands for a right hand; the left one is absent.
 """
 
 import json

@@ -1,11 +1,13 @@
 """Reads EgoDex: people's two hands, seen from a headset (Hoque et al. 2025; paper C.2).
 
-<part>/<task>/<i>.mp4      video, 1920x1080 at 30 Hz
-<part>/<task>/<i>.hdf5     transforms/<joint>   (n, 4, 4) poses of 68 joints in the world
-                           transforms/camera    (n, 4, 4) of the camera's optical frame
-                           camera/intrinsic     (3, 3) in px
-                           confidences/<joint>  (n,) within 0..1, absent from some files
-                           attributes           llm_description and others
+    <part>/<task>/<i>.mp4      video, 1920x1080 at 30 Hz
+    <part>/<task>/<i>.hdf5     transforms/<joint>   (n, 4, 4) poses of 68 joints in the world
+                               transforms/camera    (n, 4, 4) of the camera's optical frame
+                               camera/intrinsic     (3, 3) in px
+                               confidences/<joint>  (n,) within 0..1, absent from some files
+                               attributes           llm_description and others
+
+Keypoints are the joints' positions; their orientations are not read.
 """
 
 from pathlib import Path

@@ -42,7 +42,7 @@ def open_layout(root: Path) -> Layout:
         if layout.recognises(root):
             return layout(root)
     raise UserError(
-        f"{root} holds no clips that dexbench reads; expected an episode set (dataset.json), EgoDex "
-        "(<part>/<task>/<i>.hdf5), DROID (metadata_*.json and trajectory.h5), LeRobot's DROID "
-        "(meta/info.json) or the released RoboCasa HDF5 (*.hdf5)"
+        f"{root} holds no clips that dexbench reads; expected an episode set (dataset.json), "
+        "EgoDex (<part>/<task>/<i>.hdf5), DROID (metadata_*.json and trajectory.h5), LeRobot's "
+        "DROID (meta/info.json) or the released RoboCasa HDF5 (*.hdf5)"
     )

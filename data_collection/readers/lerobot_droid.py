@@ -1,9 +1,11 @@
 """Reads DROID as LeRobot publishes it (`lerobot/droid_1.0.1`, LeRobotDataset v3).
 
-meta/info.json                                  rate, columns, path templates
-meta/episodes/chunk-000/file-000.parquet        where each episode's rows and frames are
-data/chunk-000/file-000.parquet                 rows of many episodes
-videos/<camera>/chunk-000/file-000.mp4          frames of many episodes, 320x180
+    meta/info.json                                  rate, columns, path templates
+    meta/episodes/chunk-000/file-000.parquet        where each episode's rows and frames are
+    data/chunk-000/file-000.parquet                 rows of many episodes
+    videos/<camera>/chunk-000/file-000.mp4          frames of many episodes, 320x180
+
+The gripper stands for a right hand; the left one is absent.
 """
 
 import json

@@ -1,10 +1,12 @@
 """Reads the RoboCasa data released with the paper, and what `data export` writes like them.
 
-<set>/combine_demos_<k>.hdf5   data/demo_<i>/obs/robot0_robotview_2_image        (n, H, W, 3)
-                               .../robot0_right_hand_T_world_pose_mat            (n, 16)
-                               .../robot0_right_gripper_keypoint_pose            (n, 66)
-                               .../robot0_base_pos, robot0_base_quat             (n, 3), (n, 4)
-<set>/split_indices_robocasa_pp.json   the release's split of its pick-and-place demos
+    <set>/combine_demos_<k>.hdf5   data/demo_<i>/obs/robot0_robotview_2_image        (n, H, W, 3)
+                                   .../robot0_right_hand_T_world_pose_mat            (n, 16)
+                                   .../robot0_right_gripper_keypoint_pose            (n, 66)
+                                   .../robot0_base_pos, robot0_base_quat             (n, 3), (n, 4)
+    <set>/split_indices_robocasa_pp.json   the release's split of its pick-and-place demos
+
+The right hand is read; the left one is absent, as in the paper.
 """
 
 import json
@@ -197,6 +199,6 @@ def _published_split(path: Path) -> dict[tuple[str, str], str]:
         return found | {test[number]: "trials" for number in TRIALS}
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise UserError(
-            f"{path} is damaged ({message(error)}), expected lists `train` and `test` of pairs of a "
-            "file and a demo; get it again, or remove it"
+            f"{path} is damaged ({message(error)}), expected lists `train` and `test` of pairs of "
+            "a file and a demo; get it again, or remove it"
         ) from error
