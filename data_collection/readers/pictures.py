@@ -1,7 +1,6 @@
 """Random access to the pictures of a clip, in an mp4 or an HDF5, at any size."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,10 +55,12 @@ class Mp4:
     def __init__(self, path: Path, first: int = 0, count: int | None = None):
         self.path, self._first = path, first
         with reading(path), av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ClipError(path, "holds no video")
             stream = container.streams.video[0]
             self.size = (stream.height, stream.width)
-            rate, frames = stream.average_rate or Fraction(0), stream.frames
-        if min(*self.size, rate, frames) <= 0:
+            rate, frames = stream.average_rate, stream.frames
+        if not rate or not frames or min(self.size) < 1:
             raise ClipError(path, "holds no frames")
         self.rate = float(rate)
         """Frames a second."""
@@ -96,7 +97,10 @@ class Mp4:
                     break
             if at != number:
                 raise ClipError(self.path, f"cannot be decoded at frame {number}")
-            yield frame.to_ndarray(format="rgb24")
+            picture: NDArray[np.uint8] = frame.to_ndarray(format="rgb24").astype(
+                np.uint8, copy=False
+            )
+            yield picture
 
 
 class Hdf5Pictures:

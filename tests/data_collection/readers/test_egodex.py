@@ -7,7 +7,7 @@ import pytest
 from dexbench.data_collection.readers.egodex import BODY, HANDS, METACARPALS
 from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.data_collection.readers.sample import project
-from tests.support.recorded import INTRINSICS, JOINTS, SIZE, dot, write_egodex
+from support.recorded import INTRINSICS, JOINTS, SIZE, dot, write_egodex
 
 FINGERS = ("Thumb", "IndexFinger", "MiddleFinger", "RingFinger", "LittleFinger")
 

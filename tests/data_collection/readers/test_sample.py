@@ -12,8 +12,8 @@ from dexbench.data_collection.readers.pictures import crop, fit, fit_intrinsics
 from dexbench.data_collection.readers.sample import Poses, action, in_picture, project
 from dexbench.utils.seeding import rng
 from dexbench.utils.video import downsample
-from tests.support.recorded import INTRINSICS, SIZE, moving_camera
-from tests.support.synthetic_store import write_store
+from support.recorded import INTRINSICS, SIZE, moving_camera
+from support.synthetic_store import write_store
 
 
 def some_poses(frames=6, seed=0):
