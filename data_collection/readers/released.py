@@ -121,6 +121,27 @@ def _rate(file: h5py.File) -> float:
     return float((env.get("env_kwargs") or {}).get("control_freq") or RATE)
 
 
+class DamagedFile(Clip):
+    """Stands for the demos of a file that cannot be opened, since nobody knows their names.
+
+    Args:
+        name: The file's name.
+        error: What is wrong with it, raised whenever the clip is read.
+    """
+
+    def __init__(self, name: str, error: ClipError):
+        super().__init__(name, error.path)
+        self._error = error
+
+    def pictures(self) -> Hdf5Pictures:
+        """Raise the error."""
+        raise self._error
+
+    def poses(self) -> Poses:
+        """Raise the error."""
+        raise self._error
+
+
 class Released:
     """The layout of the released HDF5 files.
 
@@ -145,35 +166,39 @@ class Released:
         return any(path.suffix == ".hdf5" and not path.stem.isdecimal() for path in files)
 
     @cached_property
-    def _demos(self) -> dict[str, tuple[Path, str, str]]:
-        """File, demo and split of every clip; a file that cannot be read stands for itself."""
-        found = {}
+    def _clips(self) -> dict[str, Clip]:
+        """Clips by their names, in the order of files and numbers."""
+        found: dict[str, Clip] = {}
         for path in self._files:
             inside = path.relative_to(self._root).as_posix()
             try:
-                with reading(path), h5py.File(path) as file:
-                    if not isinstance(file.get("data"), h5py.Group):
-                        raise ClipError(path, "lacks data")
-                    demos = sorted(file["data"], key=lambda name: (len(name), name))
-                    masks = {
-                        name: key for key in file.get("mask", ()) for name in _words(file, key)
-                    }
-            except ClipError:
-                found[inside] = (path, "", "train")
+                splits = self._demos(path)
+            except ClipError as error:
+                found[inside] = DamagedFile(inside, error)
                 continue
-            for demo in demos:
-                split = self._splits.get((path.name, demo), masks.get(demo, "train"))
-                found[f"{inside}/{demo}"] = (path, demo, split)
+            for demo, split in splits.items():
+                name = f"{inside}/{demo}"
+                found[name] = ReleasedDemo(name, path, demo, split)
         return found
+
+    def _demos(self, path: Path) -> dict[str, str]:
+        """Return the demos of a file, and the split that each is in."""
+        with reading(path), h5py.File(path) as file:
+            if not isinstance(file.get("data"), h5py.Group):
+                raise ClipError(path, "lacks data")
+            demos = sorted(file["data"], key=lambda name: (len(name), name))
+            masks = {name: key for key in file.get("mask", ()) for name in _words(file, key)}
+        return {
+            demo: self._splits.get((path.name, demo), masks.get(demo, "train")) for demo in demos
+        }
 
     def names(self) -> list[str]:
         """Return the names of all clips, by file and number; of damaged files too."""
-        return list(self._demos)
+        return list(self._clips)
 
     def clip(self, name: str) -> Clip:
         """Return a clip by its name."""
-        path, demo, split = self._demos[name]
-        return ReleasedDemo(name, path, demo, split)
+        return self._clips[name]
 
 
 def _words(file: h5py.File, key: str) -> list[str]:

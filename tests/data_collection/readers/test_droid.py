@@ -7,11 +7,11 @@ import h5py
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from support.recorded import EXT2, PLACED, write_droid, write_lerobot
 
 from dexbench.data_collection.readers.gripper import gripper_hands, poses_of
 from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.utils.errors import UserError
-from support.recorded import EXT2, PLACED, write_droid, write_lerobot
 
 CLIP = "AUTOLab/success/2023-07-07/Fri_Jul__7_09:42:23_2023"
 

@@ -3,11 +3,11 @@
 import h5py
 import numpy as np
 import pytest
+from support.recorded import INTRINSICS, JOINTS, SIZE, dot, write_egodex
 
 from dexbench.data_collection.readers.egodex import BODY, HANDS, METACARPALS
 from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.data_collection.readers.sample import project
-from support.recorded import INTRINSICS, JOINTS, SIZE, dot, write_egodex
 
 FINGERS = ("Thumb", "IndexFinger", "MiddleFinger", "RingFinger", "LittleFinger")
 

@@ -8,6 +8,8 @@ import av
 import h5py
 import numpy as np
 import pytest
+from support.recorded import EXT2, SIZE, write_droid, write_egodex, write_lerobot
+from support.synthetic_store import write_store
 
 from dexbench.data_collection.readers.clip import Clip
 from dexbench.data_collection.readers.errors import ClipError
@@ -15,8 +17,6 @@ from dexbench.data_collection.readers.index import Index, IndexConfig, main, mak
 from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import write_video
-from support.recorded import EXT2, SIZE, write_droid, write_egodex, write_lerobot
-from support.synthetic_store import write_store
 
 GOOD, BAD = "part1/fold/0", "part1/fold/1"
 DROID_GOOD, DROID_BAD = "RAIL/success/2023-05-01/Mon_1", "RAIL/success/2023-05-01/Mon_2"
@@ -334,6 +334,7 @@ def test_released_pictures_and_files(tmp_path) -> None:
     assert found["b.hdf5/demo_0"] == "has poses of 4 frames, but its video has 3"
     assert found["c.hdf5/demo_0"].startswith("has pictures of 64x64, expected the shape of")
     assert found["d.hdf5"].startswith("cannot be read") and found["e.hdf5"] == "lacks data"
+    assert len(found) == 4
 
 
 def test_the_command_says_what_there_is(egodex, tmp_path, capsys) -> None:

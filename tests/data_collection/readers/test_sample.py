@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from support.recorded import INTRINSICS, SIZE, moving_camera
+from support.synthetic_store import write_store
 
 from dexbench.agents.dexwm.model.world_model import hand_action
 from dexbench.agents.learning.episodes import load_episodes
@@ -12,8 +14,6 @@ from dexbench.data_collection.readers.pictures import crop, fit, fit_intrinsics
 from dexbench.data_collection.readers.sample import Poses, action, in_picture, project
 from dexbench.utils.seeding import rng
 from dexbench.utils.video import downsample
-from support.recorded import INTRINSICS, SIZE, moving_camera
-from support.synthetic_store import write_store
 
 
 def some_poses(frames=6, seed=0):
