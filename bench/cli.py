@@ -34,6 +34,10 @@ COMMANDS: Commands = {
         "dexbench.data_collection.store.verify:main",
         "find what is damaged or missing in episode sets",
     ),
+    "data index": (
+        "dexbench.data_collection.readers.index:main",
+        "check clips of robots or people, and list those that are whole",
+    ),
     "data preview": (
         "dexbench.data_collection.sets.preview:main",
         "draw clips of a set as a video or a sheet",

@@ -1,4 +1,4 @@
-"""Exploration recorded by script, and the store that keeps its episodes.
+"""Exploration recorded by script, the store that keeps it, and readers of other recordings.
 
 This is the package's public face; `__init__.pyi` lists it. Nothing is imported before it is used.
 """

@@ -1,0 +1,86 @@
+"""What is wrong with a clip's files, said by whichever reader finds it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from dexbench.utils.errors import UserError, message
+from dexbench.utils.machine_errors import SYSTEM
+
+
+class ClipError(UserError):
+    """A file of a clip is missing, damaged or at odds with another.
+
+    Args:
+        path: The file.
+        what: What is wrong with it.
+    """
+
+    def __init__(self, path: Path, what: str):
+        super().__init__(f"{path} {what}; get it again, or leave the clip out")
+        self.path, self.what = path, what
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into a ClipError about it.
+
+    Raises:
+        ClipError: It is missing or damaged.
+        OSError: The machine fails, as for want of open files; that is no fault of the clip.
+    """
+    if not path.is_file():
+        raise ClipError(path, "is missing")
+    try:
+        yield
+    except ClipError:
+        raise
+    except (av.FFmpegError, OSError, LookupError, ValueError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno in SYSTEM:
+            raise
+        raise ClipError(path, f"cannot be read ({message(error)})") from error
+
+
+def numbers(
+    file: h5py.File | h5py.Group, name: str, shape: tuple[int | None, ...]
+) -> NDArray[np.float64]:
+    """Return an array of an HDF5 file, checked.
+
+    Args:
+        file: The open file or group.
+        name: Of the array.
+        shape: What it must have; None stands for any length.
+
+    Raises:
+        ClipError: It is missing, has another shape, or holds NaN or infinity.
+    """
+    path = Path(file.file.filename)
+    data = file.get(name)
+    if not isinstance(data, h5py.Dataset):
+        raise ClipError(path, f"lacks {name}")
+    fits = len(data.shape) == len(shape) and all(
+        want in (None, have) for want, have in zip(shape, data.shape, strict=True)
+    )
+    if not fits:
+        wanted = "x".join("n" if want is None else str(want) for want in shape)
+        raise ClipError(path, f"has {name} of shape {data.shape}, expected {wanted}")
+    return finite(path, name, data[()])
+
+
+def finite(path: Path, name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return values as float64.
+
+    Raises:
+        ClipError: One is NaN or infinite.
+    """
+    array = np.asarray(values, np.float64)
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        raise ClipError(path, f"has NaN or infinity in {name}, first at {tuple(map(int, bad[0]))}")
+    return array
