@@ -6,6 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from dexbench.data_collection.store.layouts import salvage
 from dexbench.data_collection.store.manifest import INFO
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.camera import FOCAL, HEIGHT
@@ -78,8 +79,8 @@ class EpisodeSet:
 
     @staticmethod
     def recognises(root: Path) -> bool:
-        """Return whether a path holds this layout."""
-        return (root / INFO).is_file()
+        """Return whether a path holds this layout; a stand-in's set has another's."""
+        return (root / INFO).is_file() and type(salvage(root)) is EpisodeStore
 
     def names(self) -> list[str]:
         """Return the names of all clips, sorted."""

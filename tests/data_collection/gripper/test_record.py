@@ -6,6 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from dexbench.data_collection.gripper import stage
 from dexbench.data_collection.gripper.record import record_session
+from dexbench.data_collection.readers.layouts import open_layout
+from dexbench.data_collection.readers.sample import project
 from dexbench.data_collection.store.droid import DroidStore
 from dexbench.utils.video import read_video
 
@@ -29,6 +31,10 @@ def test_the_gripper_is_drawn_where_the_files_say(tmp_path, monkeypatch):
     pixels = seen @ matrix.T
     pixels = pixels[:, :2] / pixels[:, 2:]
     assert ((pixels > 0) & (pixels < SIZE[::-1])).all()
+    (name,) = (layout := open_layout(tmp_path)).names()
+    sample = layout.clip(name).sample()
+    hand, _ = project(sample.hands[:, 1], sample.camera, sample.intrinsics)
+    assert (np.linalg.norm(hand.mean(1) - pixels, axis=1) < 4).all(), "dummy keypoints at the tool"
     # What changes between two moments is the arm: the tool is at both ends of it.
     far = int(np.linalg.norm(pixels - pixels[0], axis=1).argmax())
     changed = np.abs(frames[far] - frames[0]).sum(-1) > 40

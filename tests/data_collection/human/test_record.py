@@ -5,6 +5,8 @@ from dexbench.data_collection.human import record, tasks
 from dexbench.data_collection.human.record import HELD_OUT, record_session
 from dexbench.data_collection.human.skeleton import JOINTS
 from dexbench.data_collection.human.tasks import TASKS
+from dexbench.data_collection.readers.layouts import open_layout
+from dexbench.data_collection.readers.sample import project
 from dexbench.data_collection.store.egodex import EgoDexStore
 from dexbench.utils.video import read_video
 
@@ -30,4 +32,13 @@ def test_a_session_is_a_function_of_seed_and_number_in_egodexs_layout(tmp_path, 
             matrix = clip["camera/intrinsic"][:]
             np.testing.assert_allclose(matrix[:2, 2], [28, 16])
             assert clip.attrs["task"] == row["task"] and row["task"] in TASKS
+    layout = open_layout(tmp_path / "first")
+    assert (layout.name, len(layout.names())) == ("egodex", len(rows["first"]))
+    for name in layout.names():
+        sample = layout.clip(name).sample()
+        pixels, depth = project(sample.hands, sample.camera, sample.intrinsics)
+        shown = pixels[sample.seen]
+        assert sample.rate == 10 and sample.hands.shape[1:] == (2, 21, 3)
+        assert sample.seen.mean() > 0.3 and (depth[sample.seen] > 0.1).all()
+        assert ((shown >= 0) & (shown <= SIZE[::-1])).all()
     assert record.HELD_OUT > 2
