@@ -10,7 +10,7 @@ from dexbench.agents.dexwm.model.keypoint_head import HAND_SPREAD, Keypoints, so
 from dexbench.agents.planning import waypoint_agent
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.reference.keypoint_fk import KeypointFK
-from dexbench.bench.diagnose import measure
+from dexbench.bench.diagnose.waypoints import measure
 from dexbench.envs.gym_env import make_env
 from dexbench.envs.simulation import Simulation
 

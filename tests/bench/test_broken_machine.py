@@ -19,8 +19,10 @@ from support.run_fake import COMMANDS as WITH_FAKE_RUN
 from support.runs import run_fake
 from support.small_set import episode, threads
 
-import dexbench.bench.diagnose as diagnosis
 from dexbench.bench import cli, listing
+from dexbench.bench.diagnose import diagnose
+from dexbench.bench.diagnose.record import Decision
+from dexbench.bench.diagnose.waypoints import COLUMNS
 from dexbench.bench.show import view
 from dexbench.bench.show.film import Film
 from dexbench.data_collection.coverage import page
@@ -44,10 +46,12 @@ WRITES = {
     "data rerender": "SET --out OUT",
     "data pack": "SET --out OUT/pack.zip",
     "data slim": "SET --workers 1 --out OUT/slim",
+    "data index": "SET --out OUT/index.json",
     "data export": "SET --format robomimic --out OUT/set.hdf5",
     "suite build": "--name mine --trials 1 --tasks reach --out OUT",
     "train dexwm": "--data SET --out OUT/model.safetensors",
     "train diffusion-policy": "--data SET --out OUT/policy.safetensors",
+    "train keypoint-layer": "--data SET --no-objects --out OUT/layer.safetensors",
     "leaderboard": "--ledgers LEDGERS --csv OUT/table.csv",
     "report": f"{RESULTS}/hold {RESULTS}/random --out OUT/report.html",
     "diagnose": "--agent kinematic --task reach --out OUT/diagnosis.csv",
@@ -64,10 +68,13 @@ READS = {
     "data rerender": "SET --out OUT",
     "data pack": "SET --out OUT/pack.zip",
     "data slim": "SET --out OUT/slim",
+    "data index": "SET --out OUT/index.json",
     "data export": "SET --format robomimic --out OUT/set.hdf5",
     "train dexwm": "--data SET --out OUT/model.safetensors",
     "train diffusion-policy": "--data SET --out OUT/policy.safetensors",
+    "train keypoint-layer": "--data SET --no-objects --out OUT/layer.safetensors",
     "leaderboard": "--ledgers LEDGERS --csv OUT/table.csv",
+    "openloop": "--data SET --out OUT/openloop",
     "compare": "LEDGERS --task reach",
     "report": "LEDGERS --out OUT/report.html",
     "verify": "LEDGERS",
@@ -105,8 +112,9 @@ def inputs(tmp_path_factory: Any) -> Path:
 def quick(monkeypatch: Any, tmp_path: Path) -> None:
     """What takes long, and comes before anything is written, is left out."""
     monkeypatch.chdir(tmp_path)
-    rows = [{**dict.fromkeys(diagnosis.COLUMNS), "task": "reach", "decision": 0, "left_cm": 1.0}]
-    monkeypatch.setattr(diagnosis, "diagnose", lambda config: rows)
+    row = {**dict.fromkeys(COLUMNS), "task": "reach", "decision": 0, "left_cm": 1.0}
+    diagnosis = SimpleNamespace(identity={}, decisions=lambda: [Decision(row, None)])
+    monkeypatch.setattr(diagnose, "Diagnosis", lambda config: diagnosis)
     colour = np.zeros((20, 30, 3), np.uint8)
     film = Film("one", colour, (colour,) * 2, (True,) * 2)
     monkeypatch.setattr(page, "render", lambda stores, clips: "<html></html>")
