@@ -93,15 +93,19 @@ class Clip(ABC):
             values["intrinsics"] = fit_intrinsics(poses.intrinsics, pictures.size, size)
         return Sample(frames=pictures.read(chosen, size), **values)
 
-    def facts(self) -> ClipFacts:
+    def facts(self, decode: bool = True) -> ClipFacts:
         """Check the clip: all its poses, and its first and last picture.
+
+        Args:
+            decode: Whether to look at the pictures; without, only their number and size are read.
 
         Raises:
             ClipError: A file is missing, damaged or at odds with another.
         """
         pictures, poses = self.pictures(), self.poses()
         self._check_counts(pictures, poses)
-        pictures.read(np.array([0, len(poses) - 1]))
+        if decode:
+            pictures.read(np.array([0, len(poses) - 1]))
         present = poses.present
         left, right = present.mean(0)
         away = np.abs(poses.camera - poses.camera[:1]).max()
@@ -125,3 +129,5 @@ class Clip(ABC):
             )
         if not len(poses):
             raise ClipError(self.path, "has no frames")
+        if not 0 < poses.rate < np.inf:
+            raise ClipError(self.path, f"has {poses.rate:g} frames a second")

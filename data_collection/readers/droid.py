@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dexbench.utils.errors import message
 
 from .clip import Clip
-from .errors import ClipError, finite, numbers, reading
+from .errors import ClipError, camera_matrix, finite, numbers, reading
 from .gripper import gripper_hands, poses_of
 from .pictures import Mp4
 from .sample import Poses
@@ -119,17 +119,26 @@ def _intrinsics(file: h5py.File, serial: str) -> NDArray[np.float64] | None:
     if name not in file:
         return None
     data = file[name]
-    return numbers(file, name, (3, 3)) if data.ndim == 2 else numbers(file, name, (None, 3, 3))[0]
+    matrix = numbers(file, name, (3, 3) if data.ndim == 2 else (None, 3, 3)).reshape(-1, 3, 3)[0]
+    return camera_matrix(Path(file.filename), name, matrix)
 
 
 def _rate(file: h5py.File) -> float:
-    """Return the frames a second by the times in ms at which steps began."""
+    """Return the frames a second by the times in ms at which steps began.
+
+    Raises:
+        ClipError: The times do not rise.
+    """
     name = "observation/timestamp/control/step_start"
     if name not in file:
         return RATE
     gaps = np.diff(numbers(file, name, (None,)))
-    between = float(np.median(gaps)) if len(gaps) else 0.0
-    return 1000 / between if between > 0 else RATE
+    if not len(gaps):
+        return RATE
+    between = float(np.median(gaps))
+    if between <= 0:
+        raise ClipError(Path(file.filename), f"has times in {name} that do not rise")
+    return 1000 / between
 
 
 class Droid:

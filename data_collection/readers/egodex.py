@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .clip import Clip
-from .errors import ClipError, finite, numbers, reading
+from .errors import ClipError, camera_matrix, finite, numbers, reading, rigid
 from .pictures import Mp4
 from .sample import Poses, in_picture
 
@@ -69,8 +69,10 @@ class EgoDexClip(Clip):
         """
         video = self.pictures()
         with reading(self.path), h5py.File(self.path) as file:
-            camera = numbers(file, "transforms/camera", (None, 4, 4))
-            intrinsics = numbers(file, "camera/intrinsic", (3, 3))
+            name = "transforms/camera"
+            camera = rigid(self.path, name, numbers(file, name, (None, 4, 4)))
+            name = "camera/intrinsic"
+            intrinsics = camera_matrix(self.path, name, numbers(file, name, (3, 3)))
             hands = np.stack([_points(file, joints, len(camera)) for joints in HANDS], 1)
             body = _points(file, BODY, len(camera))
             sure = _confident(file, len(camera))

@@ -3,7 +3,12 @@
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,14 +16,20 @@ import tyro
 from tqdm import tqdm
 
 from dexbench import __version__
-from dexbench.utils.errors import UserError
+from dexbench.utils.cores import usable_cores
+from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.files import write_atomic
+from dexbench.utils.processes import die_with_parent
 
 from .clip import Clip, ClipFacts
 from .errors import ClipError
-from .layouts import open_layout
+from .layouts import Layout, open_layout
 
 SCHEMA = 1
+FEW = 64
+"""Clips that are looked at sooner than a process starts."""
+GRIPPERS = ("droid", "lerobot-droid")
+"""Layouts whose hands stand for grippers."""
 EXAMPLES = 10
 """Problems that the command prints; the index has all."""
 
@@ -36,6 +47,8 @@ class IndexConfig:
     """Folder of clips, at any depth of the published layout; or one released HDF5."""
     out: Path | None = None
     """The index, a JSON; beside the folder, as `<folder>.index.json`, if left out."""
+    workers: int = 0
+    """Processes; 0 means one a core that may be used. The index does not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,13 @@ class Index:
             UserError: The folder is no longer there.
         """
         return open_layout(self.root).clip(name)
+
+    def require_clips(self) -> None:
+        """Raise UserError if no clip is whole."""
+        if not self.clips:
+            first = self.problems[0] if self.problems else None
+            reason = f"{first.file} {first.what}" if first else "empty"
+            raise UserError(f"{self.root} holds no whole clip ({reason}); get the files again")
 
     def write(self, path: Path) -> None:
         """Write the index, whole or not at all.
@@ -120,16 +140,16 @@ def main(config: IndexConfig) -> None:
     """Write the index, and print what there is.
 
     Raises:
-        UserError: The folder holds no clips, none that is whole, or the index cannot be written.
+        UserError: The folder holds no clips, none that is whole, or the index cannot be written;
+            or --workers is less than 0, or a process was killed.
     """
-    index = make_index(config.root, progress=True)
+    at_least(0, workers=config.workers)
+    index = make_index(config.root, progress=True, workers=config.workers)
     for problem in index.problems[:EXAMPLES]:
         print(f"{problem.clip}: {problem.file} {problem.what}")
     if len(index.problems) > EXAMPLES:
         print(f"... and {len(index.problems) - EXAMPLES} more")
-    if not index.clips:
-        reason = f"{index.problems[0].file} {index.problems[0].what}" if index.problems else "empty"
-        raise UserError(f"{config.root} holds no whole clip ({reason}); get the files again")
+    index.require_clips()
     root = config.root.resolve()
     out = config.out or root.with_name(f"{root.name}.index.json")
     index.write(out)
@@ -137,34 +157,83 @@ def main(config: IndexConfig) -> None:
     print(f"wrote {out}")
 
 
-def make_index(root: Path, progress: bool = False) -> Index:
+def make_index(root: Path, progress: bool = False, workers: int = 1, decode: bool = True) -> Index:
     """Check all clips of a folder.
 
     Args:
         root: The folder, or a single file of the released data.
         progress: Whether to show a bar when stderr is a terminal.
+        workers: Processes that look at clips, 0 for one a core; few clips need none. The index
+            does not depend on it.
+        decode: Whether to look at each clip's first and last picture.
 
     Raises:
-        UserError: It holds nothing that dexbench reads.
+        UserError: It holds nothing that dexbench reads, or a process was killed.
     """
     layout = open_layout(root)
+    names = layout.names()
     clips, problems = [], []
     silent = None if progress else True
-    for name in tqdm(layout.names(), "indexing", unit="clip", disable=silent):
-        try:
-            clips.append(layout.clip(name).facts())
-        except ClipError as error:
-            problems.append(Problem(name, str(error.path), error.what))
+    looks = _looks(root, layout, names, workers or usable_cores(), decode)
+    for found in tqdm(looks, "indexing", len(names), unit="clip", disable=silent):
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            clips.append(found)
     return Index(root, layout.name, tuple(clips), tuple(problems))
+
+
+def _looks(
+    root: Path, layout: Layout, names: Sequence[str], workers: int, decode: bool
+) -> Iterator[ClipFacts | Problem]:
+    """Yield what is to be said of each clip, in their order, whoever looks at it."""
+    if workers == 1 or len(names) < FEW:
+        yield from (_look(layout, decode, name) for name in names)
+        return
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, die_with_parent) as pool:
+        try:
+            yield from pool.map(partial(_look_in, root, decode), names, chunksize=8)
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"a process that read {root} was killed, perhaps for want of memory; "
+                "give fewer --workers"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _look_in(root: Path, decode: bool, name: str) -> ClipFacts | Problem:
+    """Look at a clip in a process that opens the folder once."""
+    return _look(_opened(root), decode, name)
+
+
+_opened = cache(open_layout)
+
+
+def _look(layout: Layout, decode: bool, name: str) -> ClipFacts | Problem:
+    try:
+        return layout.clip(name).facts(decode)
+    except ClipError as error:
+        return Problem(name, str(error.path), error.what)
 
 
 def summary(index: Index) -> str:
     """Return what an index says, in a few lines."""
+    lines = facts(index)
+    width = max(map(len, lines))
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in lines.items())
+
+
+def facts(index: Index) -> dict[str, str]:
+    """Return what an index that has clips says, as text by the name of the fact, in order."""
     frames = sum(clip.frames for clip in index.clips)
     seconds = sum(clip.frames / clip.rate for clip in index.clips)
     shares = [sum(c.frames * c.hands[side] for c in index.clips) / frames for side in (0, 1)]
     moving = sum(clip.moving_camera for clip in index.clips)
-    lines = {
+    known = sum(c.frames * sum(c.hands) for c in index.clips)
+    seen = sum(c.frames * sum(c.hands) * c.seen for c in index.clips) / max(known, 1)
+    return {
         "layout": index.layout,
         "clips": f"{len(index.clips)} ({_counts([clip.split for clip in index.clips])})",
         "hours": f"{seconds / 3600:.3f}",
@@ -173,11 +242,12 @@ def summary(index: Index) -> str:
         "picture": _counts(["x".join(map(str, clip.size)) for clip in index.clips]),
         "left hand": f"in {100 * shares[0]:.0f} % of the frames",
         "right hand": f"in {100 * shares[1]:.0f} % of the frames",
+        "keypoints seen": "none, they stand for a gripper"
+        if index.layout in GRIPPERS
+        else f"{100 * seen:.0f} %",
         "camera": f"moves in {moving} clips",
         "left out": f"{len(index.problems)} clips",
     }
-    width = max(map(len, lines))
-    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in lines.items())
 
 
 def _counts(values: list[str]) -> str:

@@ -55,6 +55,10 @@ class LeRobotDroid:
             self.info: dict[str, Any] = json.loads(path.read_bytes())
             version, features = str(self.info["codebase_version"]), set(self.info["features"])
             self.rate = float(self.info["fps"])
+            self.places = {key: str(self.info[key]) for key in ("data_path", "video_path")}
+            """Templates of the files' paths."""
+            for template in self.places.values():
+                template.format(video_key=VIDEO, chunk_index=0, file_index=0)
         except (OSError, ValueError, TypeError, LookupError) as error:
             raise UserError(f"{path} is damaged ({error}); download it again") from error
         if not version.startswith("v3."):
@@ -110,18 +114,33 @@ class LeRobotDroidClip(Clip):
 
     def _file(self, template: str, kind: str) -> Path:
         """Return the file of the template, at the place that the row has under a prefix."""
-        path = str(self._layout.info[template]).format(
-            video_key=VIDEO,
-            chunk_index=int(self._row[f"{kind}/chunk_index"]),
-            file_index=int(self._row[f"{kind}/file_index"]),
-        )
+        place = {name: int(self._place(f"{kind}/{name}")) for name in ("chunk_index", "file_index")}
+        path = self._layout.places[template].format(video_key=VIDEO, **place)
         return self._layout.root / path
+
+    def _place(self, key: str) -> float:
+        """Return a number of the row.
+
+        Raises:
+            ClipError: It is missing or none.
+        """
+        try:
+            value = float(self._row[key])
+        except (LookupError, TypeError, ValueError):
+            value = np.nan
+        if not np.isfinite(value):
+            path = self._layout.root / "meta" / "episodes"
+            number = self._row["episode_index"]
+            raise ClipError(
+                path, f"has {key} {self._row.get(key)!r} for episode {number}, expected a number"
+            )
+        return value
 
     def pictures(self) -> Mp4:
         """Return the pictures."""
         kind = f"videos/{VIDEO}"
-        first = round(float(self._row[f"{kind}/from_timestamp"]) * self._layout.rate)
-        return Mp4(self._file("video_path", kind), first, int(self._row["length"]))
+        first = round(self._place(f"{kind}/from_timestamp") * self._layout.rate)
+        return Mp4(self._file("video_path", kind), first, int(self._place("length")))
 
     def poses(self) -> Poses:
         """Return the poses; see `Clip.poses`.
@@ -136,7 +155,11 @@ class LeRobotDroidClip(Clip):
                 columns=[*COLUMNS, "frame_index"],
                 filters=[("episode_index", "==", number)],
             )
-        table = table.sort_values("frame_index")
+            table = table.sort_values("frame_index")
+            if list(table["frame_index"]) != list(range(len(table))):
+                raise ClipError(
+                    self.path, f"has frames of episode {number} twice, or leaves out some"
+                )
         effector, gripper, camera = (self._column(table, name) for name in COLUMNS)
         hands = gripper_hands(poses_of(effector), gripper[:, 0])
         return Poses(
@@ -154,7 +177,8 @@ class LeRobotDroidClip(Clip):
     def _column(self, table: Any, name: str) -> NDArray[np.float64]:
         """Return a column (n, k)."""
         width = COLUMNS[name]
-        rows = [np.atleast_1d(np.asarray(row, np.float64)) for row in table[name]]
+        with reading(self.path):
+            rows = [np.atleast_1d(np.asarray(row, np.float64)) for row in table[name]]
         wrong = next((row.shape for row in rows if row.shape != (width,)), None)
         if wrong is not None:
             raise ClipError(self.path, f"has {name} of shape {wrong} in a row, expected ({width},)")

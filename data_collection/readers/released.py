@@ -23,7 +23,7 @@ from dexbench.envs.embodiment.camera import FOCAL, HEAD_POS, HEIGHT, OPTICAL_IN_
 from dexbench.utils.errors import UserError, message
 
 from .clip import Clip
-from .errors import ClipError, numbers, reading
+from .errors import ROUNDING, ClipError, numbers, reading
 from .pictures import Hdf5Pictures
 from .sample import RIGHT, Poses, in_picture
 
@@ -75,6 +75,12 @@ class ReleasedDemo(Clip):
             place = numbers(obs, "robot0_base_pos", (count, 3))
             quat = numbers(obs, "robot0_base_quat", (count, 4))
             rate = _rate(file)
+            uneven = np.abs(np.linalg.norm(quat, axis=1) - 1) > ROUNDING
+            if uneven.any():
+                raise ClipError(
+                    self.path,
+                    f"has no rotation in robot0_base_quat, first at {int(np.argmax(uneven))}",
+                )
             base = Rotation.from_quat(quat).as_matrix()
         hands = np.zeros((count, 2, 21, 3))
         hands[:, RIGHT, 0] = wrist.reshape(count, 4, 4)[:, :3, 3]
@@ -97,7 +103,7 @@ class ReleasedDemo(Clip):
     def text(self) -> str:
         """Return the task in words, if the episode's facts name it."""
         with reading(self.path), h5py.File(self.path) as file:
-            meta = json.loads(file[self._demo].attrs.get("ep_meta", "{}"))
+            meta = _facts(file[self._demo], "ep_meta")
             return str(meta.get("lang", meta.get("kind", "")))
 
     def _intrinsics(self, size: tuple[int, int]) -> NDArray[np.float64]:
@@ -117,8 +123,20 @@ class ReleasedDemo(Clip):
 
 def _rate(file: h5py.File) -> float:
     """Return the control rate in Hz that the file names."""
-    env = json.loads(file["data"].attrs.get("env_args", "{}"))
-    return float((env.get("env_kwargs") or {}).get("control_freq") or RATE)
+    settings = _facts(file["data"], "env_args").get("env_kwargs") or {}
+    return float(settings["control_freq"]) if "control_freq" in settings else RATE
+
+
+def _facts(group: h5py.Group, name: str) -> dict[str, Any]:
+    """Return what an attribute says in JSON; nothing without it.
+
+    Raises:
+        ValueError: It is no JSON object.
+    """
+    facts = json.loads(group.attrs.get(name, "{}"))
+    if not isinstance(facts, dict):
+        raise ValueError(f"{name} is no JSON object")
+    return facts
 
 
 class DamagedFile(Clip):
@@ -203,7 +221,7 @@ class Released:
 
 def _words(file: h5py.File, key: str) -> list[str]:
     """Return the names under a filter key."""
-    return [name.decode() for name in file[f"mask/{key}"][()]]
+    return [str(name) for name in file[f"mask/{key}"].asstr()[()]]
 
 
 def _published_split(path: Path) -> dict[tuple[str, str], str]:

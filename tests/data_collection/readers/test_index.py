@@ -140,6 +140,41 @@ EGODEX = {
         "1.hdf5",
         "has NaN or infinity in camera/intrinsic",
     ),
+    "a camera that is no rotation": (
+        lambda h, v: change(h, "transforms/camera", filled("poses", 1.01, (5, 2, 2))),
+        "1.hdf5",
+        "has no rotation in transforms/camera, first at 5",
+    ),
+    "a camera of the other handedness": (
+        lambda h, v: change(h, "transforms/camera", filled("poses", -1, (0, 1, 1))),
+        "1.hdf5",
+        "has no rotation in transforms/camera, first at 0",
+    ),
+    "a camera whose poses are transposed": (
+        lambda h, v: change(h, "transforms/camera", filled("poses", 0.2, (4, 3, 0))),
+        "1.hdf5",
+        "has no rotation in transforms/camera, first at 4",
+    ),
+    "intrinsics transposed": (
+        lambda h, v: change(h, "camera/intrinsic", [[184, 0, 0], [0, 184, 0], [240, 135, 1]]),
+        "1.hdf5",
+        "has no camera matrix in camera/intrinsic: [[184",
+    ),
+    "intrinsics of zeros": (
+        lambda h, v: change(h, "camera/intrinsic", np.diag([0, 0, 1.0])),
+        "1.hdf5",
+        "has no camera matrix in camera/intrinsic: [[0",
+    ),
+    "a joint of words": (
+        lambda h, v: change(h, "confidences/leftHand", ["sure"] * 20),
+        "1.hdf5",
+        "cannot be read (could not convert",
+    ),
+    "no frames at all": (
+        lambda h, v: change(h, "transforms/camera", np.zeros((0, 4, 4))),
+        "1.hdf5",
+        "has transforms/leftHand of shape (20, 4, 4), expected (0, 4, 4)",
+    ),
 }
 
 
@@ -153,7 +188,7 @@ def test_egodex(egodex, tmp_path, case) -> None:
     (problem,) = index.problems
     assert problem.clip == BAD and problem.file.endswith(file)
     assert problem.what.startswith(what), problem.what
-    with pytest.raises(ClipError, match="get it again, or leave the clip out"):
+    with pytest.raises(ClipError, match="get or record it again, or leave the clip out"):
         clip = open_layout(root).clip(BAD)
         clip.sample(np.arange(clip.pictures().count))
 
@@ -161,6 +196,11 @@ def test_egodex(egodex, tmp_path, case) -> None:
 def metadata(place, **changes):
     (path,) = place.glob("metadata_*.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def matrix(place, value):
+    with h5py.File(place / "trajectory.h5", "a") as file:
+        file[f"observation/camera_intrinsics/{EXT2}_left"] = value
 
 
 DROID = {
@@ -220,6 +260,30 @@ DROID = {
         ),
         "has NaN or infinity in observation/robot_state/cartesian_position, first at (4, 2)",
     ),
+    "a clock that stands": (
+        lambda p: change(
+            p / "trajectory.h5", "observation/timestamp/control/step_start", np.zeros(20)
+        ),
+        "has times in observation/timestamp/control/step_start that do not rise",
+    ),
+    "a clock of another length": (
+        lambda p: change(
+            p / "trajectory.h5", "observation/timestamp/control/step_start", np.zeros((20, 2))
+        ),
+        "has observation/timestamp/control/step_start of shape (20, 2), expected n",
+    ),
+    "a camera matrix that is none": (
+        lambda p: matrix(p, np.zeros((20, 3, 3))),
+        f"has no camera matrix in observation/camera_intrinsics/{EXT2}_left",
+    ),
+    "a camera matrix of another shape": (
+        lambda p: matrix(p, np.zeros(4)),
+        f"has observation/camera_intrinsics/{EXT2}_left of shape (4,), expected nx3x3",
+    ),
+    "a video of no pictures": (
+        lambda p: (p / f"recordings/MP4/{EXT2}.mp4").write_bytes(b"\0" * 500),
+        "cannot be read",
+    ),
 }
 
 
@@ -251,8 +315,10 @@ def test_lerobot(tmp_path) -> None:
         return found.what
 
     second = whole["episode_index"] == 1
-    whole[~(second & (whole["frame_index"] == 3))].to_parquet(table)
+    whole[~(second & (whole["frame_index"] == 7))].to_parquet(table)
     assert problem() == "has poses of 7 frames, but its video has 8"
+    whole[~(second & (whole["frame_index"] == 3))].to_parquet(table)
+    assert problem() == "has frames of episode 1 twice, or leaves out some"
     rows = whole.copy()
     rows.at[9, "observation.state.cartesian_position"] = np.zeros(5, np.float32)
     rows.to_parquet(table)
@@ -260,6 +326,23 @@ def test_lerobot(tmp_path) -> None:
     rows.at[9, "observation.state.cartesian_position"] = np.full(6, np.nan, np.float32)
     rows.to_parquet(table)
     assert problem().startswith("has NaN or infinity in observation.state.cartesian_position")
+    rows = whole.copy()
+    rows.loc[second, "frame_index"] = [0, 1, 2, 3, 3, 5, 6, 7]
+    rows.to_parquet(table)
+    assert problem() == "has frames of episode 1 twice, or leaves out some"
+    whole.drop(columns="observation.state.gripper_position").to_parquet(table)
+    index = make_index(tmp_path / "data")
+    assert not index.clips and len(index.problems) == 3
+    assert all("gripper_position" in problem.what for problem in index.problems)
+    whole.to_parquet(table)
+    list_of_episodes = tmp_path / "data/meta/episodes/chunk-000/file-000.parquet"
+    episodes = pandas.read_parquet(list_of_episodes)
+    for key in ("data/file_index", f"videos/{CAMERA}/from_timestamp", "length"):
+        changed = episodes.copy()
+        changed.loc[1, key] = np.nan
+        changed.to_parquet(list_of_episodes)
+        assert problem() == f"has {key} nan for episode 1, expected a number"
+    episodes.to_parquet(list_of_episodes)
     cut(table)
     index = make_index(tmp_path / "data")
     assert not index.clips and len(index.problems) == 3
@@ -285,6 +368,9 @@ def test_an_episode_set(tmp_path) -> None:
     ]
 
 
+CAMERA = "observation.images.exterior_1_left"
+
+
 def released(path, **changes):
     arrays = {
         "robot0_robotview_2_image": np.zeros((4, 60, 96, 3), np.uint8),
@@ -302,7 +388,7 @@ def released(path, **changes):
 RELEASED = {
     "robot0_base_pos": (None, "lacks robot0_base_pos"),
     "robot0_robotview_2_image": (None, "lacks data/demo_0/obs/robot0_robotview_2_image"),
-    "robot0_base_quat": (np.zeros((4, 4)), "cannot be read"),
+    "robot0_base_quat": (np.zeros((4, 4)), "has no rotation in robot0_base_quat, first at 0"),
     "robot0_right_gripper_keypoint_pose": (np.ones((4, 63)), "has robot0_right_gripper_keypoint"),
     "robot0_right_hand_T_world_pose_mat": (np.full((4, 16), np.nan), "has NaN or infinity"),
 }
