@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from dexbench.data_collection.human.skeleton import Array, pose
+from dexbench.data_collection.scripted.poses import Array, pose
 from dexbench.utils.packages import package_folder
 
 SITE = "grip_site"

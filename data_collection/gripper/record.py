@@ -1,20 +1,20 @@
 """Records one session of the gripper: a kitchen, a camera outside, and a few clips."""
 
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import SubElement
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from dexbench.data_collection.human.kitchen import draw_kitchen, lay_out
-from dexbench.data_collection.human.objects import FREE, Solid, add_thing, draw_thing
-from dexbench.data_collection.human.skeleton import Array, Person, pose
+from dexbench.data_collection.scripted.counter import lay_out
+from dexbench.data_collection.scripted.film import Film
+from dexbench.data_collection.scripted.kitchen import draw_kitchen
+from dexbench.data_collection.scripted.objects import FREE, Solid, add_thing, draw_thing
+from dexbench.data_collection.scripted.order import SessionOrder
+from dexbench.data_collection.scripted.poses import Array, pose
 from dexbench.data_collection.store.droid import DroidStore, GripperClip
-from dexbench.envs.rendering import HeadCamera
 from dexbench.utils.seeding import rng
 
 from .arm import OPEN, Arm, add_panda
@@ -23,22 +23,11 @@ from .stage import GripperStage
 CAMERA = "outside"
 THINGS = 4
 """Objects of a session."""
-_FAR_AWAY = np.array([0.0, 0.0, -10.0])
 
 
-def record_session(
-    out: Path, seed: int, index: int, size: tuple[int, int], clips: int
-) -> list[dict[str, Any]]:
-    """Draw session ``index`` of a set, write its clips and return their manifest lines.
-
-    Args:
-        out: The set's folder.
-        seed: Names the set's random streams.
-        index: Number of the session, on which alone it depends besides the seed.
-        size: Height and width of the pictures in px.
-        clips: How many a session has.
-    """
-    stream = rng("collect", "gripper", seed, index)
+def record_session(order: SessionOrder) -> list[dict[str, Any]]:
+    """Draw a session, write its clips and return their manifest lines."""
+    stream = rng("collect", "gripper", order.seed, order.index)
     root, _ = draw_kitchen(stream)
     stand = float(stream.uniform(0.06, 0.26)), float(stream.uniform(-0.98, -0.88))
     base = np.array([*stand, stream.uniform(0.80, 0.95)])
@@ -51,21 +40,23 @@ def record_session(
     text = ElementTree.tostring(root, encoding="unicode")
     model = mujoco.MjModel.from_xml_string(text, assets=files)
     solids = [Solid(model, f"object_{number}", stream) for number in range(THINGS)]
-    data = mujoco.MjData(model)
+    store, film = DroidStore(order.out), Film(model, order.size, CAMERA)
     ahead = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
-    arm = Arm(model, data, pose(ahead, base))
-    store, film = DroidStore(out), HeadCamera(model, *size, CAMERA)
-    height, width = size
+    arm = Arm(model, film.data, pose(ahead, base))
+    height, width = order.size
     matrix = np.array([[focal * height, 0, width / 2], [0, focal * height, height / 2], [0, 0, 1]])
     rows = []
-    for clip in range(clips):
+    for clip in range(order.clips):
         shown = sorted(int(i) for i in stream.permutation(THINGS)[: int(stream.integers(2, 5))])
         stage = _stage(solids, shown, stand, stream)
         stage.run()
         times, goals, opening = stage.play()
         joints, tool = arm.follow(goals)
         objects = stage.objects(times, tool)
-        frames = _film(model, data, film, arm, joints, opening, objects, shown)
+        frames = film.render(
+            {f"object_{number}": objects[:, i] for i, number in enumerate(shown)},
+            lambda frame, joints=joints, opening=opening: arm.set(joints[frame], opening[frame]),
+        )
         inside = np.linalg.inv(arm.base)
         recorded = GripperClip(
             frames=frames,
@@ -76,7 +67,7 @@ def record_session(
             intrinsic=matrix,
             task="Move things on the counter",
         )
-        rows.append(store.write_clip(index * clips + clip, recorded) | {"scene": index})
+        rows.append(store.write_clip(order.clip(clip), recorded) | {"scene": order.index})
     film.close()
     return rows
 
@@ -84,10 +75,8 @@ def record_session(
 def _stage(
     solids: list[Solid], shown: list[int], stand: tuple[float, float], rng: np.random.Generator
 ) -> GripperStage:
-    # The counter's free places are those before whoever stands there.
-    place = Person(1.7, 1.0, 1.0, stand, 0.2)
     chosen = [solids[number] for number in shown]
-    return GripperStage(place, chosen, lay_out(place, chosen, rng), rng)
+    return GripperStage(stand, chosen, lay_out(stand, chosen, rng), rng)
 
 
 def _draw_camera(rng: np.random.Generator, stand: tuple[float, float]) -> tuple[Array, float]:
@@ -112,30 +101,6 @@ def _add_camera(root: ElementTree.Element, camera: Array, focal: float) -> None:
         pos=" ".join(f"{value:.9g}" for value in camera[:3, 3]),
         quat=" ".join(f"{value:.9g}" for value in quat),
     )  # fmt: skip
-
-
-def _film(
-    model: mujoco.MjModel,
-    data: mujoco.MjData,
-    film: HeadCamera,
-    arm: Arm,
-    joints: Array,
-    opening: Array,
-    objects: Array,
-    shown: list[int],
-) -> list[NDArray[np.uint8]]:
-    slots = [int(model.body(f"object_{number}").mocapid[0]) for number in shown]
-    quats = Rotation.from_matrix(objects[..., :3, :3].reshape(-1, 3, 3)).as_quat()
-    quats = quats[:, [3, 0, 1, 2]].reshape(*objects.shape[:2], 4)
-    data.mocap_pos[:] = _FAR_AWAY
-    frames = []
-    for row, way, place, quat in zip(joints, opening, objects[:, :, :3, 3], quats, strict=True):
-        arm.set(row, float(way))
-        data.mocap_pos[slots], data.mocap_quat[slots] = place, quat
-        mujoco.mj_kinematics(model, data)
-        mujoco.mj_camlight(model, data)
-        frames.append(film.render(data))
-    return frames
 
 
 def _numbers(poses: Array) -> Array:

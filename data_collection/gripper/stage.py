@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dexbench.data_collection.human.body import UP, drift
-from dexbench.data_collection.human.counter import Counter
-from dexbench.data_collection.human.grasp import NoGrasp
-from dexbench.data_collection.human.motion import Hold, Track, quiet
-from dexbench.data_collection.human.skeleton import Array, axes, pose, turns
+from dexbench.data_collection.scripted.counter import Counter
+from dexbench.data_collection.scripted.motion import Hold, Track, drift, quiet
+from dexbench.data_collection.scripted.objects import NoGrasp
+from dexbench.data_collection.scripted.poses import UP, Array, axes, pose, turns
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 
@@ -52,7 +51,7 @@ class GripperStage(Counter):
         return axes(x, z)
 
     def _somewhere(self) -> Array:
-        x = self.person.stand[0] + self.rng.uniform(-0.3, 0.3)
+        x = self.stand[0] + self.rng.uniform(-0.3, 0.3)
         place = np.array([x, self.rng.uniform(-0.55, -0.36), self.rng.uniform(1.05, 1.25)])
         return pose(self._down(self.rng.uniform(-0.7, 0.7)), place)
 

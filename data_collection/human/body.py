@@ -5,22 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from dexbench.data_collection.scripted.motion import drift
+from dexbench.data_collection.scripted.poses import UP, Array, axes, pose, turns
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 
-from .skeleton import (
-    BODY_JOINTS,
-    HAND_JOINTS,
-    JOINTS,
-    SIDES,
-    Array,
-    Person,
-    axes,
-    hand_joints,
-    pose,
-    turns,
-)
+from .skeleton import BODY_JOINTS, HAND_JOINTS, JOINTS, SIDES, Person, hand_joints
 
-UP = np.array([0.0, 0.0, 1.0])
 _SIGN = {"left": -1.0, "right": 1.0}
 
 
@@ -32,15 +22,6 @@ class Hands:
     """By side: transforms (n, 4, 4) in the world."""
     angles: dict[str, Array]
     """By side: (n, 20) in rad."""
-
-
-def drift(rng: np.random.Generator, n: int, size: int, seconds: float) -> Array:
-    """Return smooth noise (n, size) of standard deviation 1 that forgets within ``seconds``."""
-    sigma = seconds * CONTROL_HZ
-    margin = int(4 * sigma) + 1
-    white = rng.standard_normal((n + 2 * margin, size))
-    smooth = gaussian_filter1d(white, sigma, axis=0, mode="constant")[margin : margin + n]
-    return np.asarray(smooth * np.sqrt(2 * np.sqrt(np.pi) * sigma))
 
 
 def shoulder(person: Person, side: str) -> Array:

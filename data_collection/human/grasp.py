@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .body import UP, arm_heading
-from .objects import Solid
-from .skeleton import FINGERS, HAND_JOINTS, PARTS, Array, Person, axes, hand_joints, pose, turns
+from dexbench.data_collection.scripted.objects import NoGrasp, Solid
+from dexbench.data_collection.scripted.poses import UP, Array, axes, pose, turns
+
+from .body import arm_heading
+from .skeleton import FINGERS, HAND_JOINTS, PARTS, Person, hand_joints
 
 WIDE = np.array(
     [-0.1, 0.95, 0.1, 0.1, 0.20, 0, 0.35, 0.25, 0.22, 0, 0.38, 0.25, 0.25, 0, 0.40, 0.25, 0.28, 0,
@@ -23,10 +25,6 @@ WIDEST = 0.098
 _RADIUS = 0.0085
 _CHAINS = np.array([[HAND_JOINTS.index(finger + part) for part in PARTS] for finger in FINGERS])
 _SHARES = np.array([0.35, 0.7, 1.0])
-
-
-class NoGrasp(Exception):  # noqa: N818 - a verdict on a draw, not a fault
-    """An object that the hand cannot take as it stands."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from .skeleton import SIDES, Array, Person
+from dexbench.data_collection.scripted.poses import Array
+
+from .skeleton import SIDES, Person
 from .skin import Skin, arm_skin, hand_skin, picture
 
 HEIGHT, WIDTH = 224, 398

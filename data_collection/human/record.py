@@ -1,21 +1,22 @@
 """Records one session: somebody in a kitchen who does a few tasks, one a clip."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dexbench.data_collection.scripted.counter import lay_out
+from dexbench.data_collection.scripted.objects import FREE, NoGrasp
+from dexbench.data_collection.scripted.order import SessionOrder
+from dexbench.data_collection.scripted.poses import Array
 from dexbench.data_collection.store.egodex import TEST, TRAIN, EgoDexStore, HumanClip
 from dexbench.utils.seeding import rng
 
 from .body import joints
-from .film import Film
-from .grasp import NoGrasp
-from .kitchen import Session, lay_out, open_session
-from .objects import FREE
+from .film import PersonFilm
 from .person_mjcf import intrinsic
-from .skeleton import JOINTS, Array
+from .session import Session, open_session
+from .skeleton import JOINTS
 from .stage import Stage
 from .tasks import TASKS
 
@@ -31,21 +32,11 @@ ARKIT = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 """RoboCasa's world in EgoDex's, whose y is up and whose z points back to the person."""
 
 
-def record_session(
-    out: Path, seed: int, index: int, size: tuple[int, int], clips: int
-) -> list[dict[str, Any]]:
-    """Draw session ``index`` of a set, write its clips and return their manifest lines.
-
-    Args:
-        out: The set's folder.
-        seed: Names the set's random streams.
-        index: Number of the session, on which alone it depends besides the seed.
-        size: Height and width of the pictures in px.
-        clips: How many a session has; each shows another task.
-    """
+def record_session(order: SessionOrder) -> list[dict[str, Any]]:
+    """Draw a session, write its clips, each of another task, and return their manifest lines."""
     for attempt in range(SESSIONS):
-        stream = rng("collect", "egohand", seed, index, attempt)
-        tasks = [str(name) for name in stream.permutation(list(TASKS))[:clips]]
+        stream = rng("collect", "egohand", order.seed, order.index, attempt)
+        tasks = [str(name) for name in stream.permutation(list(TASKS))[: order.clips]]
         wanted, chosen = _objects(tasks, stream)
         session = open_session(stream, wanted)
         try:
@@ -57,13 +48,13 @@ def record_session(
         except NoGrasp:
             continue
     else:
-        raise RuntimeError(f"no session for place {index} of the set in {SESSIONS} draws")
-    store, film = EgoDexStore(out), Film(session, size)
-    part = TEST if index % HELD_OUT == HELD_OUT // 2 else TRAIN
+        raise RuntimeError(f"no session for place {order.index} of the set in {SESSIONS} draws")
+    store, film = EgoDexStore(order.out), PersonFilm(session, order.size)
+    part = TEST if order.index % HELD_OUT == HELD_OUT // 2 else TRAIN
     rows = []
     for number, (task, shown, stage) in enumerate(zip(tasks, chosen, stages, strict=True)):
         clip = _clip(session, film, task, shown, stage, stream)
-        rows.append(store.write_clip(index * clips + number, part, clip) | {"scene": index})
+        rows.append(store.write_clip(order.clip(number), part, clip) | {"scene": order.index})
     film.close()
     return rows
 
@@ -93,9 +84,9 @@ def play(session: Session, task: str, shown: list[int], rng: np.random.Generator
     Raises:
         NoGrasp: None was found.
     """
-    solids = [session.solids[number] for number in shown]
+    stand, solids = session.person.stand, [session.solids[number] for number in shown]
     for _ in range(DRAWS):
-        stage = Stage(session.person, solids, lay_out(session.person, solids, rng), rng)
+        stage = Stage(stand, solids, lay_out(stand, solids, rng), rng, session.person)
         try:
             TASKS[task].script(stage)
         except NoGrasp:
@@ -107,7 +98,7 @@ def play(session: Session, task: str, shown: list[int], rng: np.random.Generator
 
 def _clip(
     session: Session,
-    film: Film,
+    film: PersonFilm,
     task: str,
     shown: list[int],
     stage: Stage,
@@ -125,7 +116,7 @@ def _clip(
         "environment": session.place,
         "session_name": "egohand",
     }
-    frames = film.render(body, camera, objects, shown)
+    frames = film.shoot(body, camera, objects, shown)
     return HumanClip(frames, transforms(body, camera), intrinsic(film.size), task, facts)
 
 

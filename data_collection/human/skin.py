@@ -6,7 +6,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .skeleton import FINGERS, HAND_JOINTS, RELAXED, Array, Person, hand_joints, mirror
+from dexbench.data_collection.scripted.poses import Array
+
+from .skeleton import FINGERS, HAND_JOINTS, RELAXED, Person, hand_joints, mirror
 from .surface import Bone, enclose, normals
 
 POSTURE = np.where(np.arange(20) % 4 == 1, RELAXED, 0.35 * RELAXED)

@@ -4,14 +4,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dexbench.data_collection.scripted.counter import Counter
+from dexbench.data_collection.scripted.motion import Hold, Track, drift, quiet
+from dexbench.data_collection.scripted.poses import UP, Array, pose, turns
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 
-from .body import UP, Hands, arm_heading, drift
-from .counter import Counter
+from .body import Hands, arm_heading
 from .grasp import Grasp, heading, slide_to_contact, take
-from .motion import Hold, Track, quiet
-from .skeleton import RELAXED, SIDES, STRAIGHT, Array, pose, turns
+from .skeleton import RELAXED, SIDES, STRAIGHT, Person
 
 OTHER = {"left": "right", "right": "left"}
 _SIGN = {"left": -1.0, "right": 1.0}
@@ -22,12 +23,14 @@ class Stage(Counter):
     """What two hands do in one clip; every action begins at its hand's clock.
 
     Args:
-        person: Whose hands.
+        stand: Where the person stands (x, y), in m.
         solids: Shapes of the objects.
         places: Transforms (4, 4) of the objects in the world at the start.
         rng: The stream to draw from.
+        person: Whose hands.
     """
 
+    person: Person
     clock: dict[str, float] = field(default_factory=dict)
     """By side: when the hand is free, in s."""
 
@@ -45,7 +48,7 @@ class Stage(Counter):
         """Return where a hand waits: above the counter's edge, (4, 4) in the world."""
         rng = self.rng
         turn = heading(side, rng.uniform(0.1, 0.6), rng.uniform(0.1, 0.6), rng.uniform(0.0, 0.9))
-        x = self.person.stand[0] + _SIGN[side] * rng.uniform(0.13, 0.27)
+        x = self.stand[0] + _SIGN[side] * rng.uniform(0.13, 0.27)
         return pose(turn, np.array([x, rng.uniform(-0.70, -0.60), rng.uniform(0.99, 1.10)]))
 
     def wait(self, side: str, until: float | None = None) -> None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dexbench.data_collection.scripted.poses import UP, pose, turns
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 
-from .body import UP, arm_heading
+from .body import arm_heading
 from .grasp import heading
-from .skeleton import FIST, POINTING, RELAXED, SIDES, STRAIGHT, pose, turns
+from .skeleton import FIST, POINTING, RELAXED, SIDES, STRAIGHT
 from .stage import OTHER, Stage
 
 MANY = 8.0
@@ -160,7 +161,7 @@ def _hand_over(stage: Stage) -> None:
         stage.grasp(giver, thing)
         middle = stage.places[thing].copy()
         middle[:3, 3] = [
-            stage.person.stand[0] + stage.rng.normal(0, 0.03), stage.rng.uniform(-0.52, -0.44),
+            stage.stand[0] + stage.rng.normal(0, 0.03), stage.rng.uniform(-0.52, -0.44),
             stage.rng.uniform(1.06, 1.14),
         ]  # fmt: skip
         down = stage.spot(thing, OTHER[giver])
@@ -181,7 +182,7 @@ def _open_close(stage: Stage) -> None:
         while stage.clock[side] < MANY + 2:
             if stage.rng.random() < 0.45:
                 x, y = stage.rng.uniform(0.05, 0.30), stage.rng.uniform(-0.60, -0.38)
-                x = stage.person.stand[0] + (x if side == "right" else -x)
+                x = stage.stand[0] + (x if side == "right" else -x)
                 turn = heading(side, stage.rng.uniform(0, 0.8), stage.rng.uniform(-0.7, 0.6),
                                stage.rng.uniform(-0.2, 2.6))  # fmt: skip
                 stage.go(side, pose(turn, np.array([x, y, stage.rng.uniform(1.02, 1.22)])), lap=0.3)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
+from dexbench.data_collection.scripted.order import SessionOrder
 from dexbench.data_collection.store.layouts import OTHERS
 from dexbench.data_collection.store.manifest import INFO
 from dexbench.data_collection.store.store import EpisodeStore
@@ -263,9 +264,8 @@ def record_scene(config: CollectConfig, index: int) -> list[dict[str, Any]]:
     from .strategies import CLIPS
 
     if config.strategy in OTHERS:
-        return stand_in(config.strategy)(
-            config.out, config.seed, index, picture_size(config), CLIPS
-        )
+        order = SessionOrder(config.out, config.seed, index, picture_size(config), CLIPS)
+        return stand_in(config.strategy)(order)
     from dexbench.envs.robocasa.build import build_scene
     from dexbench.envs.robocasa.recipe import NoRoom
     from dexbench.envs.simulation import Simulation

@@ -1,12 +1,12 @@
 """The strategies that stand in for other people's data, by what records a session of theirs."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-Record = Callable[[Path, int, int, tuple[int, int], int], list[dict[str, Any]]]
-"""Of the set's folder, its seed, the session's number, the pictures' size and the number of clips;
-writes the clips and returns their manifest lines."""
+from dexbench.data_collection.scripted.order import SessionOrder
+
+Record = Callable[[SessionOrder], list[dict[str, Any]]]
+"""Writes a session's clips and returns their manifest lines."""
 
 
 def stand_in(strategy: str) -> Record:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dexbench.data_collection.gripper.arm import CLOSING, OPEN, READY, Arm, add_panda
-from dexbench.data_collection.human.skeleton import axes, pose
+from dexbench.data_collection.scripted.poses import axes, pose
 
 BASE = np.array([0.1, -0.9, 0.85])
 

@@ -8,6 +8,7 @@ from dexbench.data_collection.gripper import stage
 from dexbench.data_collection.gripper.record import record_session
 from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.data_collection.readers.sample import project
+from dexbench.data_collection.scripted.order import SessionOrder
 from dexbench.data_collection.store.droid import DroidStore
 from dexbench.utils.video import read_video
 
@@ -17,7 +18,7 @@ SIZE = (64, 112)
 def test_the_gripper_is_drawn_where_the_files_say(tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "LONG", 3.0)
     store = DroidStore(tmp_path, {"strategy": "gripper", "seed": 5, "image_size": [*SIZE]})
-    (row,) = record_session(tmp_path, 5, 0, SIZE, 1)
+    (row,) = record_session(SessionOrder(tmp_path, 5, 0, SIZE, 1))
     frames = read_video(store.file(row, "mp4")).astype(int)
     assert frames.shape == (row["frames"], *SIZE, 3)
     facts = json.loads(store.file(row, "json").read_bytes())

@@ -6,9 +6,8 @@ import pytest
 
 from dexbench.data_collection.gripper.arm import OPEN
 from dexbench.data_collection.gripper.stage import GripperStage
-from dexbench.data_collection.human.kitchen import lay_out
-from dexbench.data_collection.human.objects import Solid, add_thing, draw_thing
-from dexbench.data_collection.human.skeleton import Person
+from dexbench.data_collection.scripted.counter import lay_out
+from dexbench.data_collection.scripted.objects import Solid, add_thing, draw_thing
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 from dexbench.utils.seeding import rng
 
@@ -27,7 +26,7 @@ def solids():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_objects_go_with_the_gripper_or_lie_still(solids, seed):
-    stream, stand = rng("test", "gripper", seed), Person(1.7, 1.0, 1.0, (0.15, -0.9), 0.2)
+    stream, stand = rng("test", "gripper", seed), (0.15, -0.9)
     stage = GripperStage(stand, solids, lay_out(stand, solids, stream), stream)
     stage.run()
     times, tool, opening = stage.play()

@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dexbench.data_collection.human.film import Film
-from dexbench.data_collection.human.kitchen import compose
+from dexbench.data_collection.human.film import PersonFilm
+from dexbench.data_collection.human.session import compose
 from dexbench.utils.seeding import rng
 
 TABLE = """<mujoco><visual><map znear="0.01"/></visual><asset/><worldbody>
@@ -22,6 +22,6 @@ def session():
 
 @pytest.fixture(scope="session")
 def film(session):
-    film = Film(session)
+    film = PersonFilm(session)
     yield film
     film.close()

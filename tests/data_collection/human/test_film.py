@@ -6,7 +6,8 @@ from scipy.ndimage import distance_transform_edt
 from dexbench.data_collection.human.body import joints
 from dexbench.data_collection.human.person_mjcf import HEIGHT, WIDTH, intrinsic
 from dexbench.data_collection.human.record import ARKIT, play, transforms
-from dexbench.data_collection.human.skeleton import HAND_JOINTS, JOINTS, pose
+from dexbench.data_collection.human.skeleton import HAND_JOINTS, JOINTS
+from dexbench.data_collection.scripted.poses import pose
 from dexbench.utils.seeding import rng
 
 
@@ -28,7 +29,7 @@ def test_objects_are_drawn_where_camera_and_intrinsics_say(session, film):
         there = np.array(place)
         seen = slice(frame, frame + 1)
         pictures = [
-            film.render(body[seen], camera[seen], pose(np.eye(3), shift)[None, None], [0])[0]
+            film.shoot(body[seen], camera[seen], pose(np.eye(3), shift)[None, None], [0])[0]
             for shift in (there, there - [0, 50, 0])
         ]
         changed = (pictures[0] != pictures[1]).any(-1)
@@ -49,7 +50,7 @@ def test_keypoints_lie_on_the_drawn_hands(session, film):
     checked = 0
     for frame in range(0, n, 12):
         seen = slice(frame, frame + 1)
-        pictures = [film.render(b[seen], camera[seen], empty, [])[0] for b in (body, away)]
+        pictures = [film.shoot(b[seen], camera[seen], empty, [])[0] for b in (body, away)]
         drawn = (pictures[0] != pictures[1]).any(-1)
         gaps = distance_transform_edt(~drawn)
         for side in ("left", "right"):

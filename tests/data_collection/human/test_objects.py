@@ -1,7 +1,7 @@
 import numpy as np
 
-from dexbench.data_collection.human.objects import FREE, draw_thing
 from dexbench.data_collection.human.tasks import TASKS
+from dexbench.data_collection.scripted.objects import FREE, draw_thing
 from dexbench.envs.scenes.objects import CATEGORIES, INSTANCES
 from dexbench.utils.seeding import rng
 

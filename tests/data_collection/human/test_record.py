@@ -7,6 +7,7 @@ from dexbench.data_collection.human.skeleton import JOINTS
 from dexbench.data_collection.human.tasks import TASKS
 from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.data_collection.readers.sample import project
+from dexbench.data_collection.scripted.order import SessionOrder
 from dexbench.data_collection.store.egodex import EgoDexStore
 from dexbench.utils.video import read_video
 
@@ -18,7 +19,7 @@ def test_a_session_is_a_function_of_seed_and_number_in_egodexs_layout(tmp_path, 
     rows = {}
     for name in ("first", "again"):
         EgoDexStore(tmp_path / name, {"strategy": "egohand", "seed": 3, "image_size": [*SIZE]})
-        rows[name] = record_session(tmp_path / name, 3, HELD_OUT // 2, SIZE, 2)
+        rows[name] = record_session(SessionOrder(tmp_path / name, 3, HELD_OUT // 2, SIZE, 2))
     assert rows["first"] == rows["again"]
     for row in rows["first"]:
         file = tmp_path / "first" / "test" / row["task"] / f"{row['id']}.hdf5"

@@ -7,9 +7,9 @@ from dexbench.data_collection.human.skeleton import (
     HAND_JOINTS,
     JOINTS,
     STRAIGHT,
-    axes,
     hand_joints,
 )
+from dexbench.data_collection.scripted.poses import axes
 
 
 def test_the_joints_are_egodexs():

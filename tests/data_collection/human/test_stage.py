@@ -6,10 +6,11 @@ import pytest
 from dexbench.data_collection.human import tasks
 from dexbench.data_collection.human.body import joints
 from dexbench.data_collection.human.grasp import _gaps, finger_points, take
-from dexbench.data_collection.human.kitchen import lay_out
 from dexbench.data_collection.human.record import STILL, play
-from dexbench.data_collection.human.skeleton import JOINTS, pose
+from dexbench.data_collection.human.skeleton import JOINTS
 from dexbench.data_collection.human.tasks import TASKS
+from dexbench.data_collection.scripted.counter import lay_out
+from dexbench.data_collection.scripted.poses import pose
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 from dexbench.utils.seeding import rng
@@ -43,7 +44,7 @@ def test_objects_follow_a_hand_or_rest(session, task, monkeypatch):
 def test_a_hand_that_holds_something_touches_it_and_not_the_counter(session):
     for number, side in ((0, "right"), (1, "left"), (2, "right")):
         stream = rng("test", "take", number)
-        (there,) = lay_out(session.person, [session.solids[number]], stream)
+        (there,) = lay_out(session.person.stand, [session.solids[number]], stream)
         plan = take(session.solids[number], there, session.person, side, COUNTER_HEIGHT, stream)
         points = finger_points(plan.closed[None], side, session.person.hand)[0]
         inside = np.linalg.inv(plan.wrist) @ there

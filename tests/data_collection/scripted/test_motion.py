@@ -1,7 +1,7 @@
 import numpy as np
 
-from dexbench.data_collection.human.motion import Track, minimum_jerk, quiet
-from dexbench.data_collection.human.skeleton import pose, turns
+from dexbench.data_collection.scripted.motion import Track, minimum_jerk, quiet
+from dexbench.data_collection.scripted.poses import pose, turns
 
 
 def test_a_move_begins_and_ends_at_rest_in_its_goal():

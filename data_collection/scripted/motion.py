@@ -1,11 +1,14 @@
-"""Hands over time: smooth moves from posture to posture, and what they hold meanwhile."""
+"""Hands over time: smooth moves from posture to posture, their tremor, and what they hold."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from .skeleton import Array
+from dexbench.envs.embodiment.robot import CONTROL_HZ
+
+from .poses import Array
 
 
 def minimum_jerk(share: Array) -> Array:
@@ -76,6 +79,15 @@ class Hold:
     """Until when, in s."""
     rest: Array
     """Transform (4, 4) of the object when it has been let go."""
+
+
+def drift(rng: np.random.Generator, n: int, size: int, seconds: float) -> Array:
+    """Return smooth noise (n, size) of standard deviation 1 that forgets within ``seconds``."""
+    sigma = seconds * CONTROL_HZ
+    margin = int(4 * sigma) + 1
+    white = rng.standard_normal((n + 2 * margin, size))
+    smooth = gaussian_filter1d(white, sigma, axis=0, mode="constant")[margin : margin + n]
+    return np.asarray(smooth * np.sqrt(2 * np.sqrt(np.pi) * sigma))
 
 
 def quiet(times: Array, spans: list[tuple[float, float]], ease: float = 0.35) -> Array:

@@ -17,7 +17,7 @@ from dexbench.envs.assets.object_files import tint
 from dexbench.envs.assets.skins import SKINS
 from dexbench.envs.scenes.objects import CATEGORIES, INSTANCES
 
-from .skeleton import Array
+from .poses import Array
 
 FREE = tuple(name for name, category in CATEGORIES.items() if not category.held_out)
 """Categories that training may show."""
@@ -100,6 +100,10 @@ def add_thing(root: Element, name: str, thing: Thing) -> dict[str, bytes]:
         contype="0", conaffinity="0",
     )  # fmt: skip
     return files
+
+
+class NoGrasp(Exception):  # noqa: N818 - a verdict on a draw, not a fault
+    """An object that a hand or gripper cannot take as it stands."""
 
 
 class Solid:

@@ -1,24 +1,17 @@
-"""A kitchen without the robot, with a person and objects that only this set shows."""
+"""Who works in a session, and where: a kitchen with a person and objects."""
 
-import math
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
 
-from dexbench.envs.assets.cache import asset_root
-from dexbench.envs.freeze import ASSETS
-from dexbench.envs.robocasa.build import build_scene
-from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
-from dexbench.envs.scenes.recipe import draw_recipe
+from dexbench.data_collection.scripted.kitchen import draw_kitchen
+from dexbench.data_collection.scripted.objects import Solid, add_thing, draw_thing
 
-from .counter import FAR, NEAR, reach
-from .objects import Solid, add_thing, draw_thing
 from .person_mjcf import Look, add_person
-from .skeleton import Array, Person, pose, turns
+from .skeleton import Person
 
-_ROBOT = ("robot0_", "left_eef", "right_eef", "gripper0_")
 _TONES = (
     (241, 204, 180), (228, 184, 152), (214, 164, 130), (198, 146, 112), (174, 122, 88),
     (146, 98, 68), (116, 76, 54), (88, 58, 44),
@@ -72,15 +65,6 @@ def open_session(rng: np.random.Generator, categories: list[str]) -> Session:
     return compose(root, place, categories, rng)
 
 
-def draw_kitchen(rng: np.random.Generator) -> tuple[ElementTree.Element, str]:
-    """Return the MJCF of a kitchen of training without robot and objects, and what it is called."""
-    recipe = draw_recipe(rng, "train")
-    recipe["objects"] = []
-    root = ElementTree.fromstring(build_scene(recipe).xml.replace(ASSETS, str(asset_root())))
-    _remove_robot(root)
-    return root, f"{recipe['layout']} {recipe['style']}"
-
-
 def compose(
     root: ElementTree.Element, place: str, categories: list[str], rng: np.random.Generator
 ) -> Session:
@@ -100,41 +84,3 @@ def compose(
     model = mujoco.MjModel.from_xml_string(text, assets=files)
     solids = [Solid(model, f"object_{number}", rng) for number in range(len(categories))]
     return Session(model, person, solids, categories, place)
-
-
-def _remove_robot(root: ElementTree.Element) -> None:
-    """Take the robot out, and all that refers to it."""
-    for section in ("actuator", "equality", "sensor", "tendon", "contact", "keyframe"):
-        for element in root.findall(section):
-            root.remove(element)
-    world, asset = root.find("worldbody"), root.find("asset")
-    assert world is not None and asset is not None
-    for body in world.findall("body"):
-        if body.get("name", "").startswith(_ROBOT):
-            world.remove(body)
-    for tag in ("material", "mesh", "texture"):
-        used = {element.get(tag) for element in root.iter() if element.get(tag)}
-        for element in asset.findall(tag):
-            if element.get("type") != "skybox" and element.get("name") not in used:
-                asset.remove(element)
-
-
-def lay_out(person: Person, solids: list[Solid], rng: np.random.Generator) -> list[Array]:
-    """Return places (4, 4) on the counter for objects before somebody, none near another."""
-    left, right = reach(person)
-    while True:
-        places: list[Array] = []
-        for solid in solids:
-            for _ in range(60):
-                x = rng.uniform(left, right)
-                y = rng.uniform(NEAR, FAR)
-                gaps = [
-                    math.dist((x, y), place[:2, 3]) - solid.radius - other.radius
-                    for other, place in zip(solids, places, strict=False)
-                ]
-                if min(gaps, default=1) > 0.035:
-                    turn = turns("z", rng.uniform(-np.pi, np.pi))
-                    places.append(pose(turn, np.array([x, y, COUNTER_HEIGHT - solid.low[2]])))
-                    break
-        if len(places) == len(solids):
-            return places

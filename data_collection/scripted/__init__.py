@@ -1,0 +1,1 @@
+"""What animated clips share, whoever acts in them: kitchen, objects, poses, motion, film."""
