@@ -29,7 +29,7 @@ COMMANDS: Commands = {
         "dexbench.data_collection.record.collect:main",
         "record exploration data by script",
     ),
-    "data info": ("dexbench.data_collection.sets.info:main", "print what episode sets hold"),
+    "data info": ("dexbench.data_collection.sets.info:main", "print what sets of clips hold"),
     "data verify": (
         "dexbench.data_collection.store.verify:main",
         "find what is damaged or missing in episode sets",
@@ -44,7 +44,7 @@ COMMANDS: Commands = {
     ),
     "data report": (
         "dexbench.data_collection.coverage.page:main",
-        "write what episode sets cover as one HTML page",
+        "write what sets of clips cover as one HTML page",
     ),
     "data merge": ("dexbench.data_collection.sets.merge:main", "make one set of several"),
     "data rerender": (

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dexbench.data_collection.sets.info import MOVED, displacement, facts
+from dexbench.data_collection.readers.clip import ClipFacts
+from dexbench.data_collection.readers.index import Index
+from dexbench.data_collection.sets.info import MOVED, displacement
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, camera_to_base, project
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS, WRIST_AND_TIPS
@@ -24,7 +26,6 @@ from dexbench.envs.scenes.objects import category_of
 from dexbench.envs.scenes.recipe import BASE_HEIGHT, COUNTER_FRONT
 from dexbench.envs.tasks.grasp import Grasp
 from dexbench.envs.trial import HELD_STEPS
-from dexbench.utils.errors import UserError
 
 COUNTER_TOP = COUNTER_HEIGHT - BASE_HEIGHT
 """Height of the counter's top above the base frame, in m."""
@@ -61,13 +62,8 @@ class Clip:
 
 @dataclass(frozen=True)
 class Coverage:
-    """A set and what was measured of its clips."""
+    """What was measured of a set of robot episodes."""
 
-    name: str
-    facts: dict[str, str]
-    """As `dexbench data info` prints them."""
-    total: int
-    """Clips in the set."""
     clips: Sequence[Clip]
     """Those that were measured."""
 
@@ -101,28 +97,26 @@ class Rates:
     """and in which an object gets 3 cm from where it began."""
 
 
-def measure(store: EpisodeStore, name: str, most: int) -> Coverage:
-    """Measure clips of a set.
+def measure(store: EpisodeStore, clips: Sequence[ClipFacts], name: str) -> Coverage:
+    """Measure episodes of a set.
 
     Args:
         store: The set.
-        name: What to call it.
-        most: Clips to read at most, spread evenly over the set.
+        clips: Which of its episodes.
+        name: What to call it on the progress bar.
 
     Raises:
-        UserError: The set is empty or damaged.
+        UserError: The set is damaged.
     """
-    rows = list(store.rows())
-    if not rows:
-        raise UserError(f"{store.root} holds no episode yet; `dexbench collect` records some")
-    chosen = tqdm(spread(rows, most), desc=name, unit="clip", disable=None)
-    return Coverage(name, facts(store), len(rows), [_clip(store, row) for row in chosen])
+    rows = {f"{row['id']:06d}": row for row in store.rows()}
+    chosen = tqdm(clips, desc=name, unit="clip", disable=None)
+    return Coverage([_clip(store, rows[clip.name]) for clip in chosen])
 
 
-def spread(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """At most so many manifest rows, spread evenly over the set and over its kinds of clips."""
-    by_kind = sorted(rows, key=lambda row: row["kind"])
-    picked = np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))
+def spread(index: Index, most: int) -> list[ClipFacts]:
+    """At most so many clips, spread evenly over the set and over its kinds of clips."""
+    by_kind = sorted(index.clips, key=lambda clip: clip.text)
+    picked = np.unique(np.linspace(0, len(by_kind) - 1, most).round().astype(int))
     return [by_kind[i] for i in picked]
 
 

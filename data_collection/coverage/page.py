@@ -11,8 +11,11 @@ from typing import Annotated
 import tyro
 from PIL import Image
 
-from dexbench.data_collection.sets.preview import caption, frames, mosaic, sheet
-from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.data_collection.readers.index_file import Index
+from dexbench.data_collection.readers.layouts import open_layout
+from dexbench.data_collection.sets.info import facts
+from dexbench.data_collection.sets.opened import open_set, robot_set
+from dexbench.data_collection.sets.preview import FPS, film, mosaic, sheet
 from dexbench.utils import pages
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import write_video
@@ -26,14 +29,32 @@ MOST_SETS = 6
 
 @dataclass(frozen=True)
 class CoverageConfig:
-    """Write what episode sets cover, side by side, as one HTML page to look at."""
+    """Write what sets of clips cover, side by side, as one HTML page to look at.
+
+    Of all sets it shows clips, wrists before the camera, and speeds; of robot episodes also joints,
+    contacts and kitchens, which other people's data lack.
+    """
 
     sets: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Folders of sets, six at most."""
+    """Folders of sets in any layout that `dexbench data index` reads, or indexes that it wrote; six
+    at most."""
     out: Path = Path("coverage.html")
     """The page: FILE.html; it is replaced."""
     clips: int = 2000
     """Clips of a set that are measured at most, spread evenly over it."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page says of a set beside its figures."""
+
+    name: str
+    total: int
+    """Clips that are whole."""
+    measured: int
+    """Those that were measured."""
+    damaged: int
+    """Clips that are left out."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +69,27 @@ def main(config: CoverageConfig) -> None:
     """Write the page and say where.
 
     Raises:
-        UserError: A folder holds no episode set, an empty or a damaged one, or is named twice; or
-            the page cannot be written.
+        UserError: A folder holds no clips that dexbench reads, or a damaged episode set, or is
+            named twice; or the page cannot be written.
     """
     if config.out.suffix != ".html":
         raise UserError(f"--out {config.out} must end in .html")
     if config.clips < 1:
         raise UserError("--clips must be at least 1")
     if not 1 <= len(config.sets) <= MOST_SETS:
-        raise UserError(f"name one to {MOST_SETS} episode sets, not {len(config.sets)}")
-    stores = [EpisodeStore(root) for root in config.sets]
-    for store in stores:
-        store.refuse_slim()
-    pages.write(config.out, render(stores, config.clips))
+        raise UserError(f"name one to {MOST_SETS} sets, not {len(config.sets)}")
+    found = [open_set(root) for root in config.sets]
+    for index in found:
+        if (store := robot_set(index)) is not None:
+            store.refuse_slim()
+    pages.write(config.out, render(found, config.clips))
 
 
-def render(stores: Sequence[EpisodeStore], clips: int) -> str:
+def render(found: Sequence[Index], clips: int) -> str:
     """Return the page.
 
     Args:
-        stores: The sets, in the order of their colours.
+        found: What the sets hold. Sets of robot episodes are shown first.
         clips: Clips of a set to measure at most.
 
     Returns:
@@ -76,21 +98,41 @@ def render(stores: Sequence[EpisodeStore], clips: int) -> str:
     Raises:
         UserError: A set is empty, damaged or there twice.
     """
-    from . import measures, plots
+    from . import measures, motion, motion_plots, plots
 
-    names = label([store.root for store in stores])
-    sets = [measures.measure(*pair, clips) for pair in zip(stores, names, strict=True)]
+    # The first colours are the robots', so that a set has one colour throughout.
+    found = sorted(found, key=lambda index: robot_set(index) is None)
+    for index in found:
+        index.require_clips()
+    names = label([index.root for index in found])
+    chosen = [measures.spread(index, clips) for index in found]
+    stores = [store for index in found if (store := robot_set(index)) is not None]
+    robots = [measures.measure(*one) for one in zip(stores, chosen, names, strict=False)]
+    moved = [
+        motion.measure(index.root, clips_of_set, name)
+        for index, clips_of_set, name in zip(found, chosen, names, strict=True)
+    ]
+    table = [_listed(facts(index)) for index in found]
+    measured = [moves.summary() for moves in moved]
+    for figures, robot in zip(measured, robots, strict=False):
+        figures |= measures.summary(robot)
     return pages.render(
         HERE,
-        sets=sets,
-        table=columns([_listed(item.facts) | measures.summary(item) for item in sets]),
-        rates=[measures.rates(item) for item in sets],
-        looks=[look(store) for store in stores],
-        workspaces=plots.workspaces(sets),
-        joints=plots.joints(sets),
-        errors=plots.errors(sets),
-        speeds=plots.speed_histograms(sets),
-        kitchens=plots.kitchens(sets),
+        sets=[
+            Shown(name, len(index.clips), len(some), len(index.problems))
+            for name, index, some in zip(names, found, chosen, strict=True)
+        ],
+        robots=len(robots),
+        table=columns([facts | more for facts, more in zip(table, measured, strict=True)]),
+        rates=[measures.rates(item) for item in robots],
+        looks=[look(index) for index in found],
+        before_camera=motion_plots.before_camera(moved),
+        motion=motion_plots.speeds(moved),
+        workspaces=plots.workspaces(robots) if robots else [],
+        joints=plots.joints(robots) if robots else "",
+        errors=plots.errors(robots) if robots else "",
+        speeds=plots.speed_histograms(robots) if robots else "",
+        kitchens=plots.kitchens(robots) if robots else "",
         colours=plots.COLOURS,
     )
 
@@ -115,7 +157,7 @@ def columns(facts: Sequence[dict[str, str]]) -> dict[str, list[str]]:
     return {name: [of_set.get(name, "–") for of_set in facts] for name in names}
 
 
-def look(store: EpisodeStore) -> Look:
+def look(index: Index) -> Look:
     """Return a video mosaic and a contact sheet of clips spread evenly over a set.
 
     Raises:
@@ -123,16 +165,19 @@ def look(store: EpisodeStore) -> Look:
     """
     from .measures import spread
 
-    rows = list(store.rows())
-    shown, laid = spread(rows, VIDEO[0] * VIDEO[1]), spread(rows, SHEET[1])
+    layout = open_layout(index.root)
+    shown, laid = (
+        [(layout.clip(facts.name), facts) for facts in spread(index, most)]
+        for most in (VIDEO[0] * VIDEO[1], SHEET[1])
+    )
     with tempfile.TemporaryDirectory(prefix="dexbench-") as folder:
         path = Path(folder) / "mosaic.mp4"
-        clips = [frames(store, row) for row in shown]
-        write_video(path, mosaic(clips, [caption(row) for row in shown], VIDEO[0]), crf=26)
+        films = [film(*clip) for clip in shown]
+        tiles = mosaic(films, [clip.caption() for clip, _ in shown], VIDEO[0])
+        write_video(path, tiles, fps=FPS, crf=26)
         video = path.read_bytes()
-    clips, file = [frames(store, row) for row in laid], io.BytesIO()
-    picture = Image.fromarray(sheet(clips, [caption(row) for row in laid], SHEET[0]))
-    picture.save(file, "JPEG", quality=85)
+    file = io.BytesIO()
+    Image.fromarray(sheet(laid, SHEET[0])).save(file, "JPEG", quality=85)
     return Look(_uri("video/mp4", video), _uri("image/jpeg", file.getvalue()))
 
 

@@ -31,7 +31,7 @@ JOINT_NAMES = (
     *(f"{finger} {i}" for finger in FINGERS for i in range(1, 5)),
 )
 
-_STYLE: dict[Any, Any] = {
+PLOT_STYLE: dict[Any, Any] = {
     **STYLE,
     "text.parse_math": False,
     "figure.constrained_layout.h_pad": 0.07,
@@ -43,6 +43,7 @@ _STYLE: dict[Any, Any] = {
     "text.color": INK,
     "ytick.minor.size": 0,
 }
+"""For `matplotlib.rc_context`."""
 
 
 def workspaces(sets: Sequence[Coverage]) -> list[str]:
@@ -79,13 +80,13 @@ def errors(sets: Sequence[Coverage]) -> str:
 def speed_histograms(sets: Sequence[Coverage]) -> str:
     """Return histograms of the speeds of wrist, arm and fingers."""
     by_set = [speeds(coverage) for coverage in sets]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(PLOT_STYLE):
         figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
         for place, name in enumerate(by_set[0]):
             axes = figure.add_subplot(1, len(by_set[0]), place + 1)
             values = [of_set[name] for of_set in by_set]
             top = max(0.01, float(np.quantile(np.concatenate(values), 0.995)))
-            _histograms(axes, values, np.linspace(0, top, 41), log=True)
+            histograms(axes, values, np.linspace(0, top, 41), log=True)
             axes.set_xlabel(name)
         figure.supylabel("share of frames", fontsize="medium")
         return svg(figure)
@@ -104,7 +105,7 @@ def kitchens(sets: Sequence[Coverage]) -> str:
         "category": (sorted(categories("train")),
                      [s.scenes(lambda clip: clip.categories) for s in sets]),
     }  # fmt: skip
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(PLOT_STYLE):
         figure = Figure(figsize=(WIDTH, 2.4 + 1.6 * len(sets)), layout="constrained")
         places = figure.subplot_mosaic(
             [["layout", "category"], ["style", "category"]],
@@ -121,7 +122,7 @@ def _workspace(
     points: NDArray[np.float32], low: NDArray[np.float64], high: NDArray[np.float64], colour: str
 ) -> str:
     span = high - low
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(PLOT_STYLE):
         # Panels are as wide as what they show, so that all have the same scale.
         ratios = [span[1], span[0]] * 2
         scale = (WIDTH - 2.6) / sum(ratios)
@@ -131,8 +132,8 @@ def _workspace(
         for (name, track), pair in zip(tracks.items(), panels.reshape(2, 2), strict=True):
             flat = track.reshape(-1, 3)
             top, side = pair
-            _density(top, flat[:, 1], flat[:, 0], low[[1, 0]], high[[1, 0]], colour)
-            _density(side, flat[:, 0], flat[:, 2], low[[0, 2]], high[[0, 2]], colour)
+            density(top, flat[:, 1], flat[:, 0], low[[1, 0]], high[[1, 0]], colour)
+            density(side, flat[:, 0], flat[:, 2], low[[0, 2]], high[[0, 2]], colour)
             # As the robot sees it: forward is up, its left is on the left.
             top.invert_xaxis()
             top.set(title=f"{name}, from above", xlabel="y, leftward [m]", ylabel="x, forward [m]")
@@ -147,20 +148,29 @@ def _workspace(
         return svg(figure)
 
 
-def _density(
+def density(
     axes: Axes,
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
+    x: NDArray[np.floating[Any]],
+    y: NDArray[np.floating[Any]],
     low: NDArray[np.float64],
     high: NDArray[np.float64],
     colour: str,
 ) -> None:
-    """Cells of the colour, the more opaque, logarithmically, the more points are in them."""
+    """Draw cells of a colour, the more opaque, logarithmically, the more points are in them.
+
+    Args:
+        axes: Where.
+        x: Points (n,) to the right, in m.
+        y: Points (n,) up, in m.
+        low: Least x and y (2,), in m.
+        high: Greatest x and y (2,), in m.
+        colour: Of the cells.
+    """
     bins = np.round((high - low) / BIN).astype(int)
     counts, _, _ = np.histogram2d(x, y, bins, ((low[0], high[0]), (low[1], high[1])))
     image = np.empty((bins[1], bins[0], 4))
     image[..., :3] = mpl.colors.to_rgb(colour)
-    opacity = 0.12 + 0.88 * np.log1p(counts) / np.log1p(counts.max())
+    opacity = 0.12 + 0.88 * np.log1p(counts) / np.log1p(max(counts.max(), 1))
     image[..., 3] = np.where(counts > 0, opacity, 0).T
     axes.imshow(
         image, origin="lower", extent=(low[0], high[0], low[1], high[1]), interpolation="none",
@@ -177,14 +187,14 @@ def _joint_grid(
 ) -> str:  # fmt: skip
     """Return a panel a joint, with lines at its marks: two rows of arm, one a finger."""
     values = [coverage.stack(get) for coverage in sets]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(PLOT_STYLE):
         # Fitting so many panels to their text would take longer than drawing them.
         figure = Figure(figsize=(WIDTH, 9))
         figure.subplots_adjust(0.06, 0.055, 0.995, 0.975, wspace=0.22, hspace=0.42)
         panels = figure.subplots(6, 4).ravel()
         panels[7].axis("off")  # the arm has seven joints
         for joint, axes in enumerate(np.delete(panels, 7)):
-            _histograms(axes, [v[:, joint] for v in values], edges[joint], log)
+            histograms(axes, [v[:, joint] for v in values], edges[joint], log)
             axes.set_title(JOINT_NAMES[joint])
             for mark in marks[joint : joint + 1]:
                 axes.vlines(mark, 0, 1, INK, linewidth=0.9, transform=axes.get_xaxis_transform())
@@ -193,14 +203,23 @@ def _joint_grid(
         return svg(figure)
 
 
-def _histograms(
+def histograms(
     axes: Axes, values: Sequence[NDArray[Any]], edges: NDArray[np.float64], log: bool
 ) -> None:
-    """Draw a line a set; what lies beyond the edges is counted in the outermost bins."""
+    """Draw a line a set; what lies beyond the edges is counted in the outermost bins.
+
+    Args:
+        axes: Where.
+        values: Of each set (n,), in the order of their colours; a set of none has no line.
+        edges: Of the bins.
+        log: Whether shares are on a logarithmic axis.
+    """
     for i, one in enumerate(values):
+        if not len(one):
+            continue
         counts, _ = np.histogram(np.clip(one, edges[0], edges[-1]), edges)
         # On a logarithmic axis an empty bin lies on the floor, so that the line stays whole.
-        share = np.maximum(counts / max(len(one), 1), 1e-5 if log else 0)
+        share = np.maximum(counts / len(one), 1e-5 if log else 0)
         axes.stairs(share, edges, color=marker(i), linewidth=1.2, baseline=None)
         axes.stairs(share, edges, color=marker(i), fill=True, alpha=0.1, linewidth=0,
                     baseline=1e-5 if log else 0)  # fmt: skip

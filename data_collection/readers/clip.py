@@ -69,6 +69,10 @@ class Clip(ABC):
         """Return what is done in the clip, in words; nothing if the data do not say."""
         return ""
 
+    def caption(self) -> str:
+        """Return its name and what is done in it, in a line to write over its pictures."""
+        return f"{self.name} {self.text()}".strip()
+
     def sample(
         self, index: NDArray[np.integer[Any]] | None = None, size: Size | None = None
     ) -> Sample:

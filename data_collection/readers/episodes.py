@@ -60,6 +60,11 @@ class StoredEpisode(Clip):
         """Return the kind of clip."""
         return str(self._row.get("kind", ""))
 
+    def caption(self) -> str:
+        """Return number, kind and outcome."""
+        facts = [name for name in ("touched", "lifted") if self._row.get(name)]
+        return " ".join([str(self._row["id"]), self.text(), *facts])
+
 
 class EpisodeSet:
     """The layout of the episode store: `<set>/dataset.json` and what it names.

@@ -1,7 +1,5 @@
 """`dexbench data index`: what a folder of recorded clips holds, and what of it cannot be used."""
 
-import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,22 +8,21 @@ from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from tqdm import tqdm
 
-from dexbench import __version__
 from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError, at_least
-from dexbench.utils.files import write_atomic
 from dexbench.utils.processes import die_with_parent
 
-from .clip import Clip, ClipFacts
+from .clip import ClipFacts
 from .errors import ClipError
+from .index_file import Index as Index
+from .index_file import Problem as Problem
 from .layouts import Layout, open_layout
 
-SCHEMA = 1
 FEW = 64
 """Clips that are looked at sooner than a process starts."""
 GRIPPERS = ("droid", "lerobot-droid")
@@ -49,91 +46,6 @@ class IndexConfig:
     """The index, a JSON; beside the folder, as `<folder>.index.json`, if left out."""
     workers: int = 0
     """Processes; 0 means one a core that may be used. The index does not depend on it."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A clip that cannot be used."""
-
-    clip: str
-    """Its name in the folder."""
-    file: str
-    """The file at fault."""
-    what: str
-    """What is wrong with it."""
-
-
-@dataclass(frozen=True)
-class Index:
-    """What a folder holds."""
-
-    root: Path
-    """The folder."""
-    layout: str
-    """Whose layout it has."""
-    clips: tuple[ClipFacts, ...]
-    """The clips that are whole, in a fixed order."""
-    problems: tuple[Problem, ...]
-    """Those that are not."""
-
-    def clip(self, name: str) -> Clip:
-        """Return a clip to read, by its name.
-
-        Raises:
-            UserError: The folder is no longer there.
-        """
-        return open_layout(self.root).clip(name)
-
-    def require_clips(self) -> None:
-        """Raise UserError if no clip is whole."""
-        if not self.clips:
-            first = self.problems[0] if self.problems else None
-            reason = f"{first.file} {first.what}" if first else "empty"
-            raise UserError(f"{self.root} holds no whole clip ({reason}); get the files again")
-
-    def write(self, path: Path) -> None:
-        """Write the index, whole or not at all.
-
-        Raises:
-            UserError: It cannot be written there.
-        """
-        head: dict[str, Any] = {
-            "schema": SCHEMA,
-            "dexbench": __version__,
-            "root": str(self.root.resolve()),
-            "layout": self.layout,
-        }
-        rows = [json.dumps(dataclasses.asdict(clip)) for clip in self.clips]
-        problems = [json.dumps(dataclasses.asdict(problem)) for problem in self.problems]
-        # A line a clip, so that the file can be read and compared by eye.
-        text = json.dumps(head)[:-1] + ', "clips": [\n' + ",\n".join(rows)
-        text += '\n], "problems": [\n' + ",\n".join(problems) + "\n]}\n"
-        try:
-            write_atomic(path, text)
-        except OSError as error:
-            raise UserError(f"cannot write {path} ({error}); choose another --out") from error
-
-    @classmethod
-    def read(cls, path: Path) -> "Index":
-        """Return an index that was written.
-
-        Raises:
-            UserError: There is none, or it is damaged or of another version.
-        """
-        try:
-            data = json.loads(path.read_bytes())
-            if data["schema"] != SCHEMA:
-                raise ValueError(f"schema {data['schema']}, expected {SCHEMA}")
-            clips = tuple(
-                ClipFacts(**row | {"size": tuple(row["size"]), "hands": tuple(row["hands"])})
-                for row in data["clips"]
-            )
-            problems = tuple(Problem(**row) for row in data["problems"])
-            return cls(Path(data["root"]), str(data["layout"]), clips, problems)
-        except (OSError, ValueError, TypeError, LookupError) as error:
-            raise UserError(
-                f"{path} is no index or a damaged one ({error}); `dexbench data index` makes one"
-            ) from error
 
 
 def main(config: IndexConfig) -> None:
@@ -226,13 +138,12 @@ def summary(index: Index) -> str:
 
 
 def facts(index: Index) -> dict[str, str]:
-    """Return what an index that has clips says, as text by the name of the fact, in order."""
+    """Return what an index says, as text by the name of the fact, in order."""
     frames = sum(clip.frames for clip in index.clips)
     seconds = sum(clip.frames / clip.rate for clip in index.clips)
-    shares = [sum(c.frames * c.hands[side] for c in index.clips) / frames for side in (0, 1)]
+    hands = [sum(c.frames * c.hands[side] for c in index.clips) for side in (0, 1)]
+    seen = sum(c.frames * sum(c.hands) * c.seen for c in index.clips)
     moving = sum(clip.moving_camera for clip in index.clips)
-    known = sum(c.frames * sum(c.hands) for c in index.clips)
-    seen = sum(c.frames * sum(c.hands) * c.seen for c in index.clips) / max(known, 1)
     return {
         "layout": index.layout,
         "clips": f"{len(index.clips)} ({_counts([clip.split for clip in index.clips])})",
@@ -240,11 +151,11 @@ def facts(index: Index) -> dict[str, str]:
         "frames": f"{frames}",
         "frames a second": _counts([f"{clip.rate:g}" for clip in index.clips]),
         "picture": _counts(["x".join(map(str, clip.size)) for clip in index.clips]),
-        "left hand": f"in {100 * shares[0]:.0f} % of the frames",
-        "right hand": f"in {100 * shares[1]:.0f} % of the frames",
+        "left hand": f"in {100 * hands[0] / max(frames, 1):.0f} % of the frames",
+        "right hand": f"in {100 * hands[1] / max(frames, 1):.0f} % of the frames",
         "keypoints seen": "none, they stand for a gripper"
         if index.layout in GRIPPERS
-        else f"{100 * seen:.0f} %",
+        else f"{100 * seen / max(sum(hands), 1):.0f} %",
         "camera": f"moves in {moving} clips",
         "left out": f"{len(index.problems)} clips",
     }
@@ -253,6 +164,8 @@ def facts(index: Index) -> dict[str, str]:
 def _counts(values: list[str]) -> str:
     """Return how often each value occurs, the most frequent first; the value if there is one."""
     counted = Counter(values).most_common()
+    if not counted:
+        return "none"
     if len(counted) == 1:
         return counted[0][0]
     return ", ".join(f"{count} of {value}" for value, count in counted[:5])

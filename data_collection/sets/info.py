@@ -1,4 +1,4 @@
-"""`dexbench data info`: what episode sets hold, side by side."""
+"""`dexbench data info`: what sets of clips hold, side by side."""
 
 import json
 from collections import Counter
@@ -11,53 +11,88 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from dexbench.data_collection.readers import index as readers
+from dexbench.data_collection.readers.index import Index
+from dexbench.data_collection.store.layouts import salvage
+from dexbench.data_collection.store.manifest import INFO
 from dexbench.data_collection.store.store import FOLDERS, EpisodeStore
 from dexbench.envs.scenes.objects import category_of
 from dexbench.utils.errors import UserError
 
+from .opened import open_set, robot_set
+
+NOTHING = "-"
+"""Stands for a fact that a set has not."""
 MOVED = 0.03
 """An object counts as moved when its centre gets this far, in m, from where it began."""
 
 
 @dataclass(frozen=True)
 class InfoConfig:
-    """Print what episode sets hold: a table with a column a set."""
+    """Print what sets of clips hold, whoever recorded them: a table with a column a set.
+
+    A dash stands where a set has no such thing: other people's data name no scenes or contacts.
+    """
 
     sets: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Folders of sets."""
+    """Folders of sets in any layout that `dexbench data index` reads, or indexes that it wrote."""
 
 
 def main(config: InfoConfig) -> None:
     """Print the table.
 
     Raises:
-        UserError: A folder holds no episode set, or a damaged one.
+        UserError: A folder holds no clips that dexbench reads, or a damaged episode set.
     """
     if not config.sets:
-        raise UserError("name at least one episode set")
+        raise UserError("name at least one set")
     names = [root.resolve().name for root in config.sets]
     if len(set(names)) < len(names):
         names = [str(root) for root in config.sets]
-    columns = zip(names, config.sets, strict=True)
-    print(table({name: facts(EpisodeStore(root)) for name, root in columns}))
+    found = [open_set(root) for root in config.sets]
+    columns = {name: facts(index) for name, index in zip(names, found, strict=True)}
+    print(table(columns))
+    if any(len(column) < len(set().union(*columns.values())) for column in columns.values()):
+        print(f"{NOTHING} nothing of the kind is recorded there")
+    if any(index.problems for index in found):
+        print("`dexbench data index` says why clips are left out")
 
 
-def facts(store: EpisodeStore) -> dict[str, str]:
+def facts(index: Index) -> dict[str, str]:
     """Return what a set holds, as text by the name of the fact, in order.
 
     Raises:
         UserError: The set is damaged.
     """
-    rows = list(store.rows())
-    frames = sum(row["frames"] for row in rows)
-    table = {
+    store = robot_set(index)
+    sizes = _total(index.root) if store is None else _sizes(store)
+    recorded = {} if store is None else _episodes(store)
+    return _origin(index.root) | readers.facts(index) | sizes | recorded
+
+
+def _origin(root: Path) -> dict[str, str]:
+    """Return how a set was made, if dexbench made it."""
+    if not (root / INFO).is_file():
+        return {}
+    store = salvage(root)
+    if not store.info:  # a stand-in's clips are there, whatever became of their description
+        return {"strategy": f"unknown, {INFO} is damaged"}
+    return {
         "strategy": store.info.get("strategy") or _made_of(store),
-        "seed": str(store.info.get("seed", "-")),
+        "seed": str(store.info.get("seed", NOTHING)),
         "dexbench": f"{store.info['dexbench']}, schema {store.info['schema']}",
-        "episodes": f"{len(rows)}",
-        "frames": f"{frames}",
-        "hours": f"{frames / store.info['control_hz'] / 3600:.3f}",
     }
+
+
+def _total(root: Path) -> dict[str, str]:
+    """Return the size of all that a folder holds, or of a file."""
+    files = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+    return {"GB": f"{sum(path.stat().st_size for path in files) / 1e9:.4f}"}
+
+
+def _sizes(store: EpisodeStore) -> dict[str, str]:
+    """Return the size of an episode set's files by their kind."""
+    rows, table = list(store.rows()), {}
     total = 0
     for kind, folder in FOLDERS.items():
         size = sum(
@@ -65,7 +100,13 @@ def facts(store: EpisodeStore) -> dict[str, str]:
         )
         total += size
         table[f"GB {folder}"] = f"{size / 1e9:.4f}"
-    table["GB"] = f"{total / 1e9:.4f}"
+    return table | {"GB": f"{total / 1e9:.4f}"}
+
+
+def _episodes(store: EpisodeStore) -> dict[str, str]:
+    """Return what only robot episodes tell: what happens in them, and where."""
+    rows, table = list(store.rows()), {}
+    frames = sum(row["frames"] for row in rows)
     for kind, count in sorted(Counter(row["kind"] for row in rows).items()):
         table[f"clips {kind}"] = f"{count}"
     share = 100 / max(len(rows), 1)
@@ -90,7 +131,7 @@ def table(columns: dict[str, dict[str, str]]) -> str:
     order = {name: i for column in columns.values() for i, name in enumerate(column)}
     lines = [["", *columns]]
     for name in sorted(names, key=lambda name: order[name]):
-        lines.append([name, *(column.get(name, "-") for column in columns.values())])
+        lines.append([name, *(column.get(name, NOTHING) for column in columns.values())])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()

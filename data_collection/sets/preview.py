@@ -1,24 +1,36 @@
-"""`dexbench data preview`: clips of a set at one glance, as a video mosaic or a contact sheet."""
+"""`dexbench data preview`: clips of a set at one glance, as a video mosaic or a contact sheet.
+
+Pictures are cut to the shape of a tile, as they are for models.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.data_collection.readers.clip import Clip, ClipFacts
+from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file
-from dexbench.utils.video import read_video, write_video
+from dexbench.utils.video import write_video
+
+from .opened import open_set
 
 TILE = (112, 196)
 """Height and width of a picture in px: half the recorded size."""
 LINE = 14
 """Height of a caption in px."""
+LETTERS = 32
+"""Letters of a caption that fit over a picture."""
+FPS = 10
+"""Frames a second of the video, in which all clips play in real time."""
+LONGEST = 30.0
+"""Time in s of a clip that is played at most."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,7 @@ class PreviewConfig:
     """Draw clips spread evenly over a set: .mp4 plays them side by side, .png lays frames out."""
 
     set: Annotated[Path, tyro.conf.Positional]
-    """Folder of the set."""
+    """Folder of the set in any layout that `dexbench data index` reads, or an index of it."""
     out: Path
     """The picture: FILE.mp4 or FILE.png."""
     columns: int = 4
@@ -34,46 +46,55 @@ class PreviewConfig:
     rows: int = 3
     """Rows of clips in the video; clips in the contact sheet."""
     kind: str | None = None
-    """Only clips of this kind, such as replay."""
+    """Only clips that have this in their name or description, such as replay."""
 
 
 def main(config: PreviewConfig) -> None:
     """Draw and write the preview.
 
     Raises:
-        UserError: There is no such set or kind of clip, or --out is neither .mp4 nor .png.
+        UserError: There is no such set or kind of clip, a video is damaged, or --out is neither
+            .mp4 nor .png.
     """
     if config.out.suffix not in (".mp4", ".png"):
         raise UserError(f"--out {config.out} must end in .mp4 or .png")
     if min(config.columns, config.rows) < 1:
         raise UserError("--columns and --rows must be at least 1")
-    store = EpisodeStore(config.set)
-    rows = [row for row in store.rows() if config.kind in (None, row["kind"])]
-    if not rows:
-        kinds = sorted({row["kind"] for row in store.rows()})
+    index = open_set(config.set)
+    of_kind = [c for c in index.clips if config.kind is None or config.kind in f"{c.name} {c.text}"]
+    if not of_kind:
+        kinds = sorted({clip.text or clip.name for clip in index.clips})[:10]
         raise UserError(f"{config.set} has no such clips; it has {', '.join(kinds) or 'none'}")
     video = config.out.suffix == ".mp4"
     wanted = config.rows * (config.columns if video else 1)
-    spread = np.unique(np.linspace(0, len(rows) - 1, wanted).round().astype(int))
-    chosen = [rows[i] for i in spread]
-    clips = [frames(store, row) for row in chosen]
-    captions = [caption(row) for row in chosen]
+    spread = np.unique(np.linspace(0, len(of_kind) - 1, wanted).round().astype(int))
+    layout = open_layout(index.root)
+    clips = [(layout.clip(of_kind[i].name), of_kind[i]) for i in spread]
     try:
         if video:
-            write_video(config.out, mosaic(clips, captions, config.columns), crf=23)
+            films = [film(*clip) for clip in clips]
+            captions = [clip.caption() for clip, _ in clips]
+            write_video(config.out, mosaic(films, captions, config.columns), fps=FPS, crf=23)
         else:
-            page = Image.fromarray(sheet(clips, captions, config.columns))
+            page = Image.fromarray(sheet(clips, config.columns))
             with atomic_file(config.out) as draft:
                 page.save(draft, format="PNG", optimize=True)
     except OSError as error:
         raise UserError(f"cannot write {config.out} ({error}); choose another --out") from error
-    print(f"wrote {config.out}: {len(clips)} of {len(rows)} clips")
+    damaged = f"; {len(index.problems)} more are damaged" if index.problems else ""
+    print(f"wrote {config.out}: {len(clips)} of {len(of_kind)} clips{damaged}")
 
 
-def caption(row: dict[str, Any]) -> str:
-    """Return number, kind and outcome of a clip."""
-    facts = [name for name in ("touched", "lifted") if row.get(name)]
-    return f"{row['id']} {row['kind']} {' '.join(facts)}".rstrip()
+def film(clip: Clip, facts: ClipFacts) -> NDArray[np.uint8]:
+    """Return a clip's frames (T, *TILE, 3), at :data:`FPS` whatever its rate; 30 s at most.
+
+    Raises:
+        ClipError: Its video is missing or damaged.
+    """
+    seconds = min(facts.frames / facts.rate, LONGEST)
+    times = np.arange(max(1, round(seconds * FPS))) / FPS
+    index = np.minimum((times * facts.rate).round().astype(int), facts.frames - 1)
+    return clip.pictures().read(index, TILE)
 
 
 def mosaic(
@@ -90,20 +111,25 @@ def mosaic(
     ]
 
 
-def sheet(
-    clips: Sequence[NDArray[np.uint8]], captions: Sequence[str], columns: int
-) -> NDArray[np.uint8]:
-    """Return a row a clip, of frames spread evenly from its first to its last; (H, W, 3) uint8."""
+def sheet(clips: Sequence[tuple[Clip, ClipFacts]], columns: int) -> NDArray[np.uint8]:
+    """Return a row a clip, of frames spread evenly from its first to its last; (H, W, 3) uint8.
+
+    Raises:
+        ClipError: A video is missing or damaged.
+    """
     pictures: list[NDArray[np.uint8]] = []
     texts: list[str] = []
-    for clip, text in zip(clips, captions, strict=True):
-        times = np.linspace(0, len(clip) - 1, columns).round().astype(int)
-        pictures += [clip[t] for t in times]
-        texts += [
-            f"{text}  t={t / 10:.1f} s" if i == 0 else f"t={t / 10:.1f} s"
-            for i, t in enumerate(times)
-        ]
+    for clip, facts in clips:
+        index = np.linspace(0, facts.frames - 1, columns).round().astype(int)
+        pictures += list(clip.pictures().read(index, TILE))
+        times = [f"t={number / facts.rate:.1f} s" for number in index]
+        texts += [f"{_short(clip.caption(), LETTERS - 10)}  {times[0]}", *times[1:]]
     return _page(pictures, texts, columns)
+
+
+def _short(text: str, letters: int) -> str:
+    """Return a text's beginning, if all of it does not fit."""
+    return text if len(text) <= letters else f"{text[: letters - 3]}..."
 
 
 def _page(
@@ -115,18 +141,6 @@ def _page(
     draw = ImageDraw.Draw(page)
     for i, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
         left, top = i % columns * width, i // columns * (height + LINE)
-        draw.text((left + 3, top + 1), text, fill="black")
+        draw.text((left + 3, top + 1), _short(text, LETTERS), fill="black")
         page.paste(Image.fromarray(picture), (left, top + LINE))
     return np.asarray(page)
-
-
-def frames(store: EpisodeStore, row: dict[str, Any]) -> NDArray[np.uint8]:
-    """Return a clip's frames (T, *TILE, 3) uint8."""
-    path = store.file(row, "mp4")
-    try:
-        pictures = read_video(path)
-    except (OSError, ValueError) as error:
-        raise store.damaged(path, error) from error
-    size = TILE[::-1]
-    small = [Image.fromarray(frame).resize(size, Image.Resampling.BOX) for frame in pictures]
-    return np.stack([np.asarray(image) for image in small])

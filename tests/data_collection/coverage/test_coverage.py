@@ -3,6 +3,7 @@ import dataclasses
 import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from support.small_set import episode, fill
 
 from dexbench.data_collection.coverage import measures, page, plots
 from dexbench.data_collection.coverage.page import CoverageConfig, main
+from dexbench.data_collection.readers.clip import ClipFacts
+from dexbench.data_collection.readers.index import Index
+from dexbench.data_collection.sets.opened import open_set
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.camera import HEAD_POS, base_to_camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
@@ -62,8 +66,8 @@ def clip(**changed):
     return measures.Clip(**plain | changed)
 
 
-def coverage(*clips, name="a"):
-    return measures.Coverage(name, {}, len(clips), clips)
+def coverage(*clips):
+    return measures.Coverage(clips)
 
 
 def during(first, end):
@@ -78,7 +82,7 @@ def two_sets(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def html(two_sets):
-    return page.render([EpisodeStore(root) for root in two_sets], 2000)
+    return page.render([open_set(root) for root in two_sets], 2000)
 
 
 def test_a_stored_clip_is_measured_in_the_base_frame(tmp_path):
@@ -99,7 +103,7 @@ def test_a_stored_clip_is_measured_in_the_base_frame(tmp_path):
     )
     store = EpisodeStore(tmp_path / "set", {"strategy": "programmatic", "seed": 0})
     store.commit([store.write(0, written) | {"scene": 0}])
-    (found,) = measures.measure(store, "set", 9).clips
+    (found,) = measures.measure(store, open_set(store.root).clips, "set").clips
     # Wrist, thumb, index, middle and ring.
     assert np.allclose(found.points, hand[:, [0, 4, 8, 12, 16]], atol=1e-6)
     assert found.in_view.tolist() == [True, True, False]
@@ -164,11 +168,15 @@ def test_scenes_are_counted_once():
 
 
 def test_clips_are_spread_over_the_kinds():
-    rows = [{"id": i, "kind": "ab"[i % 2]} for i in range(100)]
-    chosen = measures.spread(rows, 10)
-    assert [row["kind"] for row in chosen] == ["a"] * 5 + ["b"] * 5
-    assert (chosen[0]["id"], chosen[-1]["id"]) == (0, 99)
-    assert len(measures.spread(rows[:3], 10)) == 3
+    clips = tuple(
+        ClipFacts(str(i), 9, 10.0, (2, 2), (0.0, 1.0), 1.0, False, text="ab"[i % 2])
+        for i in range(100)
+    )
+    index = Index(Path("set"), "dexbench", clips, ())
+    chosen = measures.spread(index, 10)
+    assert [facts.text for facts in chosen] == ["a"] * 5 + ["b"] * 5
+    assert (chosen[0].name, chosen[-1].name) == ("0", "99")
+    assert len(measures.spread(dataclasses.replace(index, clips=clips[:3]), 10)) == 3
 
 
 def test_the_page_is_one_file_that_asks_for_nothing_else(html):
@@ -205,7 +213,7 @@ def test_the_same_sets_give_the_same_file(html, two_sets, tmp_path, capsys):
 def test_the_page_says_what_was_sampled(two_sets, monkeypatch):
     for plot in ("joints", "errors", "speed_histograms", "kitchens"):
         monkeypatch.setattr(plots, plot, lambda sets: "<svg></svg>")
-    text = page.render([EpisodeStore(root) for root in two_sets], 8)
+    text = page.render([open_set(root) for root in two_sets], 8)
     assert "<b>one</b> 8 of 12 clips were measured" in text
     assert text.count("were measured") == 1, "the other set was read whole"
 
@@ -249,8 +257,8 @@ def test_sets_of_one_name_are_told_apart(tmp_path):
     [
         ({"out": "x.txt"}, "must end in .html"),
         ({"clips": 0}, "at least 1"),
-        ({"sets": ()}, "one to 6 episode sets"),
-        ({"sets": "ab"}, "holds no episode set"),
+        ({"sets": ()}, "one to 6 sets"),
+        ({"sets": "ab"}, "does not exist"),
     ],
 )
 def test_bad_input(two_sets, tmp_path, change, said):
@@ -265,7 +273,7 @@ def test_bad_input(two_sets, tmp_path, change, said):
 
 def test_damaged_and_empty_sets_are_named(tmp_path):
     EpisodeStore(tmp_path / "empty", {"strategy": "programmatic", "seed": 0})
-    with pytest.raises(UserError, match="holds no episode yet"):
+    with pytest.raises(UserError, match="holds no whole clip"):
         main(CoverageConfig((tmp_path / "empty",), tmp_path / "x.html"))
     for kind, name in (("episodes", "000003.h5"), ("videos", "000000.mp4")):
         root = fill(tmp_path / kind, 4)

@@ -6,7 +6,15 @@ import pytest
 from PIL import Image
 from support.small_set import episode, fill
 
-from dexbench.data_collection.sets.info import InfoConfig, displacement, facts, main, table
+from dexbench.data_collection.sets.info import (
+    InfoConfig,
+    _episodes,
+    displacement,
+    facts,
+    main,
+    table,
+)
+from dexbench.data_collection.sets.opened import open_set
 from dexbench.data_collection.sets.preview import LINE, TILE, PreviewConfig, mosaic
 from dexbench.data_collection.sets.preview import main as preview
 from dexbench.data_collection.store.store import EpisodeStore
@@ -20,10 +28,10 @@ def folder(tmp_path_factory):
 
 
 def test_facts_are_the_sets(folder):
-    found = facts(EpisodeStore(folder))
+    found = facts(open_set(folder))
     assert found["strategy"] == "programmatic"
     assert found["seed"] == "0"
-    assert found["episodes"] == "12"
+    assert found["layout"] == "dexbench" and found["clips"] == "12 (train)"
     assert found["frames"] == "36"
     assert found["hours"] == "0.001"
     assert found["clips wander"] == "12"
@@ -48,16 +56,17 @@ def test_contacts_and_moved_objects_are_counted_from_stored_arrays(tmp_path):
         clip = replace(episode(), object_pos=positions, contact=np.array(contact, bool))
         rows.append(store.write(number, clip) | {"scene": 0})
     store.commit(rows)
-    assert facts(store)["clips moved"] == "1 (33 %)"
-    assert facts(store)["frames in contact"] == "4 (33 %)"
+    found = facts(open_set(store.root))
+    assert found["clips moved"] == "1 (33 %)"
+    assert found["frames in contact"] == "4 (33 %)"
     assert displacement(nudged) == pytest.approx(0.028)
     assert displacement(still) == displacement(still[:, :0]) == 0
 
 
 def test_a_slim_set_which_lacks_objects_and_contacts_has_no_such_facts(folder):
     store = EpisodeStore(folder)
-    store.info["slim"], store.info["sources"] = {}, [{}]
-    assert not {"clips moved", "frames in contact"} & set(facts(store))
+    store.info["slim"] = {}
+    assert not {"clips moved", "frames in contact"} & set(_episodes(store))
 
 
 def test_the_table_is_aligned_and_has_a_column_a_set(folder, capsys):
@@ -74,7 +83,7 @@ def test_the_table_is_aligned_and_has_a_column_a_set(folder, capsys):
 
 
 def test_a_damaged_set_is_named(folder, tmp_path):
-    with pytest.raises(UserError, match="holds no episode set"):
+    with pytest.raises(UserError, match="holds no clips that dexbench reads"):
         main(InfoConfig((tmp_path,)))
     other = fill(tmp_path / "set", 4)
     (other / "episodes" / "000000.h5").write_bytes(b"")
