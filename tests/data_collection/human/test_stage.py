@@ -16,6 +16,12 @@ from dexbench.envs.scenes.layouts import COUNTER_HEIGHT
 from dexbench.utils.seeding import rng
 
 
+def held_in_turn(stage, number):
+    """Holds of an object, in order of time."""
+    own = [hold for hold in stage.holds if hold.thing == number]
+    return sorted(own, key=lambda hold: hold.start)
+
+
 @pytest.mark.parametrize("task", [*TASKS])
 def test_objects_follow_a_hand_or_rest(session, task, monkeypatch):
     monkeypatch.setattr(tasks, "MANY", 2.0)
@@ -33,6 +39,13 @@ def test_objects_follow_a_hand_or_rest(session, task, monkeypatch):
         steps = np.linalg.norm(np.diff(places[:, number, :3, 3], axis=0), axis=1)
         assert steps.max(initial=0) < 0.2  # m in 0.1 s
         assert steps[~(held[1:] | held[:-1])].max(initial=0) == 0
+        own = held_in_turn(stage, number)
+        for hold, later in zip(own, [hold.start for hold in own[1:]] + [np.inf], strict=False):
+            end = min(hold.end, later)
+            during = (times >= hold.start) & (times < end)
+            wrist = hands.wrists[hold.side][during]
+            inside = np.linalg.inv(wrist) @ places[during, number]
+            assert np.ptp(inside, axis=0).max(initial=0) < 1e-9, "it goes with the hand"
         bottom = (solid.points @ places[0, number, :3, :3].T)[:, 2].min() + places[0, number, 2, 3]
         assert abs(bottom - COUNTER_HEIGHT) < 0.003
     for side in ("left", "right"):
