@@ -56,6 +56,6 @@ def accept(
     }
     folder = agent_folder(place, first["suite"], first["agent"])
     with atomic_folder(folder) as draft:
-        unpack(submission, draft)
+        unpack(submission.plays, draft)
         write_atomic(draft / RECORD, json.dumps(record, indent=1) + "\n")
     return folder

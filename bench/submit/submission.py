@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -123,10 +124,10 @@ def decode(data: bytes) -> Submission:
         )
 
 
-def unpack(submission: Submission, folder: Path) -> None:
-    """Write a submission's ledgers, ``<task>/trials.jsonl`` with actions; rows must be checked."""
+def unpack(plays: Sequence[Play], folder: Path) -> None:
+    """Write the plays' ledgers, ``<task>/trials.jsonl`` with actions; rows must be checked."""
     lines: dict[str, list[bytes]] = {}
-    for row, actions in sorted(submission.plays, key=lambda play: play_key(play.row)):
+    for row, actions in sorted(plays, key=lambda play: play_key(play.row)):
         write_atomic(actions_path(folder / row["task"], row), encode_actions(actions))
         lines.setdefault(row["task"], []).append(line_of(row))
     for task, rows in lines.items():

@@ -12,7 +12,7 @@ from dexbench.utils.errors import UserError
 from dexbench.utils.files import find_files, write_atomic
 from dexbench.utils.sizes import show_size
 
-from .check import Options, Simulate, examine, simulate_again
+from .check import Options, Simulate, examine, simulate
 from .submission import Play, Statement, Submission, encode
 from .verdict import well
 
@@ -36,7 +36,7 @@ class SubmitConfig(Options):
     """What it was played on, in a line: the times of decisions are from there."""
 
 
-def main(config: SubmitConfig, simulate: Simulate = simulate_again) -> None:
+def main(config: SubmitConfig, simulate: Simulate = simulate) -> None:
     """Print the verdicts and write the file.
 
     Args:
