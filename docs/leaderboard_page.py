@@ -27,9 +27,9 @@ COLUMNS = (
     ("planner", "what searches"),
     ("cost", "what it minimises"),
     ("pre-training", "data that do not show the benchmark's own robot"),
-    ("verified", "how"),
+    ("verified", "how, and whose rows they are"),
 )
-HERE_PLAYED = "rows-of-this-repository"
+OWN = "rows-of-this-repository"
 """Anchor of the page's section on them."""
 
 
@@ -48,10 +48,10 @@ def leaderboard(results: Path = RESULTS) -> str:
             for line, group in zip(lines, _groups(lines), strict=True):
                 line["group"] = group
                 line["seconds"] = -1 if (s := line["decision_seconds"]) is None else s
-                line["anchor"], line["verified"] = HERE_PLAYED, "here"
+                line["anchor"], line["verified"] = OWN, "own rows, by verify"
                 if record := _record(results, suite.removesuffix(HIDDEN), line["agent"]):
                     anchor = "submission-" + re.sub(r"\W+", "-", f"{suite}-{line['agent']}")
-                    line["anchor"], line["verified"] = anchor, "from outside"
+                    line["anchor"], line["verified"] = anchor, "from outside, by check"
                     records[anchor] = f"{line['agent']} on {suite}", record
             table = render(HERE / "_leaderboard", columns=COLUMNS, lines=lines)
             parts.append(f"### {task.capitalize()}\n\n{_raw(table)}")

@@ -36,13 +36,13 @@ def accept(
         The folder.
 
     Raises:
-        UserError: The agent has rows of these tasks already.
+        UserError: An agent of this name has rows of this suite already.
         OSError: It cannot be written there.
     """
     first = submission.plays[0].row
-    mine = {(row["agent"], row["task"], row["suite_hash"]) for row, _ in submission.plays}
+    mine = first["agent"], first["suite_hash"]
     for path in (*find_files(against, ROWS_FILE), *find_files(place, ROWS_FILE)):
-        if any((row["agent"], row["task"], row["suite_hash"]) in mine for row in read_rows(path)):
+        if any((row["agent"], row["suite_hash"]) == mine for row in read_rows(path)):
             raise UserError(
                 f"{path} holds {first['agent']} on {first['suite']} already; take that away, or "
                 "have the submission played under another --name"
