@@ -87,6 +87,11 @@ COMMANDS: Commands = {
     ),
     "report": ("dexbench.bench.report.page:main", "write the results as one HTML page"),
     "verify": ("dexbench.bench.verify.verify:main", "simulate recorded actions again and compare"),
+    "submit": (
+        "dexbench.bench.submit.submit:main",
+        "pack an agent's rows into a file for the leaderboard",
+    ),
+    "check": ("dexbench.bench.submit.check:main", "check a submitted file, a verdict a line"),
     "diagnose": (
         "dexbench.bench.diagnose.diagnose:main",
         "what a planner expected of every waypoint, and what came of it",

@@ -12,6 +12,7 @@ import numpy.typing
 from gymnasium.envs.registration import load_env_creator
 
 import dexbench
+from dexbench.docs.leaderboard_page import leaderboard
 
 if TYPE_CHECKING:
     from docutils.nodes import Element
@@ -47,6 +48,7 @@ html_title = f"dexbench {release}"
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_js_files = [("sort.js", {"defer": "defer"})]
 html_copy_source = False
 html_use_index = False
 html_domain_indices = False
@@ -112,10 +114,12 @@ def sheet(name: str) -> str:
 
 
 def read_page(app: "Sphinx", docname: str, source: list[str]) -> None:
-    """Mend a page's links, fill in data sheets, and list the experiments below their index."""
+    """Mend a page's links, and fill in data sheets, the leaderboard and the list of experiments."""
     page = HERE / f"{docname}.md"
     source[0] = point(source[0], page, page)
     source[0] = re.sub(r"<!-- sheet: (\S+) -->", lambda found: sheet(found[1]), source[0])
+    if docname == "leaderboard":
+        source[0] = source[0].replace("<!-- leaderboard -->", leaderboard())
     if docname == "experiments/README":
         source[0] += EXPERIMENTS
 

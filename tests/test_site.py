@@ -2,14 +2,16 @@
 
 import importlib.util
 import inspect
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.ledgers import write_ledger
 
-from dexbench.docs import check_links, conf
+from dexbench.docs import check_links, conf, leaderboard_page
 
 DOCS = conf.HERE
 ROOT = DOCS.parent
@@ -60,6 +62,50 @@ def test_links_lead_to_the_page_that_shows_a_file() -> None:
 
 def test_intervals_stay_on_a_line() -> None:
     assert conf.keep_intervals("| 0% [0, 7] [a, b](x.md) |") == "| 0% [0,\u00a07] [a, b](x.md) |"
+
+
+def test_the_leaderboard_shows_every_ledger_and_how_it_was_verified(tmp_path: Path) -> None:
+    for agent, solved in (("good", 39), ("fair", 38), ("poor", 2), ("also-poor", 1)):
+        write_ledger(tmp_path, agent, "reach", solved, trials=40)
+    write_ledger(tmp_path, "seer", "reach", 40, trials=40, privileged=True)
+    write_ledger(tmp_path, "good", "dance", 3, suite="other", suite_hash="def")
+    write_ledger(tmp_path / "submissions", "theirs", "reach", 20, trials=40)
+    record = {
+        "authors": ["Ada <script>", "Grace"],
+        **{"training_data": "none", "hardware": "a Xeon", "sha256": "feed", "on": "2026-12-01"},
+        **{"checked": {"simulation": "40 of 40 rows, 40 exact"}, "versions": {"mujoco": "3.3.1"}},
+    }
+    (tmp_path / "submissions/v1/theirs/submission.json").write_text(json.dumps(record))
+    page = leaderboard_page.leaderboard(tmp_path)
+    assert re.findall("^##+ (.*)$", page, re.MULTILINE) == [
+        *("Suite other", "Dance", "Suite v1", "Reach", "Rows from outside")
+    ]
+    rows = re.findall(r'<tr class="(.*?)">\n(.*?)</tr>', page, re.DOTALL)
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for _, row in rows]
+    assert [(kind, *row[:3]) for (kind, _), row in zip(rows, cells, strict=True)] == [
+        ("even", "1", "good", "3/4"),
+        ("even", "1", "good", "39/40"),
+        ("even", "1", "fair", "38/40"),
+        ("odd", "3", "theirs", "20/40"),
+        ("even", "4", "poor", "2/40"),
+        ("even", "4", "also-poor", "1/40"),
+        ("unranked", "-", "<em>seer</em>", "40/40"),
+    ]
+    assert cells[1][3].endswith("87 to 100%") and "M87" in cells[1][3]
+    links = [row[-1] for row in cells]
+    assert links.pop(3) == '<a href="#submission-v1-theirs">from outside, by check</a>'
+    assert set(links) == {'<a href="#rows-of-this-repository">own rows, by verify</a>'}
+    below = page.partition('<h3 id="submission-v1-theirs">theirs on v1</h3>')[2]
+    assert "Ada &lt;script&gt;, Grace" in below and "<script>" not in page
+    assert "40 of 40 rows, 40 exact" in below and "2026-12-01, with mujoco 3.3.1" in below
+    assert "## Rows of this repository" in (DOCS / "leaderboard.md").read_text()
+
+
+def test_the_leaderboard_is_filled_in(monkeypatch: Any) -> None:
+    monkeypatch.setattr(conf, "leaderboard", lambda: "## Suite v1")
+    source = ["# Leaderboard\n\n<!-- leaderboard -->\n"]
+    conf.read_page(SimpleNamespace(), "leaderboard", source)  # type: ignore[arg-type]
+    assert source == ["# Leaderboard\n\n## Suite v1\n"]
 
 
 def test_data_sheets_are_the_environments_docstrings() -> None:

@@ -1,6 +1,7 @@
 """A row of a ledger: what names it, and with which rows it may be mixed."""
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +38,11 @@ class Difference(NamedTuple):
 def play_key(row: Row) -> tuple[int, int]:
     """(trial, repeat) of a row; rows from before there were repeats are repeat 0."""
     return row["trial"], row.get("repeat", 0)
+
+
+def is_agent_name(name: str) -> bool:
+    """Return whether an agent may be called so, in ledgers and in the names of their folders."""
+    return bool(re.fullmatch(r"[\w.-]+(:[\w-]+)?", name)) and set(name) != {"."}
 
 
 def play_name(task: str, trial: int, repeat: int) -> str:

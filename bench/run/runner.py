@@ -6,7 +6,6 @@ stopped when the same command is given again.
 
 import ast
 import math
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dexbench.agents.registry import find_agent
 from dexbench.bench.ledger.ledger import ROWS_FILE, open_ledgers
-from dexbench.bench.ledger.rows import HIDDEN, Row, plain, play_key, play_name
+from dexbench.bench.ledger.rows import HIDDEN, Row, is_agent_name, plain, play_key, play_name
 from dexbench.bench.ledger.task_names import resolve
 from dexbench.bench.scores.summary import score_table, summarise
 from dexbench.envs.suite import Suite
@@ -159,7 +158,7 @@ def check(config: RunConfig, backend: Backend = DEXBENCH) -> Run:
     if config.ray_address is not None and config.executor != "ray":
         raise UserError("--ray-address is of use with --executor ray only; give both or neither")
     name = config.name or f"{config.agent}{HIDDEN if config.hide_robot else ''}"
-    if not re.fullmatch(r"[\w.-]+(:[\w-]+)?", name) or set(name) == {"."}:
+    if not is_agent_name(name):
         raise UserError(f"--name is {name!r}, expected letters, digits, '.', '_' and '-' only")
     suite = backend.load_suite(suite_path)
     tasks = resolve(config.task, suite.tasks)

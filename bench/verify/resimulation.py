@@ -63,7 +63,7 @@ def recorded_actions(path: Path, row: Row) -> NDArray[np.float32]:
     actions = read_actions(path)
     if actions_hash(actions) != row["actions_hash"]:
         raise UserError(f"{path} is not what its row was scored with; restore it")
-    if complaint := _unplayable(actions, row["error"]):
+    if complaint := unplayable(actions, row["error"]):
         raise UserError(f"{path} cannot be played: {complaint}")
     return actions
 
@@ -86,13 +86,13 @@ def check(job: Job) -> Finding:
         digest = f"none: {error}"
     if digest != row["actions_hash"]:
         return Finding("differs", 0, (_reason("actions_hash", row["actions_hash"], digest),))
-    if complaint := _unplayable(actions, row["error"]):
+    if complaint := unplayable(actions, row["error"]):
         return Finding("differs", 0, (f"actions: {complaint}",))
     trial = Suite.load(job.suite).trial(task.name, row["trial"])
     return compare(row, simulate(task, trial, actions, row["error"]))
 
 
-def _unplayable(actions: NDArray[Any], error: str | None) -> str | None:
+def unplayable(actions: NDArray[Any], error: str | None) -> str | None:
     """Why the environment would not have taken the actions, if it would not."""
     if actions.ndim != 2 or actions.shape[1] != N_JOINTS:
         return f"shape {actions.shape}, expected (steps, {N_JOINTS})"
@@ -148,7 +148,7 @@ def compare(row: Row, found: Row) -> Finding:
         reasons.append(_reason("distances", f"{len(old)} of them", f"{len(new)}"))
     # From the same distances the same must follow. From others the flags must, and what the row
     # says of its own distances must be so.
-    wanted = found if apart == 0 else {**{flag: found[flag] for flag in FLAGS}, **_claims(row)}
+    wanted = found if apart == 0 else {**{flag: found[flag] for flag in FLAGS}, **claims(row)}
     reasons += [
         _reason(key, row[key], wanted[key])
         for key in DERIVED
@@ -159,7 +159,7 @@ def compare(row: Row, found: Row) -> Finding:
     return Finding("exact" if apart == 0 else "equal", apart)
 
 
-def _claims(row: Row) -> Row:
+def claims(row: Row) -> Row:
     """Return what a row must say of its own distances, as far as these tell.
 
     With contact asked for beside the distance, as in grasp, they tell bounds: where it was lost

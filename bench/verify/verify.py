@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -124,21 +125,43 @@ def verify(config: VerifyConfig) -> list[tuple[Job, Finding]]:
         Each with what came of it, by ledger and trial.
 
     Raises:
-        UserError: As `plan` and `check`; the asset cache cannot be written; a worker died.
+        UserError: As `plan` and `simulate_again`.
     """
-    jobs = plan(config)
-    workers = min(config.workers, len(jobs))
+    return simulate_again(plan(config), config.workers)
+
+
+def simulate_again(
+    jobs: Sequence[Job], workers: int, minutes: float | None = None
+) -> list[tuple[Job, Finding]]:
+    """Check rows in their order, until the time is up; at least one.
+
+    Args:
+        jobs: The rows, at least one.
+        workers: Processes that simulate at the same time; the findings do not depend on it.
+        minutes: Begin no other row after this time; all are checked by default.
+
+    Returns:
+        The rows that were checked, each with what came of it.
+
+    Raises:
+        UserError: As `check`; the asset cache cannot be written; a worker died.
+    """
+    end = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    workers = min(workers, len(jobs))
     bar = tqdm(total=len(jobs), desc="verify", unit="trial", smoothing=0, disable=None)
+    findings: list[Finding] = []
     try:
         with bar, ProcessPoolExecutor(workers, get_context("spawn"), _prepare) as pool:
             pool.submit(asset_root).result()  # Once, before all workers need it.
-            findings = []
             for finding in pool.map(check, jobs):
                 findings.append(finding)
                 bar.update()
+                if time.monotonic() > end:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    break
     except BrokenProcessPool as error:
         raise UserError("a worker process died; is there enough memory? Try --workers 1") from error
-    return list(zip(jobs, findings, strict=True))
+    return list(zip(jobs, findings, strict=False))
 
 
 def _prepare() -> None:

@@ -18,6 +18,7 @@ from support.broken_machine import fail, no_room
 from support.run_fake import COMMANDS as WITH_FAKE_RUN
 from support.runs import run_fake
 from support.small_set import episode, threads
+from support.submissions import honest
 
 from dexbench.bench import cli, listing
 from dexbench.bench.diagnose import diagnose
@@ -25,6 +26,7 @@ from dexbench.bench.diagnose.record import Decision
 from dexbench.bench.diagnose.waypoints import COLUMNS
 from dexbench.bench.show import view
 from dexbench.bench.show.film import Film
+from dexbench.bench.submit.submission import encode, unpack
 from dexbench.data_collection.coverage import page
 from dexbench.data_collection.export import robomimic
 from dexbench.data_collection.record import collect
@@ -34,7 +36,13 @@ from dexbench.data_collection.sets import rerender
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs import suite
 
-COMMANDS = {**WITH_FAKE_RUN, "collect": ("support.small_set:collect_small", "")}
+COMMANDS = {
+    **WITH_FAKE_RUN,
+    "collect": ("support.small_set:collect_small", ""),
+    "submit": ("support.submissions:submit_from_memory", ""),
+    "check": ("support.submissions:check_from_memory", ""),
+}
+STATED = "--authors me --training-data none --hardware cpu --against OUT"
 RESULTS = Path(cli.__file__).parents[1] / "results" / "v1"
 
 WRITES = {
@@ -55,6 +63,8 @@ WRITES = {
     "leaderboard": "--ledgers LEDGERS --csv OUT/table.csv",
     "report": f"{RESULTS}/hold {RESULTS}/random --out OUT/report.html",
     "diagnose": "--agent kinematic --task reach --out OUT/diagnosis.csv",
+    "submit": f"MINE --out OUT/mine.submission {STATED}",
+    "check": "MINE/mine.submission --against OUT --accept OUT",
     "view": "--out OUT/trials.png",
     "speed control": "",
 }
@@ -78,13 +88,18 @@ READS = {
     "compare": "LEDGERS --task reach",
     "report": "LEDGERS --out OUT/report.html",
     "verify": "LEDGERS",
+    "submit": f"MINE --out OUT/mine.submission {STATED}",
+    "check": "MINE/mine.submission --against OUT",
     "view": "--agent hold --ledgers LEDGERS --out OUT/trials.png",
     "list": "",
 }
-"""Commands that read below SET or LEDGERS; the list reads the suites."""
+"""Commands that read below SET, LEDGERS or MINE; the list reads the suites."""
 NO_FILES = {"doctor", "speed planner", "speed rollouts"}
 """The doctor tells of errors as findings; a random model is in no file."""
-ATOMIC = ("leaderboard", "report", "diagnose", "data preview", "data report", "data pack")
+ATOMIC = (
+    *("leaderboard", "report", "submit", "check"),
+    *("diagnose", "data preview", "data report", "data pack"),
+)
 RESUMED = ("run", "collect")
 
 
@@ -100,11 +115,13 @@ FULL_SIZE = Recording(record, threads)
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: Any) -> Path:
-    """A folder with an episode set and two ledgers."""
+    """A folder with an episode set, two ledgers, and a ledger that has been submitted."""
     root = tmp_path_factory.mktemp("inputs")
     collect.main(CollectConfig(root / "SET", "programmatic", 12, workers=1), FULL_SIZE)
     for agent in ("hold", "support.fake:Wander"):
         run_fake(root / "LEDGERS", agent, trials=2)
+    unpack(honest().plays, root / "MINE")
+    (root / "MINE" / "mine.submission").write_bytes(encode(honest()))
     return root
 
 
@@ -124,7 +141,7 @@ def quick(monkeypatch: Any, tmp_path: Path) -> None:
 
 
 def words_of(command: str, options: str, inputs: Path, out: Path) -> list[str]:
-    places = {"SET": inputs / "SET", "LEDGERS": inputs / "LEDGERS", "OUT": out}
+    places = {**{name: inputs / name for name in ("SET", "LEDGERS", "MINE")}, "OUT": out}
     words = options.split()
     for name, place in places.items():
         words = [
@@ -205,7 +222,7 @@ def test_what_cannot_be_read_is_named(
 ) -> None:
     out = tmp_path / "OUT"
     place = suite.SUITES if command == "list" else inputs
-    walks = ("leaderboard", "compare", "report", "verify")
+    walks = ("leaderboard", "compare", "report", "verify", "submit")
     if operations == "scandir" and command not in walks:
         pytest.skip("it looks into no folder")
     words = words_of(command, READS[command], inputs, out)

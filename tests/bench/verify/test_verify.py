@@ -14,7 +14,7 @@ from dexbench.bench.ledger.ledger import Ledger
 from dexbench.bench.ledger.rows import Row
 from dexbench.bench.run.trial import Played, play
 from dexbench.bench.verify.resimulation import Finding, Job, check, compare, simulate
-from dexbench.bench.verify.verify import VerifyConfig, main, plan, table, verify
+from dexbench.bench.verify.verify import VerifyConfig, main, plan, simulate_again, table, verify
 from dexbench.envs.suite import Suite
 from dexbench.envs.tasks import TASKS, Outcome
 from dexbench.utils.errors import UserError
@@ -93,6 +93,11 @@ def test_real_rows_are_exact_in_spawned_workers_without_opengl(
     ]
     assert results[0][0].row["success"] and results[0][0].row["held_distance"] < 0.1
     assert results[1][0].row["error"] and len(results[1][0].row["distances"]) == 21
+
+
+def test_the_time_is_kept_and_a_row_is_checked_all_the_same(folder: Path) -> None:
+    both = jobs(folder)
+    assert simulate_again(both * 10, workers=1, minutes=0) == [(both[0], Finding("exact"))]
 
 
 def test_a_flipped_success_differs(folder: Path) -> None:

@@ -1,0 +1,98 @@
+"""The site's leaderboard: every ledger in results/, and how each of its rows was verified."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from html import escape
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from dexbench.bench.ledger.rows import HIDDEN
+from dexbench.bench.run.runner import agent_folder
+from dexbench.bench.scores.leaderboard import derive
+from dexbench.bench.submit.accept import RECORD
+from dexbench.utils.pages import render
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results"
+COLUMNS = (
+    ("rank", "one more than the number of agents that are significantly better"),
+    ("agent", "italics: it is given the simulator's state"),
+    ("solved", "trials solved, of those played"),
+    ("95% interval", "Wilson's, of the rate"),
+    ("cm left", "median final distance"),
+    ("s/decision", "mean seconds a decision"),
+    ("planner", "what searches"),
+    ("cost", "what it minimises"),
+    ("pre-training", "data that do not show the benchmark's own robot"),
+    ("verified", "how, and whose rows they are"),
+)
+OWN = "rows-of-this-repository"
+"""Anchor of the page's section on them."""
+
+
+def leaderboard(results: Path = RESULTS) -> str:
+    """Return the page's tables, and what is known of submissions, as Markdown with raw HTML.
+
+    Args:
+        results: Folder of ledgers; its folder ``submissions`` holds those from outside.
+    """
+    parts: list[str] = []
+    records: dict[str, tuple[str, dict[str, Any]]] = {}
+    for suite, of_suite in groupby(derive(results), key=lambda line: line["suite"]):
+        parts.append(f"## Suite {suite}")
+        for task, of_task in groupby(of_suite, key=lambda line: line["task"]):
+            lines = sorted(of_task, key=lambda line: line["rank"] or 99)
+            for line, group in zip(lines, _groups(lines), strict=True):
+                line["group"] = group
+                line["seconds"] = -1 if (s := line["decision_seconds"]) is None else s
+                line["anchor"], line["verified"] = OWN, "own rows, by verify"
+                if record := _record(results, suite.removesuffix(HIDDEN), line["agent"]):
+                    anchor = "submission-" + re.sub(r"\W+", "-", f"{suite}-{line['agent']}")
+                    line["anchor"], line["verified"] = anchor, "from outside, by check"
+                    records[anchor] = f"{line['agent']} on {suite}", record
+            table = render(HERE / "_leaderboard", columns=COLUMNS, lines=lines)
+            parts.append(f"### {task.capitalize()}\n\n{_raw(table)}")
+    if records:
+        parts.append("## Rows from outside")
+        parts += [_raw(_submission(anchor, *records[anchor])) for anchor in sorted(records)]
+    return "\n\n".join(parts)
+
+
+def _groups(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a class for each line; those of one rank look alike, and unlike their neighbours."""
+    ranks = sorted({line["rank"] for line in lines if line["rank"]})
+    for line in lines:
+        number = ranks.index(line["rank"]) if line["rank"] else None
+        yield "unranked" if number is None else ("even", "odd")[number % 2]
+
+
+@cache
+def _record(results: Path, suite: str, agent: str) -> dict[str, Any] | None:
+    """Return what `dexbench check --accept` wrote of a submission; None if it is not from there."""
+    path = agent_folder(results / "submissions", suite, agent) / RECORD
+    found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+    return found
+
+
+def _submission(anchor: str, title: str, record: dict[str, Any]) -> str:
+    """Return who sent a submission, what they say, and how it was checked."""
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    facts = {
+        "authors": ", ".join(record["authors"]),
+        "trained on": record["training_data"],
+        "played on": record["hardware"],
+        **{f"check: {what}": found for what, found in record["checked"].items()},
+        "checked on": f"{record['on']}, with {versions}",
+        "sha256": record["sha256"],
+    }
+    rows = "\n".join(
+        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items()
+    )
+    return f'<h3 id="{anchor}">{escape(title)}</h3>\n<table class="docutils">\n{rows}\n</table>'
+
+
+def _raw(html: str) -> str:
+    return f"```{{raw}} html\n{html.strip()}\n```"

@@ -1,0 +1,291 @@
+"""Whatever is forged in a submission is found: most of it before anything is simulated."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.submissions import PLACE, RESULTS, changed, honest, never, remembers
+
+from dexbench.bench.ledger.actions import actions_hash, actions_path, read_actions
+from dexbench.bench.ledger.ledger import read_rows
+from dexbench.bench.submit.check import CheckConfig, Options, examine, main
+from dexbench.bench.submit.submission import Play, Submission, encode, unpack
+from dexbench.bench.submit.verdict import well
+from dexbench.bench.verify.resimulation import check
+from dexbench.bench.verify.verify import VerifyConfig, plan
+from dexbench.envs.embodiment.robot import HIGHEST
+from dexbench.envs.suite import Suite
+from dexbench.envs.trial import Trial
+
+NOWHERE = Options(against=Path("nowhere"), seed=0)
+KEYS = ("suite", "suite_hash", "trial", "trial_hash", "seed")
+"""What says of which trial a row is."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trials_are_read_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trial, "load", staticmethod(cache(Trial.load)))
+        yield
+
+
+def refused_by(forged: Submission | bytes, simulate: Any = never, **options: Any) -> str:
+    """Return the check that refuses a file."""
+    data = forged if isinstance(forged, bytes) else encode(forged)
+    _, verdicts = examine(data, replace(NOWHERE, **options), simulate)
+    assert all(verdict.lines() for verdict in verdicts)
+    return next((verdict.what for verdict in verdicts if verdict.faults), "none")
+
+
+def rehashed(actions: np.ndarray) -> dict[str, Any]:
+    return {"actions": actions, "actions_hash": actions_hash(actions)}
+
+
+def test_an_honest_submission_is_well() -> None:
+    submission, verdicts = examine(encode(honest()), NOWHERE, remembers)
+    assert submission and well(verdicts)
+    assert [verdict.what for verdict in verdicts] == [
+        *("schema", "hashes", "complete", "outcomes", "copies", "simulation")
+    ]
+    assert verdicts[-1].lines() == [
+        "simulation  well     5 of 5 rows simulated again, 5 exact, seed 0"
+    ]
+
+
+def forged_rows(index: int) -> Iterator[tuple[str, Submission]]:
+    """One play forged in many ways, each with the check that must find it."""
+    row, actions = honest().plays[index]
+    other = honest().plays[(index + 1) % 5]
+    solved = row["success"]
+    distances = row["distances"]
+    better = [*distances[:-1], distances[-1] / 2]
+    out = actions.copy()
+    out[7, 3] = HIGHEST[3] + 0.1
+    nudged = actions.copy()
+    nudged[30, 2] -= 1e-4
+
+    yield "hashes", changed(index, actions=nudged)
+    yield "hashes", changed(index, actions=actions[::-1])
+    yield "hashes", changed(index, actions=other.actions)
+    yield "hashes", changed(index, **rehashed(out))
+    yield "hashes", changed(index, **rehashed(actions[:59]))
+    yield "hashes", changed(index, **rehashed(np.full_like(actions, np.nan)))
+    for key in ("trial_hash", "actions_hash"):
+        yield "hashes", changed(index, **{key: other.row[key]})
+        yield "hashes", changed(index, **{key: ""})
+    yield "hashes", changed(index, seed=row["seed"] + 1)
+    yield "hashes", changed(index, trial=(index + 1) % 5)
+    yield "hashes", changed(index, trial=5)
+    yield "hashes", changed(index, trial=-1)
+    yield "hashes", changed(index, task="reach")
+    yield "hashes", changed(index, repeat=1, seed=row["seed"] + 1)
+
+    yield "outcomes", changed(index, success=not solved)
+    yield "outcomes", changed(index, held_at_end=True, success=False, steps_to_success=None)
+    yield "outcomes", changed(index, final_distance=0.0)
+    yield "outcomes", changed(index, min_distance=row["min_distance"] / 2)
+    yield "outcomes", changed(index, held_distance=0.001)
+    yield "outcomes", changed(index, held_distance=None, success=True)
+    yield "outcomes", changed(index, steps_to_success=-51, success=True)
+    yield "outcomes", changed(index, distances=better)
+    yield "outcomes", changed(index, distances=distances[:-1])
+    yield "outcomes", changed(index, distances=[*distances[:30], -0.1, *distances[31:]])
+    yield "outcomes", changed(index, distances=other.row["distances"])
+    yield "outcomes", changed(index, error="RuntimeError: x", success=True)
+    # Another trial's whole play: only what says of which trial it is stays.
+    of_other = {**other.row, **{key: row[key] for key in KEYS}}
+    yield "outcomes", changed(index, row=of_other, actions=other.actions)
+
+    yield "complete", replace(honest(), plays=honest().plays[:index] + honest().plays[index + 1 :])
+    yield "complete", replace(honest(), plays=(*honest().plays, honest().plays[index]))
+    twice = list(honest().plays)
+    twice[(index + 1) % 5] = honest().plays[index]
+    yield "complete", replace(honest(), plays=tuple(twice))
+
+    yield "schema", changed(index, agent="other")
+    yield "schema", changed(index, agent="../../etc")
+    yield "schema", changed(index, suite="../mine")
+    yield "schema", changed(index, suite="v1")
+    yield "schema", changed(index, suite_hash="0" * 64)
+    yield "schema", changed(index, task="my_tasks:lift")
+    yield "schema", changed(index, weights_hash="feed")
+    yield "schema", changed(index, privileged=True)
+    yield "schema", changed(index, hide_robot=True)
+    yield "schema", changed(index, versions={"mujoco": "3.2.6"})
+    yield "schema", changed(index, versions={"mujoco": 3})
+    yield "schema", changed(index, success=1)
+    yield "schema", changed(index, trial=True)
+    yield "schema", changed(index, trial=0.0)
+    yield "schema", changed(index, final_distance="0.1")
+    yield "schema", changed(index, distances=[])
+    yield "schema", changed(index, distances=["0.1"])
+    yield "schema", changed(index, timing={**row["timing"], "decision_s": -1.0})
+    yield "schema", changed(index, timing={})
+    yield "schema", changed(index, run="import os")
+    yield "schema", changed(index, row={key: row[key] for key in row if key != "threads"})
+
+    # From here on all hashes are right, and the row is at one with itself.
+    yield "simulation", changed(index, **rehashed(nudged))
+    yield "simulation", changed(index, distances=better, **_ends(better))
+    yield "simulation", changed(index, held_at_end=False, success=False, steps_to_success=None)
+    yield "simulation", changed(index, steps_to_success=row["steps_to_success"] - 1)
+    closer = [distance / 10 for distance in distances]
+    yield "simulation", changed(index, **_solves(closer))
+
+
+def _ends(distances: list[float]) -> dict[str, Any]:
+    return {"final_distance": distances[-1], "min_distance": min(distances)}
+
+
+def _solves(distances: list[float]) -> dict[str, Any]:
+    """A success at step 60, with all that follows from it."""
+    held = max(distances[-10:])
+    flags = {"success": True, "held_at_end": True, "steps_to_success": 60, "held_distance": held}
+    return {**flags, "distances": distances, **_ends(distances)}
+
+
+def test_over_two_hundred_forged_files_are_refused() -> None:
+    forged = [(what, file) for index in range(5) for what, file in forged_rows(index)]
+    assert len(forged) > 250 and encode(honest()) not in [encode(file) for _, file in forged]
+    found = [refused_by(file, remembers) for _, file in forged]
+    assert found == [what for what, _ in forged]
+
+
+def test_the_whole_may_be_forged_alike() -> None:
+    def everywhere(**keys: Any) -> Submission:
+        plays = tuple(Play({**row, **keys}, actions) for row, actions in honest().plays)
+        return replace(honest(), plays=plays)
+
+    assert refused_by(everywhere(suite_hash="0" * 64)) == "hashes"
+    assert refused_by(everywhere(suite="v1")) == "hashes"
+    assert refused_by(everywhere(versions={"mujoco": "3.2.6"})) == "hashes"
+    assert refused_by(everywhere(suite="/tmp/mine")) == "schema"
+    assert refused_by(everywhere(suite="v1", suite_hash=Suite.load("v1").hash)) == "complete"
+
+
+def test_solutions_of_others_are_refused(tmp_path: Path) -> None:
+    def all_played_as(actions_of: Any) -> Submission:
+        plays = [
+            Play({**row, **_solves(row["distances"]), **{"actions_hash": actions_hash(new)}}, new)
+            for row, _ in honest().plays
+            for new in [actions_of(row)]
+        ]
+        return replace(honest(), plays=tuple(plays))
+
+    def expert(row: Any) -> np.ndarray:
+        return Suite.load("mini").trial("place", row["trial"]).expert_actions
+
+    def shifted(row: Any) -> np.ndarray:
+        return expert(row) + np.float32(0.015)
+
+    def of_ledger(row: Any) -> np.ndarray:
+        return read_actions(actions_path(PLACE.parents[1] / "keypoint-fk" / "place", row))
+
+    for actions_of in (expert, shifted):
+        forged = all_played_as(actions_of)
+        inside = tuple(
+            Play({**row, "actions_hash": actions_hash(fits)}, fits)
+            for row, actions in forged.plays
+            for fits in [np.minimum(actions, HIGHEST.astype(np.float32))]
+        )
+        assert refused_by(replace(forged, plays=inside)) == "copies"
+    assert refused_by(all_played_as(of_ledger), against=RESULTS) == "copies"
+    with pytest.raises(AssertionError, match="it was simulated"):
+        refused_by(all_played_as(of_ledger))  # Nobody to compare with.
+    # One solved trial of the expert's is enough, if nothing in it was changed.
+    new = expert(honest().plays[2].row)
+    one = changed(2, **_solves(honest().plays[2].row["distances"]), **rehashed(new))
+    assert refused_by(one) == "copies"
+    assert refused_by(honest(), remembers, against=RESULTS) == "copies", "it is dexwm's own ledger"
+
+
+def test_a_rerun_of_the_same_agent_is_no_copy() -> None:
+    plays = tuple(Play({**row, "agent": "dexwm"}, actions) for row, actions in honest().plays)
+    _, verdicts = examine(
+        encode(replace(honest(), plays=plays)), replace(NOWHERE, against=RESULTS), remembers
+    )
+    assert well(verdicts)
+    assert "keypoint-fk" in verdicts[-2].found or "kinematic" in verdicts[-2].found
+
+
+def test_forgeries_with_right_hashes_are_found_by_the_simulator(tmp_path: Path) -> None:
+    """The real one: actions that fail where the row says success, and a flag that was turned."""
+
+    def one(plays: Any, workers: int, minutes: Any) -> Any:
+        (play,) = (play for play in plays if play.row["trial"] == 1)
+        unpack([play], tmp_path)
+        (job,) = plan(VerifyConfig(tmp_path))
+        return [(play.row, check(job))]
+
+    assert refused_by(honest(), one) == "none"
+    still = np.repeat(honest().plays[1].actions[:1], 60, axis=0)
+    assert refused_by(changed(1, **rehashed(still)), one) == "simulation"
+    far = [0.5 + step / 1000 for step in range(61)]
+    failed = {"success": False, "held_at_end": False, "steps_to_success": None}
+    hidden = {**failed, "held_distance": far[10], "distances": far, **_ends(far)}
+    assert refused_by(changed(1, **hidden), one) == "simulation"
+
+
+def test_the_sample_cannot_be_foreseen_and_can_be_drawn_again() -> None:
+    def order(seed: int | None) -> list[int]:
+        seen: list[int] = []
+
+        def note(plays: Any, workers: int, minutes: float | None) -> Any:
+            seen.extend(row["trial"] for row, _ in plays)
+            return remembers(plays[:2])
+
+        _, verdicts = examine(encode(honest()), replace(NOWHERE, seed=seed), note)
+        assert "2 of 5 rows simulated again, 2 exact" in verdicts[-1].found
+        # Of 5 rows a sample of 2 misses 4 forged ones never, and 3 in one of ten cases.
+        assert verdicts[-1].found.endswith(
+            "; 4 forged rows or more pass such a sample in fewer than 5 of 100 cases"
+        )
+        return seen
+
+    assert order(1) == order(1) and sorted(order(1)) == list(range(5))
+    assert len({tuple(order(seed)) for seed in range(6)}) > 1
+    assert len({tuple(order(None)) for _ in range(12)}) > 1
+
+
+def test_another_processor_may_round_otherwise_but_not_one_row_alone() -> None:
+    def off(by: float, rows: int) -> Any:
+        def simulate(plays: Any, workers: int, minutes: Any) -> Any:
+            found = remembers(plays)
+            far = [(row, replace(finding, verdict="equal", apart=by)) for row, finding in found]
+            return far[:rows] + found[rows:]
+
+        return simulate
+
+    assert refused_by(honest(), off(0.03, 1)) == "simulation"
+    assert refused_by(honest(), off(0.0005, 1)) == "none"
+    assert refused_by(honest(), off(0.03, 5)) == "none"
+
+
+def test_the_command_says_a_verdict_a_line(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    file = tmp_path / "mine.submission"
+    file.write_bytes(encode(changed(3, success=1)))
+    with pytest.raises(SystemExit) as stop:
+        main(CheckConfig(file=file))
+    assert stop.value.code == 1
+    assert capsys.readouterr().out == "schema      refused  row 3: success is 1, expected bool\n"
+    file.write_bytes(b"PK\x03\x04")
+    with pytest.raises(SystemExit) as stop:
+        main(CheckConfig(file=file))
+    assert stop.value.code == 1 and "no submission of this version" in capsys.readouterr().out
+
+
+def test_the_rows_that_ship_are_at_one_with_themselves() -> None:
+    """What is refused above is nothing that an honest run does."""
+    from dexbench.bench.submit.rules import outcomes
+    from dexbench.bench.submit.schema import faults
+
+    for agent in ("random", "dexwm"):
+        for path in sorted((RESULTS / "v2" / agent).rglob("trials.jsonl")):
+            rows = read_rows(path)
+            assert faults(rows) == []
+            plays = tuple(Play(row, np.zeros((60, 23), np.float32)) for row in rows)
+            assert outcomes(replace(honest(), plays=plays)).faults == []
