@@ -41,6 +41,8 @@ class Clips:
     keypoints: NDArray[np.float32]
     """``(N, T + 1, 21, 3)`` the hand's in m, camera frame: what forward kinematics makes of the
     joints that the robot had."""
+    told: NDArray[np.float32]
+    """The same, whose changes are the actions: another clip's where actions are transferred."""
     objects: Objects | None
     """None if not wanted."""
 
@@ -49,6 +51,26 @@ class Clips:
         """When each predicted frame is, after the first."""
         steps = self.images.shape[1]
         return [round(self.interval * step, 3) for step in range(1, steps)]
+
+
+def offsets_of(windows: Windows, interval: float) -> NDArray[np.int64]:
+    """Return which of a window's control steps are frames, the first among them.
+
+    Args:
+        windows: Of a set.
+        interval: Seconds between frames.
+
+    Raises:
+        UserError: It is no whole part of 4 s or no multiple of the set's.
+    """
+    control_hz = windows.store.info["control_hz"]
+    gap, steps = interval * control_hz, HORIZON / interval
+    if max(abs(gap - round(gap)), abs(steps - round(steps))) > 1e-6 or round(gap) < 1:
+        raise UserError(
+            f"--interval {interval:g} must be a multiple of {1 / control_hz:g} s, "
+            f"the set's, and a whole part of {HORIZON:g} s, such as 0.2 or 0.4"
+        )
+    return round(gap) * np.arange(round(steps) + 1)
 
 
 def read_clips(
@@ -68,14 +90,7 @@ def read_clips(
             missing or damaged; pictures are no whole multiple of ``size``; or the set is slim and
             objects are wanted.
     """
-    store = windows.store
-    gap, steps = interval * store.info["control_hz"], HORIZON / interval
-    if max(abs(gap - round(gap)), abs(steps - round(steps))) > 1e-6 or round(gap) < 1:
-        raise UserError(
-            f"--interval {interval:g} must be a multiple of {1 / store.info['control_hz']:g} s, "
-            f"the set's, and a whole part of {HORIZON:g} s, such as 0.2 or 0.4"
-        )
-    offsets = round(gap) * np.arange(round(steps) + 1)
+    store, offsets = windows.store, offsets_of(windows, interval)
     count, frames = len(windows.rows), len(offsets)
     images = np.empty((count, frames, *size, 3), np.uint8)
     keypoints = np.empty((count, frames, 21, 3), np.float32)
@@ -107,4 +122,4 @@ def read_clips(
     if with_objects:
         store.refuse_slim()
         objects = Objects(np.stack(object_masks(store.root, wanted)), moved, contact)
-    return Clips(interval, images, keypoints, objects)
+    return Clips(interval, images, keypoints, keypoints, objects)

@@ -69,7 +69,7 @@ def predictions(
         part: Which of them.
         true: Their latent states ``(B, T + 1, P, C)``.
     """
-    keypoints = torch.from_numpy(clips.keypoints).to(true.device)
+    keypoints = torch.from_numpy(clips.told).to(true.device)
     actions = hand_action(keypoints[:, :-1], keypoints[:, 1:])
     first = true[:, :1]
     yield "model", unroll(model, first, actions[part])

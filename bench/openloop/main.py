@@ -5,28 +5,34 @@ import io
 import itertools
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from dexbench import __version__
-from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
 from dexbench.agents.dexwm.model.decoder import load_decoder
-from dexbench.agents.dexwm.model.world_model import DexWMModel
-from dexbench.agents.dexwm.readout.layers import Readout, load_readout
 from dexbench.agents.learning.disk import check_folder
-from dexbench.agents.learning.features import encoder_digest
 from dexbench.agents.learning.weights import pick_device
+from dexbench.bench.scores.summary import text_table
 from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.files import write_atomic
 
 from .clips import Clips, read_clips
-from .evaluate import evaluate
-from .measures import Measured
-from .strips import write_strips
-from .table import Row, differences, rows_of, text
+from .compare import on_clips, on_futures
+from .counterfactual import check_interval
+from .shown import Row, tables
+from .strips import draw_strips, write_film, write_picture
+from .subjects import Subject, subjects
+from .transfer import transfer_clips
 from .windows import HORIZON, Split, Windows, draw_windows
+
+PARTS = {
+    "rows": "openloop.csv",
+    "counterfactual": "counterfactual.csv",
+    "transfer": "transfer.csv",
+}
+"""What is measured, as openloop.json calls it, and the file that holds its rows as CSV."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +54,14 @@ class OpenLoopConfig:
     """Either all clips, or those that a training on the set holds out."""
     seed: int = 0
     """Names the windows."""
+    counterfactual: bool = False
+    """Whether to compare eight futures of each window too, which are simulated first."""
+    transfer: bool = False
+    """Whether to play each window's actions in another kitchen too."""
     strips: int = 4
     """Windows that are drawn, true above predicted, where a decoder lies beside the weights."""
     out: Path = Path("runs/openloop")
-    """Folder of openloop.csv, openloop.json and the strips."""
+    """Folder of openloop.json, the CSV files and the strips."""
     encoder_weights: Path | None = None
     """Folder of a pretrained encoder's weights; the Hugging Face cache if left out."""
     device: str = "cpu"
@@ -60,80 +70,39 @@ class OpenLoopConfig:
     """CPU threads."""
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A model that is measured, and the layers that it is measured by."""
-
-    name: str
-    path: Path
-    model: DexWMModel
-    readout: Readout | None
-    facts: dict[str, Any]
-    """Its name and hashes: of its file, its encoder and the layers."""
-
-
-def subjects(config: OpenLoopConfig) -> list[Subject]:
-    """Load the models, each with the layers of its encoder.
-
-    Raises:
-        UserError: A file cannot be read, two models have one name, or none of the layers is of a
-            model's encoder.
-    """
-    device = pick_device(config.device)
-    readouts = [(path, *load_readout(path, device)) for path in config.layers]
-    found = []
-    for weights in config.weights:
-        path = weights_file(weights)
-        model, digest = load_model(weights, device, encoder_weights=config.encoder_weights)
-        encoder = encoder_digest(model.encoder)
-        own = [(readout, sha) for _, readout, sha in readouts if readout.encoder == encoder]
-        if readouts and not own:
-            of = ", ".join(f"{name} of {layer.encoder[:12]}" for name, layer, _ in readouts)
-            raise UserError(
-                f"none of --layers is of the encoder of {path} (sha256 {encoder[:12]}): {of}; "
-                f"`dexbench train keypoint-layer --weights {path}` makes one"
-            )
-        readout, layer_digest = own[0] if own else (None, None)
-        facts = {
-            "model": path.stem,
-            "weights_sha256": digest,
-            "encoder_sha256": encoder,
-            "layer_sha256": layer_digest,
-            "history": model.history,
-        }
-        found.append(Subject(path.stem, path, model, readout, facts))
-    names = [subject.name for subject in found]
-    if len(set(names)) < len(names):
-        raise UserError(f"--weights {names} are not told apart by their names; rename a file")
-    return found
-
-
 def evaluate_set(
     config: OpenLoopConfig, windows: Windows, models: list[Subject]
-) -> tuple[list[Row], dict[str, Clips]]:
-    """Measure all models on the windows of one set.
+) -> dict[str, list[Row]]:
+    """Measure all models on the windows of one set, and draw strips.
 
     Returns:
-        The rows of ``table.rows_of`` and ``table.differences``, and what each model saw.
+        Rows by their part in ``PARTS``; none where that was not asked for.
     """
-    slim = "slim" in windows.store.info
-    clips: dict[tuple[int, int], Clips] = {}
-    own: dict[str, Measured] = {}
-    rows: list[Row] = []
-    seen: dict[str, Clips] = {}
+    name, slim = windows.facts["set"], "slim" in windows.store.info
     wanted = not slim and any(s.readout and s.readout.objects for s in models)
+    read = partial(read_clips, windows, config.interval, with_objects=wanted)
+    parts: dict[str, list[Row]] = {part: [] for part in PARTS}
+    parts["rows"], seen = on_clips(models, name, read)
+    _write_strips(config, name, models, seen)
+    if config.counterfactual:
+        parts["counterfactual"] = on_futures(models, windows, seen)
+    if config.transfer:
+        transfer = partial(transfer_clips, windows, config.interval)
+        parts["transfer"], seen = on_clips(models, "other kitchens", transfer)
+        _write_strips(config, f"{name}-transfer", models, seen)
+    return {part: [{"set": name, **row} for row in rows] for part, rows in parts.items()}
+
+
+def _write_strips(
+    config: OpenLoopConfig, name: str, models: list[Subject], seen: dict[str, Clips]
+) -> None:
+    """Draw the first windows for every model that has a decoder."""
     for subject in models:
-        size = subject.model.config.image_size
-        if size not in clips:
-            clips[size] = read_clips(windows, config.interval, size, wanted)
-        seen[subject.name] = clips[size]
-        label = f"{subject.name} on {windows.facts['set']}"
-        measured = evaluate(subject.model, clips[size], subject.readout, label)
-        rows += rows_of(subject.name, measured, clips[size].seconds)
-        own[subject.name] = measured["model"]
-    encoders = {subject.name: subject.facts["encoder_sha256"] for subject in models}
-    rows += differences(own, encoders, next(iter(seen.values())).seconds)
-    return rows, seen
+        decoder = load_decoder(subject.path)
+        if decoder is not None and config.strips:
+            strips = draw_strips(subject.model, decoder, seen[subject.name], config.strips)
+            write_picture(config.out / f"{subject.name}-{name}.png", strips)
+            write_film(config.out / f"{subject.name}-{name}.mp4", strips)
 
 
 def main(config: OpenLoopConfig) -> None:
@@ -146,24 +115,24 @@ def main(config: OpenLoopConfig) -> None:
     at_least(2, windows=config.windows)
     at_least(1, threads=config.threads)
     at_least(0, strips=config.strips)
+    if config.counterfactual:
+        check_interval(config.interval)
     check_folder("--out", config.out)
     torch.set_num_threads(config.threads)
     drawn = [draw_windows(d, config.split, config.seed, config.windows) for d in config.data]
     for first, second in itertools.combinations(drawn, 2):
         if first.facts["set"] == second.facts["set"]:
             raise UserError(f"two sets are called {first.facts['set']}; rename the folder of one")
-    models = subjects(config)
-    rows: list[Row] = []
+    device = pick_device(config.device)
+    models = subjects(config.weights, config.layers, device, config.encoder_weights)
+    parts: dict[str, list[Row]] = {part: [] for part in PARTS}
     for windows in drawn:
-        found, seen = evaluate_set(config, windows, models)
-        rows += [{"set": windows.facts["set"], **row} for row in found]
-        print(f"{windows.facts['set']}, {len(windows.rows)} windows, {config.interval:g} s a step:")
-        print(text(found))
-        for subject in models:
-            decoder = load_decoder(subject.path)
-            if decoder is not None and config.strips:
-                path = config.out / f"{subject.name}-{windows.facts['set']}.png"
-                write_strips(path, subject.model, decoder, seen[subject.name], config.strips)
+        found = evaluate_set(config, windows, models)
+        print(f"{windows.facts['set']}, {len(windows.rows)} windows, {config.interval:g} s a step")
+        for caption, (header, lines, left) in tables(*found.values()).items():
+            print(f"{caption}:\n{text_table(header, lines, left)}")
+        for part, rows in found.items():
+            parts[part] += rows
     facts = {
         "dexbench": __version__,
         "torch": torch.__version__,
@@ -171,10 +140,12 @@ def main(config: OpenLoopConfig) -> None:
         "interval_s": config.interval,
         "models": [subject.facts for subject in models],
         "sets": [windows.facts for windows in drawn],
-        "rows": rows,
+        **parts,
     }
     write_atomic(config.out / "openloop.json", json.dumps(facts, indent=1, allow_nan=False))
-    write_atomic(config.out / "openloop.csv", _csv(rows))
+    for part, name in PARTS.items():
+        if parts[part]:
+            write_atomic(config.out / name, _csv(parts[part]))
     print(f"wrote {config.out}")
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from dexbench.agents.dexwm.model.keypoint_head import project
 from dexbench.agents.dexwm.readout.layers import Readout
 from dexbench.data_collection.store.masks import ROBOT
-from dexbench.envs.embodiment.keypoints import N_DISTINCT, WRIST_AND_TIPS
+from dexbench.envs.embodiment.keypoints import N_DISTINCT, WRIST, WRIST_AND_TIPS
 
 from .clips import Clips, Objects
 
@@ -65,7 +65,9 @@ def latent_error(predicted: Tensor, true: Tensor) -> Measured:
 
 
 def hand_error(states: Tensor, keypoints: Tensor, readout: Readout, shape: torch.Size) -> Measured:
-    """Return PCK of wrist and tips, and the mean distance of visible keypoints in cm.
+    """Return PCK of wrist and tips, and mean distances of visible keypoints in cm.
+
+    ``hand_cm`` is in space; ``grip_cm`` is about the wrist: whether the fingers are as they should.
 
     Args:
         states: Latent states ``(B * T, P, C)``.
@@ -84,8 +86,12 @@ def hand_error(states: Tensor, keypoints: Tensor, readout: Readout, shape: torch
         close = _numpy(((apart < threshold) & seen).sum(-1))
         found[f"pck{threshold:g}"] = close, total
         found[f"pck{threshold:g}_all"] = close, all_of_them
-    distance = 100 * (answer.points() - truth).norm(dim=-1)
-    found["hand_cm"] = _numpy((distance * visible).sum(-1)), _numpy(visible.sum(-1))
+    off = 100 * (answer.points() - truth)
+    about_wrist = off - off[:, WRIST : WRIST + 1]
+    with_wrist = visible & visible[:, WRIST : WRIST + 1]
+    for name, error, counted in (("hand", off, visible), ("grip", about_wrist, with_wrist)):
+        distance = error.norm(dim=-1) * counted
+        found[f"{name}_cm"] = _numpy(distance.sum(-1)), _numpy(counted.sum(-1))
     return {name: (top.reshape(shape), of.reshape(shape)) for name, (top, of) in found.items()}
 
 

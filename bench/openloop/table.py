@@ -1,29 +1,16 @@
-"""The numbers of an open-loop evaluation with their intervals, as rows and as text."""
+"""The numbers of an open-loop evaluation with their intervals, as rows."""
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from dexbench.bench.scores.bootstrap import Estimate, Floats, difference, ratio, resamples
-from dexbench.bench.scores.summary import text_table
 
 from .measures import Measured
+from .shown import MEAN, Row
 
-Row = dict[str, Any]
-
-MEAN = "mean"
-"""What stands in the column ``seconds`` for all steps together."""
-SHOWN = {
-    "latent_l2": ("4.0", MEAN),
-    "pck20": ("4.0", MEAN),
-    "hand_cm": ("4.0", MEAN),
-    "object_skill": ("2.0", "4.0", MEAN),
-    "contact_f1": (MEAN,),
-}
-"""Measures that are printed, and at which times; the files have all."""
 LATENT = ("latent_l2", "latent_l1")
 """Measures that only models of one encoder can be compared by."""
 
@@ -82,21 +69,6 @@ def differences(
     return rows
 
 
-def text(rows: Sequence[Row]) -> str:
-    """Return the measures in ``SHOWN`` as aligned lines, one for each model and source."""
-    values = {
-        (row["model"], row["source"], row["measure"], str(row["seconds"])): row for row in rows
-    }
-    measures = {row["measure"] for row in rows}
-    columns = [(m, when) for m, times in SHOWN.items() if m in measures for when in times]
-    header = [f"{measure} {when}{'' if when == MEAN else ' s'}" for measure, when in columns]
-    lines: list[Sequence[str]] = []
-    for model, source in dict.fromkeys((row["model"], row["source"]) for row in rows):
-        cells = [_cell(values.get((model, source, *column))) for column in columns]
-        lines.append([model, source, *cells])
-    return text_table(["model", "source", *header], lines, left=2)
-
-
 def _times(top: Floats, seconds: Sequence[float]) -> list[tuple[str, slice]]:
     """Return the times of a measure and which of its steps each sums over."""
     whole = [(MEAN, slice(None))]
@@ -109,9 +81,3 @@ def _numbers(estimate: Estimate, bottoms: Floats) -> Row:
     numbers = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     known = {key: None if math.isnan(value) else value for key, value in numbers.items()}
     return {**known, "clips": int((bottoms > 0).sum())}
-
-
-def _cell(row: Row | None) -> str:
-    if row is None or row["value"] is None:
-        return "-"
-    return f"{row['value']:.3g} ({row['low']:.3g}..{row['high']:.3g})"

@@ -10,6 +10,8 @@ from dexbench.bench.ledger.entries import Entry, leave_hidden, read_entries
 from dexbench.bench.scores.novelty import ASPECTS
 from dexbench.utils import pages
 
+from .openloop import Predicted, read_openloop
+
 HERE = Path(__file__).parent
 
 
@@ -18,22 +20,24 @@ class ReportConfig:
     """Writes scores, curves and every trial's outcome as one HTML file to look at and pass on."""
 
     ledgers: Positional[tuple[Path, ...]] = (Path("results/v2"),)
-    """Folders that are searched for trials.jsonl files, of one suite. Rows of --hide-robot are left
-    out, unless there are no others."""
+    """Folders that are searched for trials.jsonl files, of one suite, and for openloop.json files.
+    Rows of --hide-robot are left out, unless there are no others."""
     out: Path = Path("report.html")
     """The file; it is replaced."""
 
 
 def main(config: ReportConfig) -> None:
     """Write the file and say where."""
-    pages.write(config.out, render(leave_hidden(read_entries(config.ledgers))))
+    entries = leave_hidden(read_entries(config.ledgers))
+    pages.write(config.out, render(entries, read_openloop(config.ledgers)))
 
 
-def render(entries: Sequence[Entry]) -> str:
+def render(entries: Sequence[Entry], predicted: Sequence[Predicted] = ()) -> str:
     """Return the page.
 
     Args:
         entries: Of one suite.
+        predicted: Open-loop evaluations.
 
     Returns:
         HTML; the same ledgers give the same text.
@@ -58,6 +62,7 @@ def render(entries: Sequence[Entry]) -> str:
         time_curves=curves.time_curves(names, agents),
         distance_curves=curves.distance_curves(names, agents),
         decision_times={agent.name: content.decision_times(agent) for agent in agents},
+        predicted=predicted,
         describe_trial=content.describe_trial,
         shared=shared,
         differing=differing,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -76,13 +77,7 @@ def _drawn(root: Path, wanted: Wanted) -> list[NDArray[np.int8]]:
     for index in tqdm(order, "masks", unit="ep", disable=None):
         row, frames = wanted[index]
         model = source.model(row)
-        bodies = {model.body(i).name: i for i in range(model.nbody)}
-        label = np.full(model.nbody, NEITHER, np.int8)
-        label[[i for name, i in bodies.items() if name.startswith(ROBOT_PREFIXES)]] = ROBOT
-        for number, name in enumerate(_objects(store, row), 1):
-            label[bodies[name]] = number
-        # Geom -1, none, is the last.
-        of_geom = np.append(label[model.geom_bodyid], np.int8(NEITHER))
+        of_geom = geom_labels(model, object_names(store, row))
         camera = HeadCamera(model, *SIZE)
         try:
             states = play_states(model, source.states(row)[frames])
@@ -92,8 +87,27 @@ def _drawn(root: Path, wanted: Wanted) -> list[NDArray[np.int8]]:
     return [drawn[index] for index in range(len(wanted))]
 
 
-def _objects(store: EpisodeStore, row: dict[str, Any]) -> list[str]:
-    """Return the names of an episode's objects."""
+def geom_labels(model: mujoco.MjModel, objects: Sequence[str]) -> NDArray[np.int8]:
+    """Return what each geom is part of, ``(ngeom + 1,)``, as masks have it; the last stands for -1.
+
+    Args:
+        model: The compiled scene.
+        objects: Body names of its objects.
+    """
+    bodies = {model.body(i).name: i for i in range(model.nbody)}
+    label = np.full(model.nbody, NEITHER, np.int8)
+    label[[i for name, i in bodies.items() if name.startswith(ROBOT_PREFIXES)]] = ROBOT
+    for number, name in enumerate(objects, 1):
+        label[bodies[name]] = number
+    return np.append(label[model.geom_bodyid], np.int8(NEITHER))
+
+
+def object_names(store: EpisodeStore, row: dict[str, Any]) -> list[str]:
+    """Return the body names of an episode's objects, in the order of its ``object_pos``.
+
+    Raises:
+        UserError: Its file is missing or damaged.
+    """
     path = store.file(row, "h5")
     try:
         with h5py.File(path) as file:

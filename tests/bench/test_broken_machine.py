@@ -19,7 +19,13 @@ from support.run_fake import COMMANDS as WITH_FAKE_RUN
 from support.runs import run_fake
 from support.small_set import episode, threads
 from support.submissions import honest
+from support.synthetic_store import write_store
+from support.trainings import SMALL
 
+from dexbench.agents.dexwm.model.checkpoint import save_model
+from dexbench.agents.dexwm.model.decoder import save_decoder
+from dexbench.agents.dexwm.model.encoder import PixelDecoder
+from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.bench import cli, listing
 from dexbench.bench.diagnose import diagnose
 from dexbench.bench.diagnose.record import Decision
@@ -60,6 +66,7 @@ WRITES = {
     "train dexwm": "--data SET --out OUT/model.safetensors",
     "train diffusion-policy": "--data SET --out OUT/policy.safetensors",
     "train keypoint-layer": "--data SET --no-objects --out OUT/layer.safetensors",
+    "openloop": "--data LONG --weights MODEL.safetensors --interval 4 --strips 1 --out OUT/open",
     "leaderboard": "--ledgers LEDGERS --csv OUT/table.csv",
     "report": f"{RESULTS}/hold {RESULTS}/random --out OUT/report.html",
     "diagnose": "--agent kinematic --task reach --out OUT/diagnosis.csv",
@@ -115,8 +122,11 @@ FULL_SIZE = Recording(record, threads)
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: Any) -> Path:
-    """A folder with an episode set, two ledgers, and a ledger that has been submitted."""
+    """A folder with two episode sets, two ledgers, one that was submitted, a model's weights."""
     root = tmp_path_factory.mktemp("inputs")
+    write_store(root / "LONG", episodes=2, frames=42)
+    save_model(root / "MODEL.safetensors", DexWMModel(SMALL))
+    save_decoder(root / "MODEL.safetensors", PixelDecoder(SMALL))
     collect.main(CollectConfig(root / "SET", "programmatic", 12, workers=1), FULL_SIZE)
     for agent in ("hold", "support.fake:Wander"):
         run_fake(root / "LEDGERS", agent, trials=2)
@@ -141,7 +151,8 @@ def quick(monkeypatch: Any, tmp_path: Path) -> None:
 
 
 def words_of(command: str, options: str, inputs: Path, out: Path) -> list[str]:
-    places = {**{name: inputs / name for name in ("SET", "LEDGERS", "MINE")}, "OUT": out}
+    named = ("SET", "LEDGERS", "MINE", "LONG", "MODEL")
+    places = {**{name: inputs / name for name in named}, "OUT": out}
     words = options.split()
     for name, place in places.items():
         words = [

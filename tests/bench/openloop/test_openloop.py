@@ -20,6 +20,7 @@ from dexbench.agents.dexwm.readout.layers import Readout, save_readout
 from dexbench.agents.learning.features import encoder_digest
 from dexbench.bench.openloop.main import OpenLoopConfig, main
 from dexbench.utils.errors import UserError
+from dexbench.utils.video import read_video
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,19 @@ def test_strips_are_drawn_where_there_is_a_decoder(written):
     strip = 14 + 2 * 112 + 6
     assert page.shape == (4 * strip, 6 * 196, 3)
     assert np.ptp(page[14:126].reshape(-1, 3), axis=0).max() > 100  # dots on grey
+
+
+def test_the_film_shows_every_frame_for_as_long_as_it_stands(written, folder):
+    film = read_video(written / "one-set.mp4")
+    assert film.shape == (6 * 8, 2 * 112, 4 * 196, 3)  # 0 to 4 s, 0.8 s each at 10 Hz
+    page = np.asarray(Image.open(written / "one-set.png"))
+    for column in range(6):
+        tiles = page[14:238, 196 * column : 196 * (column + 1)]
+        for frame in film[8 * column : 8 * column + 8, :, :196]:
+            off = np.abs(frame.astype(int) - tiles)
+            # What an untrained decoder draws is noise, of which H.264 keeps little.
+            assert off[:112].mean() < 4 and off[112:].mean() < 40
+    assert np.abs(film[0].astype(int) - film[-1]).max() > 100
 
 
 def test_again_it_measures_the_same(written, folder, tmp_path):

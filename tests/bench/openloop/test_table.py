@@ -1,6 +1,7 @@
 import numpy as np
 
-from dexbench.bench.openloop.table import differences, rows_of, text
+from dexbench.bench.openloop.shown import tables
+from dexbench.bench.openloop.table import differences, rows_of
 
 ONES = np.ones((5, 2))
 
@@ -35,8 +36,28 @@ def test_latents_of_two_encoders_are_not_compared():
     assert ("latent_l2", "mean") not in other and ("pck20", "mean") in other
 
 
-def test_the_text_shows_a_line_for_each_source():
-    lines = text(rows_of("m", {"model": measured(0.5), "copy": measured(0.7)}, [2.0, 4.0]))
-    header, model, copy = lines.splitlines()
-    assert "pck20 4.0 s" in header and "hand_cm" not in header
-    assert "0.5 (0.5..0.5)" in model and "0.7 (0.7..0.7)" in copy and "-" in copy
+def test_a_table_shows_a_line_for_each_source():
+    rows = rows_of("m", {"model": measured(0.5), "copy": measured(0.7)}, [2.0, 4.0])
+    [(header, [model, copy], names)] = tables(rows, []).values()
+    assert header[names:] == [
+        *("latent_l2 4.0 s", "latent_l2 mean", "pck20 4.0 s", "pck20 mean", "contact_f1 mean")
+    ]
+    assert model[:3] == ["m", "model", "0.5 (0.5..0.5)"] and model[-1] == "-"
+    assert copy[:3] == ["m", "copy", "0.7 (0.7..0.7)"]
+
+
+def test_pairs_and_kinds_of_futures_have_tables_of_their_own():
+    one = {"hand_cosine": (ONES, ONES), "hand_cm": (3 * ONES, ONES)}
+    rows = [
+        {"future": future, **row}
+        for future in ("pairs", "left", "close")
+        for row in rows_of("m", {"model": one}, [2.0, 4.0])
+    ]
+    pairs, kinds = tables([], rows).values()
+    assert pairs == (
+        ["model", "source", "hand_cosine 4.0 s", "hand_cosine mean"],
+        [["m", "model", "1 (1..1)", "1 (1..1)"]],
+        2,
+    )
+    assert kinds[0] == ["future", "model", "source", "hand_cm 4.0 s"]
+    assert [line[0] for line in kinds[1]] == ["left", "close"]
