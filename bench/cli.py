@@ -77,6 +77,10 @@ COMMANDS: Commands = {
         "dexbench.bench.openloop.main:main",
         "measure what world models predict of recorded clips",
     ),
+    "ablate": (
+        "dexbench.bench.ablate.main:main",
+        "train, measure and play the paper's ablations",
+    ),
     "leaderboard": (
         "dexbench.bench.scores.leaderboard:main",
         "derive the leaderboard from ledgers",

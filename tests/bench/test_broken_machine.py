@@ -75,6 +75,7 @@ READS = {
     "train keypoint-layer": "--data SET --no-objects --out OUT/layer.safetensors",
     "leaderboard": "--ledgers LEDGERS --csv OUT/table.csv",
     "openloop": "--data SET --out OUT/openloop",
+    "ablate": "--data SET --evaluate SET --out OUT/ablate",
     "compare": "LEDGERS --task reach",
     "report": "LEDGERS --out OUT/report.html",
     "verify": "LEDGERS",
