@@ -192,6 +192,7 @@ class Ablation:
                 seed=seed,
                 clips=config.clips,
                 threads=config.threads,
+                validation_windows=32,
                 model=dataclasses.replace(ModelConfig(), **made.model),
                 **settings,
             )

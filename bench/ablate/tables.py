@@ -113,6 +113,6 @@ def _cell(
             value, low, high = row["value"], row["low"], row["high"]
             if not turned:
                 return f"{value:.3g} ({low:.3g}..{high:.3g})"
-            text = f"{-value:+.3g} ({-high:.3g}..{-low:.3g})"
+            text = f"{0.0 - value:+.3g} ({0.0 - high:.3g}..{0.0 - low:.3g})"
             return f"**{text}**" if low > 0 or high < 0 else text
     return "-"

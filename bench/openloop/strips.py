@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from dexbench.agents.dexwm.model.decoder import pictures
-from dexbench.agents.dexwm.model.encoder import PixelDecoder
+from dexbench.agents.dexwm.model.decoder import Decoder, pictures
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.utils.files import atomic_file
 
@@ -23,9 +22,7 @@ LINE, GAP = 14, 6
 
 
 @torch.no_grad()
-def write_strips(
-    path: Path, model: DexWMModel, decoder: PixelDecoder, clips: Clips, count: int
-) -> None:
+def write_strips(path: Path, model: DexWMModel, decoder: Decoder, clips: Clips, count: int) -> None:
     """Draw the first windows as a PNG.
 
     Args:

@@ -99,8 +99,15 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Map pictures ``(B, 3, h, w)`` in -1..1 to features ``(B, C, h / 16, w / 16)``."""
-        features: Tensor = self._blocks(F.relu6(self._bn0(self._conv_stem(pixels))))
-        return features
+        return self.features(pixels)[-1]
+
+    def features(self, pixels: Tensor) -> list[Tensor]:
+        """Return the features ``(B, C, h / s, w / s)`` after every block, of pictures likewise."""
+        x, found = F.relu6(self._bn0(self._conv_stem(pixels))), []
+        for block in self._blocks:
+            x = block(x)
+            found.append(x)
+        return found
 
 
 def load_efficientnet() -> Backbone:

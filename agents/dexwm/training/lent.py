@@ -62,6 +62,7 @@ def lend(
     given, _ = load_model(lender, encoder_weights=encoder_weights)
     model.encoder, model.pretraining = given.encoder, given.pretraining
     known = load_decoder(lender)
-    if known is not None:
+    fits = isinstance(known, PixelDecoder)
+    if isinstance(known, PixelDecoder):
         decoder.load_state_dict(known.state_dict())
-    return encoder_digest(given.encoder), known is not None
+    return encoder_digest(given.encoder), fits

@@ -84,7 +84,7 @@ def _load(networks: Networks, path: Path, encoder_weights: Path | None) -> str:
     model.load_state_dict(given.state_dict())
     model.pretraining = given.pretraining
     decoder = load_decoder(weights_file(path))
-    if decoder is not None and decoder.config == model.config:
+    if isinstance(decoder, PixelDecoder) and decoder.config == model.config:
         networks.decoder.load_state_dict(decoder.state_dict())
         networks.decoder_known = True
     return digest
