@@ -69,6 +69,10 @@ COMMANDS: Commands = {
         "dexbench.agents.dexwm.readout.train:main",
         "train the layer that open-loop predictions are measured by",
     ),
+    "train decoder": (
+        "dexbench.agents.dexwm.decoding.train:main",
+        "train a decoder that draws what a world model predicts",
+    ),
     "train diffusion-policy": (
         "dexbench.agents.diffusion_policy.train:main",
         "train a goal-conditioned Diffusion Policy",
@@ -76,6 +80,10 @@ COMMANDS: Commands = {
     "openloop": (
         "dexbench.bench.openloop.main:main",
         "measure what world models predict of recorded clips",
+    ),
+    "ablate": (
+        "dexbench.bench.ablate.main:main",
+        "train, measure and play the paper's ablations",
     ),
     "leaderboard": (
         "dexbench.bench.scores.leaderboard:main",

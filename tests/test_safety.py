@@ -79,7 +79,10 @@ def calls_and_imports(tree: ast.AST):
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module.partition(".")[0]
         elif isinstance(node, ast.Call):
-            yield ast.unparse(node.func)
+            keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            # Only tensors are read so.
+            if keywords.get("weights_only") != "True":
+                yield ast.unparse(node.func)
             for keyword in node.keywords:
                 if isinstance(keyword.value, ast.Constant) and keyword.value.value is True:
                     yield f"{keyword.arg}=True"

@@ -65,11 +65,12 @@ class Episodes:
         validation: bool = False,
         planner_share: float = PLANNER_SHARE,
         span: int | None = None,
+        gaps: tuple[int, int] | None = None,
     ) -> NDArray[np.int64]:
         """Draw windows of frames with uneven gaps (paper 3.2).
 
-        Without ``span`` gaps are 0.3 to 2 s, and shrink together where they would not fit into the
-        episode. An episode is drawn in proportion to its length.
+        Without ``span`` and ``gaps`` gaps are 0.3 to 2 s, and shrink together where they would not
+        fit into the episode. An episode is drawn in proportion to its length.
 
         Args:
             generator: The random stream.
@@ -79,6 +80,8 @@ class Episodes:
             planner_share: Share of windows whose gaps are all the longest that fits.
             span: If given, the frames of a window before its last are any of so many before it
                 (paper C.1), or of as many as the episode has.
+            gaps: If given, the shortest and the longest gap, between which each is drawn
+                log-uniformly: short ones are as usual as long ones. They shrink likewise.
 
         Returns:
             ``(count, steps + 1)`` frame indices.
@@ -86,7 +89,7 @@ class Episodes:
         Raises:
             UserError: No episode is long enough.
         """
-        least = WINDOW if span is None else steps + 1
+        least = steps + 1 if span or gaps else WINDOW
         chosen = np.flatnonzero((self.validation == validation) & (self.length >= least))
         if len(chosen) == 0:
             raise UserError(f"no episode has the {least} frames of a window; collect longer ones")
@@ -101,15 +104,23 @@ class Episodes:
             last_frames = (self.first[episode] + last)[:, None]
             frames: NDArray[np.int64] = last_frames - np.pad(back, ((0, 0), (0, 1)))
             return frames
-        gaps = generator.integers(GAPS[0], GAPS[1] + 1, (count, steps))
-        gaps = np.where(generator.random((count, 1)) < planner_share, GAPS[1], gaps)
-        shrink = np.minimum(room / gaps.sum(1, keepdims=True), 1)
-        gaps = np.maximum((gaps * shrink).astype(int), 1)
-        # In an episode of a few frames the least gaps may be one too many; the longest gives it.
-        over = np.maximum(gaps.sum(1) - room[:, 0], 0)
-        gaps[np.arange(count), gaps.argmax(1)] -= over
-        start = self.first[episode] + generator.integers(0, room[:, 0] - gaps.sum(1) + 1)
-        offsets = np.concatenate([np.zeros((count, 1), int), gaps.cumsum(1)], 1)
+        if gaps is not None:
+            ratio = (gaps[1] + 1) / gaps[0]
+            skips = (gaps[0] * ratio ** generator.random((count, steps))).astype(int)
+            skips = np.where(generator.random((count, 1)) < planner_share, gaps[1], skips)
+            # Of what is over one frame a gap the episode has so much room.
+            over = np.maximum(skips.sum(1, keepdims=True) - steps, 1)
+            skips = 1 + ((skips - 1) * np.minimum((room - steps) / over, 1)).astype(int)
+        else:
+            skips = generator.integers(GAPS[0], GAPS[1] + 1, (count, steps))
+            skips = np.where(generator.random((count, 1)) < planner_share, GAPS[1], skips)
+            shrink = np.minimum(room / skips.sum(1, keepdims=True), 1)
+            skips = np.maximum((skips * shrink).astype(int), 1)
+            # In an episode of a few frames the least may be one too many; the longest gives it.
+            beyond = np.maximum(skips.sum(1) - room[:, 0], 0)
+            skips[np.arange(count), skips.argmax(1)] -= beyond
+        start = self.first[episode] + generator.integers(0, room[:, 0] - skips.sum(1) + 1)
+        offsets = np.concatenate([np.zeros((count, 1), int), skips.cumsum(1)], 1)
         spread: NDArray[np.int64] = start[:, None] + offsets
         return spread
 

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from dexbench.agents.dexwm.model.decoder import pictures
-from dexbench.agents.dexwm.model.encoder import PixelDecoder
+from dexbench.agents.dexwm.model.decoder import Decoder, pictures
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.utils.files import atomic_file
@@ -41,7 +40,7 @@ class Strips:
 
 
 @torch.no_grad()
-def draw_strips(model: DexWMModel, decoder: PixelDecoder, clips: Clips, count: int) -> Strips:
+def draw_strips(model: DexWMModel, decoder: Decoder, clips: Clips, count: int) -> Strips:
     """Draw the first windows.
 
     Args:

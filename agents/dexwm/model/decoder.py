@@ -1,6 +1,7 @@
 """Latent states as pictures, for people: what a world model expects to see. No score uses it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from dexbench.envs.embodiment.camera import HEIGHT
 
 from .config import ModelConfig
 from .encoder import PixelDecoder
+from .vit_decoder import DecoderConfig, ViTDecoder
+
+Decoder = PixelDecoder | ViTDecoder
 
 FORMAT = "dexbench-decoder-1"
 
@@ -21,13 +25,27 @@ def decoder_path(weights: Path) -> Path:
     return weights.with_suffix(".decoder.safetensors")
 
 
-def save_decoder(weights: Path, decoder: PixelDecoder) -> None:
+def save_decoder(weights: Path, decoder: Decoder) -> None:
     """Write the decoder that was trained with the encoder of some weights, beside them."""
+    write_decoder(decoder_path(weights), decoder, {})
+
+
+def write_decoder(path: Path, decoder: Decoder, notes: dict[str, Any]) -> None:
+    """Write a decoder to a file; see ``weights.save_weights``."""
     metadata = {"format": FORMAT, "config": decoder.config.to_json()}
-    save_weights(decoder_path(weights), decoder, metadata, {})
+    if isinstance(decoder, ViTDecoder):
+        metadata["vit"] = decoder.sizes.to_json()
+    save_weights(path, decoder, metadata, notes)
 
 
-def load_decoder(weights: Path) -> PixelDecoder | None:
+def _build(metadata: dict[str, str]) -> Decoder:
+    config = ModelConfig.from_json(metadata["config"])
+    if "vit" in metadata:
+        return ViTDecoder(config, DecoderConfig.from_json(metadata["vit"]))
+    return PixelDecoder(config)
+
+
+def load_decoder(weights: Path) -> Decoder | None:
     """Return the decoder beside a model's weights, frozen and in float32; None if there is none.
 
     Raises:
@@ -38,15 +56,23 @@ def load_decoder(weights: Path) -> PixelDecoder | None:
         return None
     decoder, _ = load_weights(
         path,
-        lambda metadata: PixelDecoder(ModelConfig.from_json(metadata["config"])),
+        _build,
         FORMAT,
         f"a decoder has {FORMAT!r}; delete it, or train the model again",
     )
     return decoder
 
 
+def draw(decoder: Decoder, latent: Tensor) -> Tensor:
+    """Return the pictures ``(B, H, W, 3)``, in 0..255 or beyond, of latents ``(B, P, C)``."""
+    (rows, columns), side = decoder.config.grid, decoder.side
+    patches = (decoder(latent) + 2) * 64
+    image = patches.reshape(-1, rows, columns, side, side, 3).transpose(2, 3)
+    return image.reshape(len(latent), rows * side, columns * side, 3)
+
+
 @torch.no_grad()
-def pictures(decoder: PixelDecoder, latent: Tensor) -> NDArray[np.uint8]:
+def pictures(decoder: Decoder, latent: Tensor) -> NDArray[np.uint8]:
     """Draw latent states.
 
     Args:
@@ -56,11 +82,7 @@ def pictures(decoder: PixelDecoder, latent: Tensor) -> NDArray[np.uint8]:
     Returns:
         ``(B, 224, 392, 3)`` uint8 RGB, as coarse as the model's own pictures.
     """
-    patches = ((decoder(latent.float().cpu()) + 2) * 64).clamp(0, 255)
-    rows, columns = decoder.config.grid
-    side = decoder.side
-    image = patches.reshape(-1, rows, columns, side, side, 3).transpose(2, 3)
-    image = image.reshape(len(latent), rows * side, columns * side, 3)
-    factor = HEIGHT // (rows * side)
+    image = draw(decoder, latent.float().cpu()).clamp(0, 255)
+    factor = HEIGHT // image.shape[1]
     drawn: NDArray[np.uint8] = image.round().byte().numpy()
     return drawn.repeat(factor, 1).repeat(factor, 2)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import file_sha256
 
 from .config import ModelConfig
-from .encoder_specs import PRETRAINED, EncoderSpec
+from .encoder_specs import HUB, HubSpec
 
 
 class Backbone(NamedTuple):
@@ -37,7 +37,7 @@ def cached_folder(encoder: str) -> Path:
     _transformers()
     from huggingface_hub import try_to_load_from_cache
 
-    spec = PRETRAINED[encoder]
+    spec = HUB[encoder]
     path = try_to_load_from_cache(spec.repository, "config.json", revision=spec.revision)
     if not isinstance(path, str):
         raise UserError(
@@ -53,7 +53,7 @@ def load_backbone(config: ModelConfig, folder: Path) -> Backbone:
     Raises:
         UserError: As ``PretrainedEncoder.load``.
     """
-    transformers, spec = _transformers(), PRETRAINED[config.encoder]
+    transformers, spec = _transformers(), HUB[config.encoder]
     weights = sorted(folder.glob("*.safetensors"))
     if not weights or not (folder / "config.json").is_file():
         raise UserError(
@@ -102,7 +102,15 @@ def load_backbone(config: ModelConfig, folder: Path) -> Backbone:
     return Backbone(model.eval().requires_grad_(False), digest)
 
 
-def _fetch(spec: EncoderSpec) -> str:
+def hub_tokens(model: nn.Module, spec: HubSpec, pixels: Tensor) -> Tensor:
+    """Return the patches' tokens ``(B, P, C)`` of pictures ``(B, 3, h, w)``."""
+    if spec.video:
+        pixels = pixels.unsqueeze(1).expand(-1, 2, -1, -1, -1)
+    tokens: Tensor = model(pixels, **spec.arguments).last_hidden_state[:, spec.drop :]
+    return tokens
+
+
+def _fetch(spec: HubSpec) -> str:
     """Return the command that fetches the weights."""
     return (
         f"fetch them with `hf download {spec.repository} config.json model.safetensors "

@@ -1,7 +1,8 @@
 """Frozen pretrained encoders (paper 4.2).
 
 A picture is enlarged where needed so that the encoder's own patches are the tokens of the grid: a
-224x392 picture gives 16x28 patches of 14 pixels as it is, and of 16 pixels as 256x448.
+224x392 picture gives 16x28 patches of 14 pixels as it is, and of 16 pixels as 256x448. A 112x196
+picture gives compact's 8x14 likewise.
 """
 
 from pathlib import Path
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from dexbench.utils.errors import UserError
 
 from .config import ModelConfig
-from .encoder_specs import PRETRAINED
-from .hugging_face import Backbone, cached_folder, load_backbone
+from .efficientnet import load_efficientnet
+from .encoder_specs import PRETRAINED, HubSpec
+from .hugging_face import Backbone, cached_folder, hub_tokens, load_backbone
 
 
 class PretrainedEncoder(nn.Module):
@@ -44,17 +46,26 @@ class PretrainedEncoder(nn.Module):
         """Load the weights.
 
         Args:
-            folder: With ``config.json`` and safetensors; the Hugging Face cache if left out.
+            folder: With ``config.json`` and safetensors; the Hugging Face cache if left out. Of
+                no meaning for efficientnet-lite0, which pip has installed.
 
         Returns:
             Their sha256.
 
         Raises:
             UserError: transformers is missing, or the weights are missing, no safetensors, damaged
-                or another model's.
+                or another model's; or as ``load_efficientnet``.
         """
-        folder = folder or cached_folder(self.config.encoder)
-        self.backbone = load_backbone(self.config, folder)
+        if isinstance(self.spec, HubSpec):
+            folder = folder or cached_folder(self.config.encoder)
+            self.backbone = load_backbone(self.config, folder)
+        elif self.config.latent_dim != self.spec.width:
+            raise UserError(
+                f"model.latent_dim is {self.config.latent_dim}, but {self.config.encoder} gives "
+                f"{self.spec.width}; choose it with --encoder, which sets both"
+            )
+        else:
+            self.backbone = load_efficientnet()
         return self.backbone.digest
 
     @property
@@ -87,7 +98,8 @@ class PretrainedEncoder(nn.Module):
         assert self.backbone is not None
         model = self.backbone.model.to(self.anchor.device, self.anchor.dtype)
         x = self.pixels(images).to(self.anchor.dtype)
-        if self.spec.video:
-            x = x.unsqueeze(1).expand(-1, 2, -1, -1, -1)
-        tokens = model(x, **self.spec.arguments).last_hidden_state[:, self.spec.drop :]
+        if isinstance(self.spec, HubSpec):
+            tokens = hub_tokens(model, self.spec, x)
+        else:
+            tokens = model(x).flatten(2).transpose(1, 2)
         return F.layer_norm(tokens, tokens.shape[-1:]) if self.spec.normalise else tokens

@@ -49,7 +49,7 @@ def sized(
 
     Args:
         size: A name in ``SIZES``.
-        encoder: The pretrained encoder of a paper's size; DINOv2 if left out.
+        encoder: A pretrained encoder; compact's own, or DINOv2 of a paper's size, if left out.
         model: What "compact" stands for instead of its usual sizes.
         depth_head: Whether a paper's size has compact's keypoint head instead of the paper's: 17
             keypoints with depth.
@@ -59,26 +59,27 @@ def sized(
     """
     if size not in SIZES:
         raise UserError(f"unknown size {size!r}; choose one of {list(SIZES)}")
+    if encoder not in (None, *PRETRAINED):
+        raise UserError(f"unknown encoder {encoder!r}; choose one of {list(PRETRAINED)}")
     if size == "compact":
-        if encoder is not None:
-            raise UserError(
-                f"--encoder {encoder} needs a --size of {list(SIZES)[1:]}; the compact model has "
-                "an encoder of its own"
-            )
         if depth_head:
             raise UserError(
                 f"--depth-head needs a --size of {list(SIZES)[1:]}; the compact model has that "
                 "head unless --model.head says otherwise"
             )
-        return model or SIZES[size]
+        compact = model or SIZES[size]
+        if encoder is None:
+            return compact
+        # The head keeps its width, so that what differs is the encoder alone.
+        head = compact.head_dim or compact.latent_dim
+        width = PRETRAINED[encoder].width
+        return dataclasses.replace(compact, encoder=encoder, latent_dim=width, head_dim=head)
     if model not in (None, ModelConfig()):
         raise UserError(f"--size {size} fixes the model; leave out --size or --model.*")
     encoder = encoder or "dinov2"
-    if encoder not in PRETRAINED:
-        raise UserError(f"unknown encoder {encoder!r}; choose one of {list(PRETRAINED)}")
     width = PRETRAINED[encoder].width
     paper = dataclasses.replace(SIZES[size], encoder=encoder, latent_dim=width)
     if depth_head:
-        compact = SIZES["compact"]
-        return dataclasses.replace(paper, head=compact.head, heat_scale=compact.heat_scale)
+        own = SIZES["compact"]
+        return dataclasses.replace(paper, head=own.head, heat_scale=own.heat_scale)
     return paper

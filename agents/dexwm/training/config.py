@@ -10,6 +10,7 @@ from dexbench.agents.dexwm.model.sizes import sized
 from dexbench.agents.learning.settings import CHANGEABLE, RESOLVED
 from dexbench.utils.errors import UserError, at_least
 
+from .lent import lender_of, on_encoder_of
 from .recipe import RECIPES, TrainingRecipe
 
 STAGES = ("encoder", "predictor", "rollout")
@@ -46,8 +47,11 @@ class TrainConfig:
     """Pictures of a stage 1 batch."""
     clips: int = 16
     """Windows of a stage 2 or 3 batch (paper: 4096 in pre-training, 8 in fine-tuning)."""
-    recipe: Literal["compact", "paper"] | None = field(default=None, metadata=RESOLVED)
-    """How batches are drawn and steps taken; the one that goes with --size if left out."""
+    recipe: Literal["compact", "fine", "even", "paper"] | None = field(
+        default=None, metadata=RESOLVED
+    )
+    """How batches are drawn and steps taken: "compact", "fine" (gaps from 0.1 s, up to eight
+    frames), "even" (all gaps 0.2 s) or "paper". The one that goes with --size if left out."""
     rates: tuple[float, float, float] | None = None
     """Peak learning rate of each stage; the recipe's if left out."""
     init: Path | None = field(default=None, metadata=RESOLVED)
@@ -79,8 +83,9 @@ class TrainConfig:
     """Either "compact", which --model.* changes, or one of the paper's sizes with a pretrained
     encoder."""
     encoder: str | None = field(default=None, metadata=RESOLVED)
-    """Pretrained encoder of the paper's sizes: dinov2 (if left out), dinov3, webssl, vjepa2 or
-    siglip2."""
+    """Pretrained encoder: efficientnet-lite0, dinov2, dinov3, webssl, vjepa2 or siglip2. Or a
+    DexWM, by file or packaged name, whose encoder is taken over as it is. If left out compact
+    trains its own and the paper's sizes have dinov2."""
     depth_head: bool = field(default=False, metadata=RESOLVED)
     """Give a paper's size compact's keypoint head, of 17 keypoints with depth, with which all
     planners and costs work."""
@@ -91,8 +96,8 @@ class TrainConfig:
 
     @property
     def first_stage(self) -> int:
-        """Index of the first stage; a pretrained encoder leaves out the encoder's own."""
-        return 0 if self.model.encoder == "compact" else 1
+        """Index of the first stage; an encoder that is there leaves out the encoder's own."""
+        return 0 if self.model.encoder == "compact" and lender_of(self.encoder) is None else 1
 
 
 def resolve(config: TrainConfig) -> tuple[TrainConfig, TrainingRecipe]:
@@ -122,7 +127,14 @@ def resolve(config: TrainConfig) -> tuple[TrainConfig, TrainingRecipe]:
     )
     if not config.minutes > 0 or config.holdout >= 1:
         raise UserError("--minutes must be above 0 and --holdout, a share, below 1")
-    model = sized(config.size, config.encoder, config.model, config.depth_head)
+    lender = lender_of(config.encoder)
+    model = sized(config.size, None if lender else config.encoder, config.model, config.depth_head)
+    if lender is not None:
+        model = on_encoder_of(model, lender)
+        if config.init is not None:
+            raise UserError(
+                f"--init {config.init} has an encoder already; leave out --encoder {lender}"
+            )
     if config.end_to_end and (model.encoder != "compact" or config.features is not None):
         raise UserError(
             "--end-to-end trains the encoder: it goes with the compact one, and not with "

@@ -1,9 +1,11 @@
 """The networks of a run before its first step: fresh, or with the weights of a file."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
 from dexbench.agents.dexwm.model.decoder import load_decoder
@@ -14,6 +16,7 @@ from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import seed_for
 
 from .config import TrainConfig
+from .lent import lend, lender_of
 
 
 @dataclass
@@ -28,10 +31,18 @@ class Networks:
     """Whether the decoder has the weights of a file, so that it is one for this encoder."""
     sources: dict[str, str]
     """sha256 of each file of weights; part of the run's identity."""
+    lent: nn.Module | None = None
+    """Another DexWM's encoder as its file has it, if it is taken over frozen."""
+
+    def written(self) -> DexWMModel:
+        """Return the model to write: of a lent encoder its own numbers, not those of bfloat16."""
+        if self.lent is not None:
+            self.model.encoder = self.lent
+        return self.model
 
 
 def build(config: TrainConfig) -> Networks:
-    """Draw the weights that the seed names; load those of ``encoder_weights`` and ``init``.
+    """Draw the weights that the seed names; load those of ``encoder`` and ``init``.
 
     Args:
         config: Resolved settings.
@@ -46,8 +57,15 @@ def build(config: TrainConfig) -> Networks:
         torch.manual_seed(seed_for("dexwm", "weights", config.seed))
         networks = Networks(DexWMModel(config.model), PixelDecoder(config.model), False, {})
     networks.model.predictor.activation_checkpointing = config.activation_checkpointing
-    encoder = networks.model.encoder
-    if isinstance(encoder, PretrainedEncoder):
+    encoder, lender = networks.model.encoder, lender_of(config.encoder)
+    if lender is not None:
+        networks.sources["encoder_sha256"], networks.decoder_known = lend(
+            networks.model, networks.decoder, lender, config.encoder_weights
+        )
+        given = networks.model.encoder
+        if not config.end_to_end and not isinstance(given, PretrainedEncoder):
+            networks.lent = copy.deepcopy(given)
+    elif isinstance(encoder, PretrainedEncoder):
         networks.sources["encoder_sha256"] = encoder.load(config.encoder_weights)
     if config.init is not None:
         networks.sources["init_sha256"] = _load(networks, config.init, config.encoder_weights)
@@ -66,7 +84,7 @@ def _load(networks: Networks, path: Path, encoder_weights: Path | None) -> str:
     model.load_state_dict(given.state_dict())
     model.pretraining = given.pretraining
     decoder = load_decoder(weights_file(path))
-    if decoder is not None and decoder.config == model.config:
+    if isinstance(decoder, PixelDecoder) and decoder.config == model.config:
         networks.decoder.load_state_dict(decoder.state_dict())
         networks.decoder_known = True
     return digest

@@ -1,10 +1,13 @@
 """Recipes: how batches are drawn and steps are taken, ours and the paper's (C.1)."""
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dexbench.agents.dexwm.model.config import LATER
 from dexbench.agents.learning.episodes import Episodes
 
 PAPER_SPAN = 40
@@ -40,6 +43,17 @@ class TrainingRecipe:
     """Adam's."""
     clip: float | None = 1.0
     """Largest global norm of the gradient; None leaves it as it is."""
+    gaps: tuple[int, int] | None = field(default=None, metadata=LATER)
+    """Shortest and longest gap of a window in frames of 0.1 s, see ``Episodes.windows``; None
+    leaves them to ``span``, or 3 to 20."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields by name; ``LATER`` ones only where they differ from their default."""
+        return {
+            entry.name: getattr(self, entry.name)
+            for entry in dataclasses.fields(self)
+            if entry.metadata != LATER or getattr(self, entry.name) != entry.default
+        }
 
     def windows(
         self, episodes: Episodes, draw: np.random.Generator, clips: int
@@ -54,7 +68,7 @@ class TrainingRecipe:
         longest = len(self.odds)
         steps = int(draw.choice(np.arange(longest) + 1, p=self.odds))
         count = max(clips * longest // steps, 1)
-        return episodes.windows(draw, count, steps, span=self.span)
+        return episodes.windows(draw, count, steps, span=self.span, gaps=self.gaps)
 
     def sizes(self, clips: int) -> list[int]:
         """Return how many windows a batch may have."""
@@ -66,8 +80,15 @@ class TrainingRecipe:
         return int(draw.integers(1, steps + 1) ** draw.integers(0, 2)) if self.later_starts else 1
 
 
+LONG = (0.1, 0.1, 0.3, 0.1, 0.1, 0.1, 0.2)
+"""Odds of 1 to 7 transitions; a plan has up to three."""
+
 RECIPES = {
     "compact": TrainingRecipe(),
+    # Roll-outs at 5 Hz (openloop) and the planner's waypoints are both among what it sees.
+    "fine": TrainingRecipe(odds=LONG, gaps=(1, 20)),
+    # All gaps as in openloop, to see what uneven ones are worth.
+    "even": TrainingRecipe(odds=LONG, gaps=(2, 2)),
     # Pre-training predicts all eight next frames from true ones; fine-tuning rolls out eight.
     "paper": TrainingRecipe(
         odds=(0.0,) * (PAPER_STEPS - 1) + (1.0,),

@@ -94,7 +94,7 @@ class Trainer:
         facts = identity(config) | self.networks.sources
         facts["model"] = config.model.settings()
         facts["digest"] = self.episodes.digest
-        facts["recipe"] = dataclasses.asdict(self.recipe)
+        facts["recipe"] = self.recipe.settings()
         # Written only where they are on: checkpoints from before these settings stay valid.
         if config.end_to_end:
             facts["end_to_end"] = True
@@ -129,7 +129,7 @@ class Trainer:
             "torch": torch.__version__,
             "compute_dtype": str(self.dtype),
         }
-        result["weights_hash"] = save_model(self.config.out, self.model, notes)
+        result["weights_hash"] = save_model(self.config.out, self.networks.written(), notes)
         trained = [s for s in self.stages if self.state["seconds"][s.index] > 0]
         if self.networks.decoder_known or any("decoder" in s.modules for s in trained):
             save_decoder(self.config.out, self.decoder)

@@ -16,7 +16,7 @@ from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.decoder import decoder_path
 from dexbench.agents.dexwm.model.encoder import build_encoder
-from dexbench.agents.dexwm.model.encoder_specs import PRETRAINED
+from dexbench.agents.dexwm.model.encoder_specs import HUB
 from dexbench.agents.dexwm.model.pretrained import PretrainedEncoder
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.training.config import TrainConfig
@@ -46,7 +46,7 @@ def offline(monkeypatch):
 def tiny(name):
     """A random model of an encoder's architecture, with its true patch size."""
     size = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2}
-    dino = {**size, "intermediate_size": 64, "patch_size": PRETRAINED[name].patch}
+    dino = {**size, "intermediate_size": 64, "patch_size": HUB[name].patch}
     if name in ("dinov2", "webssl"):
         return transformers.Dinov2Model(transformers.Dinov2Config(image_size=224, **dino))
     if name == "dinov3":
@@ -66,7 +66,7 @@ def tiny(name):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     made = {}
-    for name in PRETRAINED:
+    for name in HUB:
         torch.manual_seed(0)
         made[name] = tmp_path_factory.mktemp(name)
         tiny(name).save_pretrained(made[name])
@@ -101,7 +101,7 @@ def images(count=1):
     return torch.randint(0, 256, (count, 224, 392, 3), dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("name", PRETRAINED)
+@pytest.mark.parametrize("name", HUB)
 def test_an_encoder_gives_its_patches_on_the_grid_in_row_major_order(folders, name):
     encoder = loaded(name, folders[name])
     before = images()
@@ -116,9 +116,9 @@ def test_an_encoder_gives_its_patches_on_the_grid_in_row_major_order(folders, na
     assert (encoder(before).float() - latent).abs().max() < 0.15
 
 
-@pytest.mark.parametrize("name", [name for name in PRETRAINED if name != "vjepa2"])
+@pytest.mark.parametrize("name", [name for name in HUB if name != "vjepa2"])
 def test_tokens_are_those_of_the_model_itself(folders, name):
-    encoder, spec = loaded(name, folders[name]), PRETRAINED[name]
+    encoder, spec = loaded(name, folders[name]), HUB[name]
     picture = images()
     inputs = encoder.pixels(picture)
     assert inputs.shape == (1, 3, 16 * spec.patch, 28 * spec.patch)
@@ -174,14 +174,14 @@ def processor(name):
     }
 
 
-@pytest.mark.parametrize("name", PRETRAINED)
+@pytest.mark.parametrize("name", HUB)
 def test_pixels_are_those_of_transformers_own_processor(name):
     # Smooth, so that rounding to whole grey levels between resizing and scaling hardly shows.
     v, u = np.mgrid[:224, :392]
     smooth = np.stack([v, u * 0.6, 255 - v - u * 0.05], -1).clip(0, 255).astype(np.uint8)
     expected = processor(name)(smooth, return_tensors="pt")["pixel_values"]
     found = PretrainedEncoder(config(name)).pixels(torch.from_numpy(smooth)[None])
-    exact = PRETRAINED[name].patch == 14 or name == "dinov3"
+    exact = HUB[name].patch == 14 or name == "dinov3"
     assert torch.allclose(found, expected, atol=1e-5 if exact else 0.02)
 
 
@@ -251,7 +251,7 @@ def cache(tmp_path, monkeypatch):
 
 def put(cache, name, folder):
     """Copies a folder's files to where the cache has an encoder's pinned revision."""
-    spec = PRETRAINED[name]
+    spec = HUB[name]
     repository = "models--" + spec.repository.replace("/", "--")
     snapshot = cache / repository / "snapshots" / spec.revision
     snapshot.mkdir(parents=True)

@@ -86,10 +86,15 @@ def test_compact_stays_as_it_is():
     assert sized("compact") == ModelConfig() == SIZES["compact"]
     changed = ModelConfig(predictor_dim=48)
     assert sized("compact", model=changed) == changed
+    # With another encoder all but the latent's width is as it was.
+    other = sized("compact", "efficientnet-lite0", changed)
+    assert (other.encoder, other.latent_dim, other.head_dim) == ("efficientnet-lite0", 112, 128)
+    back = dataclasses.replace(other, encoder="compact", latent_dim=128, head_dim=None)
+    assert back == changed
     for arguments, message in [
         (("huge",), "compact.*XL"),
         (("XL", "resnet"), "dinov2.*siglip2"),
-        (("compact", "dinov2"), "--size"),
+        (("compact", "resnet"), "efficientnet-lite0"),
         (("XL", None, changed), "--model"),
         (("compact", None, None, True), "--depth-head needs a --size"),
     ]:

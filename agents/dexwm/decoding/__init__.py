@@ -1,0 +1,1 @@
+"""Training decoders that draw latent states for people."""

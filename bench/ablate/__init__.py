@@ -1,0 +1,1 @@
+"""The paper's ablations: small trainings that differ in one thing, measured alike."""
