@@ -91,11 +91,14 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
 
 
-def test_agents_take_nothing_of_data_collection_but_its_store() -> None:
+READ_BY_AGENTS = ("dexbench.data_collection.store", "dexbench.data_collection.readers")
+
+
+def test_agents_take_nothing_of_data_collection_but_its_store_and_readers() -> None:
     for module, path in MODULES.items():
         if module.split(".")[1] == "agents":
             taken = {n for n in imported(path) if n.startswith("dexbench.data_collection")}
-            assert all(name.startswith("dexbench.data_collection.store") for name in taken), module
+            assert all(name.startswith(READ_BY_AGENTS) for name in taken), module
 
 
 def test_no_test_imports_another() -> None:

@@ -19,9 +19,10 @@ from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
 from dexbench.agents.learning.disk import check_file, check_folder
-from dexbench.agents.learning.episodes import load_episodes, pretraining_of
+from dexbench.agents.learning.episodes import load_episodes
 from dexbench.agents.learning.features import cached_features
 from dexbench.agents.learning.optim import MasterAdamW, schedule
+from dexbench.agents.learning.recordings import pretraining_of
 from dexbench.agents.learning.run_folder import RunFolder
 from dexbench.agents.learning.settings import identity
 from dexbench.agents.learning.weights import pick_device

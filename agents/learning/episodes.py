@@ -1,5 +1,6 @@
-"""Episode sets as training reads them: all frames in one array, windows with uneven gaps."""
+"""Episode sets as training reads them: the benchmark's own robot, with its joints."""
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,119 +11,30 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dexbench.data_collection.store.manifest import MANIFEST, ROBOT_STRATEGIES, read_info, sha256
+from dexbench.data_collection.store.manifest import MANIFEST, sha256
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.keypoints import N_KEYPOINTS
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
+from dexbench.utils.video import downsample, read_video
 
+from .footage import WINDOW, Footage
 from .frames import decoded
 from .holdout import held_out
 
-GAPS = (3, 20)
-"""Shortest and longest gap in frames of 0.1 s; 20 is the planner's waypoint interval."""
-WINDOW = 4
-"""Most frames of a window: three transitions, as many as a plan has waypoints."""
-PLANNER_SHARE = 0.3
-"""Share of windows whose gaps are all the longest that fits."""
 
-
-@dataclass(frozen=True)
-class Episodes:
+@dataclass(frozen=True, kw_only=True)
+class Episodes(Footage):
     """All frames of one or more episode sets, one episode after the other."""
 
-    frames: NDArray[np.uint8]
-    """``(N, 112, 196, 3)`` uint8, a read-only memory map."""
     keypoints: NDArray[np.float32]
     """``(N, 21, 3)`` float32 right-hand keypoints in metres, camera frame."""
     joints: NDArray[np.float32]
     """``(N, 23)`` float32 achieved joint angles in rad."""
     targets: NDArray[np.float32]
     """``(N, 23)`` float32 joint targets in rad, commanded from each frame to the next."""
-    first: NDArray[np.int64]
-    """``(E,)`` index of each episode's first frame."""
-    length: NDArray[np.int64]
-    """``(E,)`` frames of each episode."""
-    validation: NDArray[np.bool_]
-    """``(E,)`` whether the episode is held out from training."""
     lifted: NDArray[np.bool_]
     """``(E,)`` whether an object was lifted in it."""
-    digest: str
-    """Sha256 over the sets' manifests."""
-
-    def frame_indices(self, validation: bool) -> NDArray[np.int64]:
-        """Return indices ``(n,)`` of all frames of the training or the validation episodes."""
-        chosen = np.flatnonzero(self.validation == validation)
-        return np.concatenate(
-            [np.arange(self.first[e], self.first[e] + self.length[e]) for e in chosen]
-        )
-
-    def windows(
-        self,
-        generator: np.random.Generator,
-        count: int,
-        steps: int = WINDOW - 1,
-        validation: bool = False,
-        planner_share: float = PLANNER_SHARE,
-        span: int | None = None,
-        gaps: tuple[int, int] | None = None,
-    ) -> NDArray[np.int64]:
-        """Draw windows of frames with uneven gaps (paper 3.2).
-
-        Without ``span`` and ``gaps`` gaps are 0.3 to 2 s, and shrink together where they would not
-        fit into the episode. An episode is drawn in proportion to its length.
-
-        Args:
-            generator: The random stream.
-            count: Windows to draw.
-            steps: Gaps of a window.
-            validation: Whether from the held-out episodes.
-            planner_share: Share of windows whose gaps are all the longest that fits.
-            span: If given, the frames of a window before its last are any of so many before it
-                (paper C.1), or of as many as the episode has.
-            gaps: If given, the shortest and the longest gap, between which each is drawn
-                log-uniformly: short ones are as usual as long ones. They shrink likewise.
-
-        Returns:
-            ``(count, steps + 1)`` frame indices.
-
-        Raises:
-            UserError: No episode is long enough.
-        """
-        least = steps + 1 if span or gaps else WINDOW
-        chosen = np.flatnonzero((self.validation == validation) & (self.length >= least))
-        if len(chosen) == 0:
-            raise UserError(f"no episode has the {least} frames of a window; collect longer ones")
-        odds = self.length[chosen] / self.length[chosen].sum()
-        episode = generator.choice(chosen, count, p=odds)
-        room = self.length[episode][:, None] - 1
-        if span is not None:
-            # The nearest keys of a random order name the frames; those beyond the episode are last.
-            keys = generator.random((count, span)) + (np.arange(span) >= room)
-            back = np.sort(keys.argsort(1)[:, :steps] + 1, axis=1)[:, ::-1]
-            last = generator.integers(back[:, 0], room[:, 0] + 1)
-            last_frames = (self.first[episode] + last)[:, None]
-            frames: NDArray[np.int64] = last_frames - np.pad(back, ((0, 0), (0, 1)))
-            return frames
-        if gaps is not None:
-            ratio = (gaps[1] + 1) / gaps[0]
-            skips = (gaps[0] * ratio ** generator.random((count, steps))).astype(int)
-            skips = np.where(generator.random((count, 1)) < planner_share, gaps[1], skips)
-            # Of what is over one frame a gap the episode has so much room.
-            over = np.maximum(skips.sum(1, keepdims=True) - steps, 1)
-            skips = 1 + ((skips - 1) * np.minimum((room - steps) / over, 1)).astype(int)
-        else:
-            skips = generator.integers(GAPS[0], GAPS[1] + 1, (count, steps))
-            skips = np.where(generator.random((count, 1)) < planner_share, GAPS[1], skips)
-            shrink = np.minimum(room / skips.sum(1, keepdims=True), 1)
-            skips = np.maximum((skips * shrink).astype(int), 1)
-            # In an episode of a few frames the least may be one too many; the longest gives it.
-            beyond = np.maximum(skips.sum(1) - room[:, 0], 0)
-            skips[np.arange(count), skips.argmax(1)] -= beyond
-        start = self.first[episode] + generator.integers(0, room[:, 0] - skips.sum(1) + 1)
-        offsets = np.concatenate([np.zeros((count, 1), int), skips.cumsum(1)], 1)
-        spread: NDArray[np.int64] = start[:, None] + offsets
-        return spread
 
 
 def open_sets(folders: Sequence[Path]) -> tuple[list[tuple[EpisodeStore, dict[str, Any]]], str]:
@@ -143,31 +55,6 @@ def open_sets(folders: Sequence[Path]) -> tuple[list[tuple[EpisodeStore, dict[st
         manifest = (store.root / MANIFEST).read_bytes().splitlines(keepends=True)
         lines += [json.loads(line) for line in manifest if line.endswith(b"\n")]
     return episodes, sha256(json.dumps(lines, sort_keys=True).encode())
-
-
-def pretraining_of(before: str, folders: Sequence[Path]) -> str:
-    """Return what the leaderboard says of weights: the outside data that they have seen.
-
-    Outside is what does not show the benchmark's own robot, such as human video. More of the
-    benchmark's own exploration adds nothing.
-
-    Args:
-        before: What it says of the weights that a training begins with.
-        folders: Episode sets that the training adds.
-
-    Returns:
-        Names joined by " + "; "none" if there are none.
-
-    Raises:
-        UserError: A folder holds no set.
-    """
-    names = [] if before == "none" else before.split(" + ")
-    for folder in folders:
-        info = read_info(Path(folder))
-        strategies = {source.get("strategy") for source in info.get("sources", [info])}
-        if not strategies <= ROBOT_STRATEGIES:
-            names.append(Path(folder).resolve().name)
-    return " + ".join(dict.fromkeys(names)) or "none"
 
 
 def load_episodes(
@@ -203,7 +90,8 @@ def load_episodes(
             "frames to train and validate on; collect at least two scenes"
         )
     total = int(length.sum())
-    frames = decoded(episodes, digest, cache, size, progress)
+    read = functools.partial(_pictures, episodes, size)
+    frames = decoded(length, read, digest, cache, size, progress)
     keypoints = np.empty((total, N_KEYPOINTS, 3), np.float32)
     joints, targets = np.empty((2, total, N_JOINTS), np.float32)
     arrays = {"keypoints": keypoints, "agent_pos": joints, "action": targets}
@@ -218,4 +106,37 @@ def load_episodes(
         except (OSError, KeyError, ValueError) as error:
             raise store.damaged(path, error) from error
     lifted = np.array([bool(row.get("lifted")) for row in rows])
-    return Episodes(frames, keypoints, joints, targets, first, length, validation, lifted, digest)
+    return Episodes(
+        frames=frames,
+        first=first,
+        length=length,
+        rate=np.array([float(store.info["control_hz"]) for store, _ in episodes]),
+        validation=validation,
+        digest=digest,
+        keypoints=keypoints,
+        joints=joints,
+        targets=targets,
+        lifted=lifted,
+    )
+
+
+def _pictures(
+    episodes: Sequence[tuple[EpisodeStore, dict[str, Any]]], size: tuple[int, int], number: int
+) -> NDArray[np.uint8]:
+    """Return the pictures ``(T, *size, 3)`` of an episode, as many as its manifest says."""
+    store, row = episodes[number]
+    video = store.file(row, "mp4")
+    try:
+        pictures = read_video(video)
+    except (OSError, ValueError) as error:
+        raise store.damaged(video, error) from error
+    try:
+        frames = downsample(pictures, size)
+    except ValueError as error:
+        raise UserError(f"{video}: {error}, or train with another size") from error
+    if len(frames) != row["frames"]:
+        raise UserError(
+            f"{video} has {len(frames)} frames, its manifest says "
+            f"{row['frames']}; collect the set again"
+        )
+    return frames

@@ -17,7 +17,7 @@ from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file
 
 from .disk import reserved
-from .episodes import Episodes
+from .footage import Footage
 
 BATCH = 64
 """Pictures that are encoded at a time."""
@@ -35,7 +35,7 @@ def encoder_digest(encoder: nn.Module) -> str:
 
 
 def cached_features(
-    episodes: Episodes,
+    episodes: Footage,
     encoder: nn.Module,
     encode: Callable[[Tensor], Tensor],
     folder: Path,

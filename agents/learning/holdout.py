@@ -1,46 +1,50 @@
-"""Which episodes are held out from training: whole scenes, drawn by their names alone."""
+"""Which clips are held out from training: whole scenes, drawn by their names alone."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dexbench.data_collection.store.manifest import episode_name, scene_of
+
 
 def held_out(
     rows: Sequence[dict[str, Any]], usable: NDArray[np.bool_], share: float
 ) -> NDArray[np.bool_]:
-    """Return which episodes are held out.
+    """Return which episodes are held out; as ``held_out_clips``.
 
     Args:
         rows: Manifest rows; ``scene`` names an episode's scene, else it is its own.
         usable: ``(E,)`` whether an episode is long enough to train or validate on.
         share: Of scenes, within 0..1.
+    """
+    names, scenes = [episode_name(row) for row in rows], [scene_of(row) for row in rows]
+    return held_out_clips(names, scenes, usable, share)
+
+
+def held_out_clips(
+    names: Sequence[str], scenes: Sequence[str], usable: NDArray[np.bool_], share: float
+) -> NDArray[np.bool_]:
+    """Return which clips are held out.
+
+    Args:
+        names: Of the clips.
+        scenes: What identifies each one's scene.
+        usable: ``(E,)`` whether a clip is long enough to train or validate on.
+        share: Of scenes, within 0..1.
 
     Returns:
         ``(E,)`` bool.
     """
-    scenes = [_scene(row) for row in rows]
     validation = np.array([_number(scene) < share for scene in scenes])
     if (validation & usable).any() and (~validation & usable).any():
         return validation
     # Too few scenes for the draw to hold out some but not all: hold out the last name.
     if len(set(scenes)) < 2:
-        scenes = [_name(row) for row in rows]
+        scenes = names
     return np.array([scene == max(scenes) for scene in scenes])
-
-
-def _name(row: dict[str, Any]) -> str:
-    """Return the name of an episode's files."""
-    return f"{row['id']:06d}"
-
-
-def _scene(row: dict[str, Any]) -> str:
-    """Return what identifies an episode's scene, the episode itself if the manifest does not."""
-    scene = row.get("scene", (row.get("meta") or {}).get("scene"))
-    return json.dumps(scene, sort_keys=True) if scene is not None else _name(row)
 
 
 def _number(name: str) -> float:

@@ -57,15 +57,21 @@ class MasterAdamW:
         ]
         self.adam = torch.optim.AdamW(groups, lr=rate, betas=betas, foreach=True)
 
+    def gather(self) -> None:
+        """Add the model's gradients to those of the masters, in float32, and clear them."""
+        for master, param in zip(self.masters, self.params, strict=True):
+            if param.grad is not None:
+                new = param.grad.float()
+                master.grad = new if master.grad is None else master.grad + new
+            param.grad = None
+
     def step(self, factor: float) -> float:
         """Apply the model's gradients and clear them; return their norm before clipping.
 
         Args:
             factor: Factor on the learning rate.
         """
-        for master, param in zip(self.masters, self.params, strict=True):
-            master.grad = None if param.grad is None else param.grad.float()
-            param.grad = None
+        self.gather()
         norm = float(nn.utils.clip_grad_norm_(self.masters, self.clip))
         # A step whose gradient is not finite is left out rather than poisoning the weights.
         if math.isfinite(norm):
@@ -73,6 +79,8 @@ class MasterAdamW:
                 group["lr"] = self.rate * factor
             self.adam.step()
             self._round()
+        for master in self.masters:
+            master.grad = None
         return norm
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -69,9 +69,32 @@ class Clip(ABC):
         """Return what is done in the clip, in words; nothing if the data do not say."""
         return ""
 
+    @property
+    def scene(self) -> str:
+        """Name what it may share with others, such as place and person: its folder's name."""
+        return str(PurePosixPath(self.name).parent)
+
     def caption(self) -> str:
         """Return its name and what is done in it, in a line to write over its pictures."""
         return f"{self.name} {self.text()}".strip()
+
+    def checked(self) -> tuple[Pictures, Poses]:
+        """Return pictures and poses, of as many frames.
+
+        Raises:
+            ClipError: A file is missing, damaged or at odds with another.
+        """
+        pictures, poses = self.pictures(), self.poses()
+        if pictures.count != len(poses):
+            raise ClipError(
+                self.path,
+                f"has poses of {len(poses)} frames, but its video has {pictures.count}",
+            )
+        if not len(poses):
+            raise ClipError(self.path, "has no frames")
+        if not 0 < poses.rate < np.inf:
+            raise ClipError(self.path, f"has {poses.rate:g} frames a second")
+        return pictures, poses
 
     def sample(
         self, index: NDArray[np.integer[Any]] | None = None, size: Size | None = None
@@ -87,8 +110,7 @@ class Clip(ABC):
             ClipError: A file is missing, damaged or at odds with another.
             IndexError: There is no such frame.
         """
-        pictures, poses = self.pictures(), self.poses()
-        self._check_counts(pictures, poses)
+        pictures, poses = self.checked()
         chosen = np.arange(len(poses)) if index is None else np.asarray(index)
         check_range(chosen, len(poses))
         parts = poses.at(chosen)
@@ -106,8 +128,7 @@ class Clip(ABC):
         Raises:
             ClipError: A file is missing, damaged or at odds with another.
         """
-        pictures, poses = self.pictures(), self.poses()
-        self._check_counts(pictures, poses)
+        pictures, poses = self.checked()
         if decode:
             pictures.read(np.array([0, len(poses) - 1]))
         present = poses.present
@@ -124,14 +145,3 @@ class Clip(ABC):
             split=self.split,
             text=self.text(),
         )
-
-    def _check_counts(self, pictures: Pictures, poses: Poses) -> None:
-        if pictures.count != len(poses):
-            raise ClipError(
-                self.path,
-                f"has poses of {len(poses)} frames, but its video has {pictures.count}",
-            )
-        if not len(poses):
-            raise ClipError(self.path, "has no frames")
-        if not 0 < poses.rate < np.inf:
-            raise ClipError(self.path, f"has {poses.rate:g} frames a second")

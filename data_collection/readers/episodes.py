@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from dexbench.data_collection.store.layouts import salvage
-from dexbench.data_collection.store.manifest import INFO
+from dexbench.data_collection.store.manifest import INFO, episode_name, scene_of
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.camera import FOCAL, HEIGHT
 from dexbench.envs.embodiment.keypoints import N_KEYPOINTS
@@ -30,8 +30,13 @@ class StoredEpisode(Clip):
     """
 
     def __init__(self, store: EpisodeStore, row: dict[str, Any]):
-        super().__init__(f"{row['id']:06d}", store.file(row, "h5"))
+        super().__init__(episode_name(row), store.file(row, "h5"))
         self._store, self._row = store, row
+
+    @property
+    def scene(self) -> str:
+        """Name its scene as the manifest does, else itself."""
+        return scene_of(self._row)
 
     def pictures(self) -> Mp4:
         """Return the pictures."""
@@ -80,7 +85,7 @@ class EpisodeSet:
 
     def __init__(self, root: Path):
         self._store = EpisodeStore(root)
-        self._rows = {f"{row['id']:06d}": row for row in self._store.rows()}
+        self._rows = {episode_name(row): row for row in self._store.rows()}
 
     @staticmethod
     def recognises(root: Path) -> bool:

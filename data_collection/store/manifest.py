@@ -71,3 +71,14 @@ def line_bytes(row: dict[str, Any]) -> bytes:
 def sha256(data: bytes) -> str:
     """Return the sha256 (hex) of bytes."""
     return hashlib.sha256(data).hexdigest()
+
+
+def episode_name(row: dict[str, Any]) -> str:
+    """Return the name of an episode's files."""
+    return f"{row['id']:06d}"
+
+
+def scene_of(row: dict[str, Any]) -> str:
+    """Return what identifies an episode's scene, the episode itself if the manifest does not."""
+    scene = row.get("scene", (row.get("meta") or {}).get("scene"))
+    return json.dumps(scene, sort_keys=True) if scene is not None else episode_name(row)

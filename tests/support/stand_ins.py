@@ -1,9 +1,15 @@
 """Small models and problems that several tests of agents share."""
 
+from types import SimpleNamespace
+
 import torch
 
 from dexbench.agents.dexwm.model.config import ModelConfig
+from dexbench.agents.dexwm.model.keypoint_head import RIGHT
 from dexbench.agents.dexwm.model.predictor import Predictor
+from dexbench.agents.dexwm.model.world_model import hand_action
+from dexbench.agents.dexwm.training.hands import Hands
+from dexbench.agents.dexwm.training.losses import keypoint_metrics
 from dexbench.agents.planning.optimiser import Problem
 
 SMALL_PAPER = ModelConfig(
@@ -29,6 +35,22 @@ def busy_predictor(config):
     for param in predictor.parameters():
         torch.nn.init.normal_(param, std=0.1)
     return predictor
+
+
+def right_hands(keypoints):
+    """A robot's hands of the right one's keypoints (B, F, K, 3): known, and the camera stays."""
+    points = torch.stack([torch.zeros_like(keypoints), keypoints], 2)
+    known = torch.tensor([False, True])[:, None].expand(points.shape[:4])
+    several = keypoints.shape[1] > 1
+    actions = hand_action(keypoints[:, :-1], keypoints[:, 1:]) if several else keypoints[:, :0]
+    return Hands(points, known, actions)
+
+
+def measured(answer, points):
+    """The metrics of a head that gives one answer, of right hands (B, K, 3)."""
+    head = SimpleNamespace(hands=lambda states: {RIGHT: answer})
+    hands = right_hands(points[:, None])
+    return keypoint_metrics(SimpleNamespace(head=head), None, hands.points[:, 0], hands.known[:, 0])
 
 
 def watched_problem():

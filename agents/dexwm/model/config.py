@@ -63,6 +63,9 @@ class ModelConfig(WeightsConfig):
     """Attention heads of the keypoint head."""
     head_mlp_ratio: float = field(default=2.0, metadata=LATER)
     """As ``mlp_ratio``, of the keypoint head."""
+    left_hand: bool = field(default=False, metadata=LATER)
+    """Give compact's head the left hand as well; planning on the robot reads the right one. Where
+    the data show people it is so by itself."""
     cdit: Literal["compact", "paper"] = field(default="compact", metadata=LATER)
     """How the predictor uses actions and positions, see ``predictor.Predictor``."""
 

@@ -2,8 +2,8 @@
 
 The paper's head yields twelve heat-maps and its planner compares pixels. Six pixel positions leave
 the hand's depth open, so this head also yields each keypoint's depth, and it covers all 17
-distinct keypoints of the right hand. It is trained by spatial softmax cross-entropy. The paper's
-own head is here too, for comparison.
+distinct keypoints of the right hand, or of both. It is trained by spatial softmax cross-entropy.
+The paper's own head is here too, for comparison.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dexbench.envs.embodiment import camera
-from dexbench.envs.embodiment.keypoints import N_DISTINCT, PAPER_KEYPOINTS, WRIST_AND_TIPS
+from dexbench.envs.embodiment.keypoints import (
+    N_DISTINCT,
+    N_KEYPOINTS,
+    PAPER_KEYPOINTS,
+    WRIST_AND_TIPS,
+)
 from dexbench.utils.errors import UserError
 
 from .config import ModelConfig
@@ -30,8 +35,8 @@ PAPER_SIGMA = 2.0
 """The same in the paper's, in pixels of the 224x392 image."""
 PAPER_MAPS = 2 * len(PAPER_KEYPOINTS)
 """Heat-maps of the paper's head: wrist and five tips of the left hand, then of the right."""
-RIGHT = slice(len(PAPER_KEYPOINTS), PAPER_MAPS)
-"""The right hand among them, in the order of ``PAPER_KEYPOINTS``."""
+LEFT, RIGHT = 0, 1
+"""Which hand is which."""
 HAND_SPREAD = 59.0
 """Heat-maps that spread as widely as this, in px, show no hand. Of training scenes without one 1 in
 100 spreads less (docs/experiments/2026-11-goal-without-hand.md)."""
@@ -167,13 +172,27 @@ class KeypointHead(Trunk):
         dim = self.norm.normalized_shape[0]
         self.heat = nn.Linear(dim, N_DISTINCT * config.heat_scale**2)
         self.depth = nn.Linear(dim, N_DISTINCT)
+        if config.left_hand:
+            self.left_heat = nn.Linear(dim, N_DISTINCT * config.heat_scale**2)
+            self.left_depth = nn.Linear(dim, N_DISTINCT)
 
     def forward(self, latent: Tensor) -> Keypoints:
-        """Read the keypoints off latent states ``(B, P, C)``."""
-        grid, side = self.config.grid, self.config.heat_scale
+        """Read the right hand's keypoints off latent states ``(B, P, C)``."""
+        return self._read(self.tokens(latent), self.heat, self.depth)
+
+    def hands(self, latent: Tensor) -> dict[int, Keypoints]:
+        """Read all hands that the head has, by ``RIGHT`` and ``LEFT``; else as ``forward``."""
         x = self.tokens(latent)
-        logits = self.heat(x).float().reshape(-1, *grid, N_DISTINCT, side, side)
-        depths = self.depth(x).float().reshape(-1, *grid, N_DISTINCT)
+        found = {RIGHT: self._read(x, self.heat, self.depth)}
+        if self.config.left_hand:
+            found[LEFT] = self._read(x, self.left_heat, self.left_depth)
+        return found
+
+    def _read(self, x: Tensor, heat: nn.Module, depth: nn.Module) -> Keypoints:
+        """Read a hand off tokens ``(B, P, dim)``."""
+        grid, side = self.config.grid, self.config.heat_scale
+        logits = heat(x).float().reshape(-1, *grid, N_DISTINCT, side, side)
+        depths = depth(x).float().reshape(-1, *grid, N_DISTINCT)
         return soft_argmax(logits, DEPTH_CENTRE + DEPTH_SPREAD * depths)
 
 
@@ -186,11 +205,24 @@ class PaperKeypointHead(Trunk):
         self.heat = nn.Linear(dim, PAPER_MAPS * config.heat_scale**2)
 
     def forward(self, latent: Tensor) -> Keypoints:
-        """Read the keypoints off latent states ``(B, P, C)``."""
+        """Read the right hand's keypoints, and all maps, off latent states ``(B, P, C)``."""
+        return self._read(self._maps(latent))
+
+    def hands(self, latent: Tensor) -> dict[int, Keypoints]:
+        """Read both hands, each with its own maps, by ``RIGHT`` and ``LEFT``."""
+        maps = self._maps(latent)
+        half = len(PAPER_KEYPOINTS)
+        return {RIGHT: self._read(maps[..., half:, :, :]), LEFT: self._read(maps[..., :half, :, :])}
+
+    def _maps(self, latent: Tensor) -> Tensor:
         grid, side = self.config.grid, self.config.heat_scale
-        maps = self.heat(self.tokens(latent)).float()
-        maps = maps.reshape(-1, *grid, PAPER_MAPS, side, side)
-        whole = _whole(maps[..., RIGHT, :, :])
+        maps: Tensor = self.heat(self.tokens(latent)).float()
+        return maps.reshape(-1, *grid, PAPER_MAPS, side, side)
+
+    @staticmethod
+    def _read(maps: Tensor) -> Keypoints:
+        """Read a hand off the last six of some maps ``(B, rows, columns, K, s, s)``."""
+        whole = _whole(maps[..., -len(PAPER_KEYPOINTS) :, :, :])
         height, width = whole.shape[2:]
         peak = whole.flatten(2).argmax(-1)
         u = (peak % width + 0.5) * (camera.WIDTH / width)
@@ -212,26 +244,54 @@ def build_head(config: ModelConfig) -> KeypointHead | PaperKeypointHead:
     return KeypointHead(config) if config.head == "compact" else PaperKeypointHead(config)
 
 
-def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.0) -> Tensor:
-    """Hand-consistency loss: heat-map cross-entropy plus absolute depth error.
+def hands_loss(
+    head: KeypointHead | PaperKeypointHead, latent: Tensor, points: Tensor, known: Tensor
+) -> Tensor:
+    """Hand-consistency loss of all hands that a head has; see ``keypoint_loss``.
+
+    Args:
+        head: A keypoint head.
+        latent: B states ``(B, P, C)``.
+        points: True keypoints ``(B, 2, 21, 3)`` of left and right hand in metres, camera frame.
+        known: ``(B, 2, 21)`` bool; a keypoint that is not known counts as right.
+
+    Returns:
+        The hands' sum, a scalar. So a hand that is nowhere known adds nothing, and takes nothing
+        from the other's weight.
+    """
+    count = N_KEYPOINTS if isinstance(head, PaperKeypointHead) else N_DISTINCT
+    right, *left = [
+        keypoint_loss(answer, points[:, side, :count], known[:, side, :count])
+        for side, answer in head.hands(latent).items()
+    ]
+    return right + left[0] if left else right
+
+
+def keypoint_loss(
+    predicted: Keypoints, target: Tensor, known: Tensor | None = None, depth_weight: float = 3.0
+) -> Tensor:
+    """Hand-consistency loss of a hand: heat-map cross-entropy plus absolute depth error.
 
     A keypoint outside the image is asked for at the nearest edge (and 5 cm ahead at the least): a
     head that says nothing of such states lets a planner take a hand that has left the picture for
     one that is at the goal.
 
-    Of the paper's head it is Eq. 5: the mean squared error of its heat-maps. Those of the left hand
-    and of keypoints outside the image have no target and count as right.
+    Of the paper's head it is Eq. 5: the mean squared error of its heat-maps. Those of keypoints
+    outside the image have no target and count as right.
 
     Args:
         predicted: The head's answer for B states.
-        target: True keypoints ``(B, 17, 3)`` in metres, camera frame.
+        target: True keypoints ``(B, 17, 3)`` in metres, camera frame; of the paper's head also 21,
+            with a little finger of their own.
+        known: ``(B, 17)`` or ``(B, 21)`` bool; others count as right. All are, if left out.
         depth_weight: Weight of the depth error (in units of ``DEPTH_SPREAD``).
 
     Returns:
         The mean over keypoints, a scalar.
     """
+    known = torch.ones_like(target[..., 0], dtype=torch.bool) if known is None else known
     if predicted.log_total is None or predicted.depth is None:
-        return _paper_loss(predicted, target)
+        return _paper_loss(predicted, target, known)
     pixels = to_edge(project(target)[0])
     rows, columns, side = *predicted.logits.shape[1:3], predicted.logits.shape[4]
     along_u = _gaussian(pixels[..., 0], columns * side, camera.WIDTH).unflatten(-1, (columns, side))
@@ -241,20 +301,25 @@ def keypoint_loss(predicted: Keypoints, target: Tensor, depth_weight: float = 3.
     expected = (predicted.logits * target_map).sum((1, 2, 4, 5))
     cross_entropy = predicted.log_total - expected
     depth_error = (predicted.depth - target[..., 2].clamp(min=NEAREST)).abs() / DEPTH_SPREAD
-    return (cross_entropy + depth_weight * depth_error).mean()
+    return ((cross_entropy + depth_weight * depth_error) * known).mean()
 
 
-def _paper_loss(predicted: Keypoints, target: Tensor) -> Tensor:
-    """Mean over 12 maps and all cells of the squared distance from unnormalised Gaussians."""
-    pixels, visible = project(target[:, list(PAPER_KEYPOINTS)])
-    maps = predicted.heatmaps()
+def _paper_loss(predicted: Keypoints, target: Tensor, known: Tensor) -> Tensor:
+    """Squared distance of a hand's maps from unnormalised Gaussians: over 12 maps, and all cells.
+
+    It is the right hand's, if there are maps of both.
+    """
+    # The last keypoint is the little finger's tip; of 17, the ring finger's instead of it.
+    tips = [*WRIST_AND_TIPS, target.shape[1] - 1]
+    pixels, visible = project(target[:, tips])
+    maps = predicted.heatmaps()[:, -len(tips) :]
     height, width = maps.shape[2:]
     along = []
     for axis, (cells, size) in enumerate([(width, camera.WIDTH), (height, camera.HEIGHT)]):
         away = cell_centres(cells, size, maps.device) - pixels[..., axis : axis + 1]
         along.append((-0.5 * (away / PAPER_SIGMA) ** 2).exp())
     expected = torch.einsum("bkv,bku->bkvu", along[1], along[0])
-    squared = (maps[:, RIGHT] - expected).square().mean((2, 3)) * visible
+    squared = (maps - expected).square().mean((2, 3)) * (visible & known[:, tips])
     return squared.sum() / (len(maps) * PAPER_MAPS)
 
 

@@ -65,7 +65,7 @@ class Readout(nn.Module):
     def __init__(self, config: ModelConfig, encoder: str, with_objects: bool):
         super().__init__()
         scale = SIZES["compact"].heat_scale
-        self.config = dataclasses.replace(config, head="compact", heat_scale=scale)
+        self.config = dataclasses.replace(config, head="compact", heat_scale=scale, left_hand=False)
         self.encoder = encoder
         self.keypoints = KeypointHead(self.config)
         self.objects = ObjectLayer(self.config) if with_objects else None

@@ -13,18 +13,21 @@ MARGIN = 0.06
 """Room around the hand's keypoints that is left alone, as a share of the picture's width."""
 
 
-def augment(images: Tensor, keypoints: Tensor, generator: np.random.Generator) -> Tensor:
+def augment(
+    images: Tensor, keypoints: Tensor, generator: np.random.Generator, own: Tensor | None = None
+) -> Tensor:
     """Return windows of pictures in other kitchens and other light; all frames of a window alike.
 
     Args:
         images: ``(B, F, H, W, 3)`` in 0..255.
         keypoints: ``(B, F, 21, 3)`` of the right hand, metres, camera frame.
         generator: The random stream.
+        own: As ``mix_kitchens``.
 
     Returns:
         ``(B, F, H, W, 3)`` float32.
     """
-    return jitter(mix_kitchens(images, keypoints, generator), generator)
+    return jitter(mix_kitchens(images, keypoints, generator, own), generator)
 
 
 def jitter(images: Tensor, generator: np.random.Generator) -> Tensor:
@@ -37,7 +40,9 @@ def jitter(images: Tensor, generator: np.random.Generator) -> Tensor:
     return (images.float() * scale + offset).clamp(0, 255)
 
 
-def mix_kitchens(images: Tensor, keypoints: Tensor, generator: np.random.Generator) -> Tensor:
+def mix_kitchens(
+    images: Tensor, keypoints: Tensor, generator: np.random.Generator, own: Tensor | None = None
+) -> Tensor:
     """Give some windows the walls or the left side of the next window in the batch.
 
     Replaced is what lies above the hand in all frames of both windows, or left of it; the arm comes
@@ -47,6 +52,8 @@ def mix_kitchens(images: Tensor, keypoints: Tensor, generator: np.random.Generat
         images: ``(B, F, H, W, 3)``, of any type.
         keypoints: ``(B, F, 21, 3)`` of the right hand, metres, camera frame.
         generator: The random stream.
+        own: ``(B,)`` bool, which windows are the benchmark's own; others neither give nor take,
+            since their camera may move and arms come from anywhere. All are, if left out.
 
     Returns:
         Pictures of the same shape and type.
@@ -56,6 +63,8 @@ def mix_kitchens(images: Tensor, keypoints: Tensor, generator: np.random.Generat
     edge = points.amin((1, 2)) / points.new_tensor([camera.WIDTH, camera.HEIGHT]) - MARGIN
     edge = torch.minimum(edge, edge.roll(-1, 0))
     edge = torch.where(edge > 1, 0.0, edge)  # both hands are out of view there: keep the picture
+    if own is not None:
+        edge = torch.where((own & own.roll(-1, 0))[:, None], edge, 0.0)
     above = torch.from_numpy(generator.random((count, 1)) < ABOVE).to(images.device)
     left = torch.from_numpy(generator.random((count, 1)) < LEFT).to(images.device)
     rows = above & (torch.arange(height, device=images.device) < edge[:, 1:] * height)

@@ -1,5 +1,6 @@
 """Reads the frames of a batch: as augmented pictures, or as the frozen encoder's latents."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,35 +8,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dexbench.agents.learning.episodes import Episodes
+from dexbench.agents.dexwm.model.keypoint_head import RIGHT
+from dexbench.agents.learning.clips import Clips
 from dexbench.agents.learning.features import cached_features
-from dexbench.agents.learning.ranks import Ranks
+from dexbench.agents.learning.ranks import Batch, Ranks
 from dexbench.agents.learning.run_folder import Rate
 
 from .augment import augment
+from .hands import Hands, hands_at
 
 
 class Batches:
     """Frames of the data, each rank's part of a batch.
 
     Args:
-        episodes: The data.
+        clips: The data.
         encoder: Makes the latents.
         ranks: This process among those that share a batch; it knows the device.
         dtype: Of the latents.
         augmented: Whether pictures are augmented.
+        accumulate: Parts that are computed one after the other.
     """
 
     def __init__(
         self,
-        episodes: Episodes,
+        clips: Clips,
         encoder: nn.Module,
         ranks: Ranks,
         dtype: torch.dtype,
         augmented: bool,
+        accumulate: int = 1,
     ):
-        self.episodes, self.encoder, self.ranks, self.dtype = episodes, encoder, ranks, dtype
-        self.augmented = augmented
+        self.clips, self.encoder, self.ranks, self.dtype = clips, encoder, ranks, dtype
+        self.augmented, self.accumulate = augmented, accumulate
         self.features: NDArray[np.float16] | None = None
         self.read = Rate()
         """Frames that were read."""
@@ -44,7 +49,7 @@ class Batches:
         """From now on reads latents from ``folder``, where they are first put if need be."""
         with self.ranks.in_turn():
             self.features = cached_features(
-                self.episodes,
+                self.clips,
                 self.encoder,
                 self.encoder,
                 folder,
@@ -55,38 +60,53 @@ class Batches:
 
     def pictures(
         self, index: NDArray[np.int64], draw: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Return pictures and keypoints of frames.
+    ) -> Iterator[tuple[Tensor, Hands]]:
+        """Yield pictures and hands of frames, in as many parts as are accumulated.
 
         Args:
             index: Frames ``(B, F)`` of the whole batch.
             draw: The random stream of the augmentation.
 
-        Returns:
-            ``(b, F, H, W, 3)`` in 0..255 and ``(b, F, 21, 3)`` in metres, camera frame.
+        Yields:
+            ``(b, F, H, W, 3)`` in 0..255, and the hands.
         """
         if not self.augmented:
-            return self._read(self.ranks.part(index))
+            for part in self._split(self.ranks.part(index)):
+                yield self._read(part)
+            return
         # Pictures of a batch are mixed, so that it is augmented whole.
-        images, points = self._read(index)
-        return self.ranks.part(augment(images, points, draw)), self.ranks.part(points)
+        images, hands = self._read(index)
+        own = torch.from_numpy(self.clips.own[self.clips.clip_of(index[:, 0])])
+        images = augment(images, hands.points[:, :, RIGHT], draw, own.to(images.device))
+        parts = [self._split(self.ranks.part(values)) for values in (images, *hands)]
+        for pictures, points, known, actions in zip(*parts, strict=True):
+            yield pictures, Hands(points, known, actions)
 
-    def states(self, index: NDArray[np.int64], draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Return latents ``(b, F, P, C)`` and keypoints of frames; otherwise as ``pictures``."""
+    def states(
+        self, index: NDArray[np.int64], draw: np.random.Generator
+    ) -> Iterator[tuple[Tensor, Hands]]:
+        """Yield latents ``(b, F, P, C)`` and hands of frames; otherwise as ``pictures``."""
         if self.features is not None:
-            index = self.ranks.part(index)
-            with self.read.of(index.size):
-                latents = torch.from_numpy(self.features[index]).to(self.ranks.device, self.dtype)
-                return latents, self._points(index)
-        images, points = self.pictures(index, draw)
-        with torch.no_grad():
-            states = self.encoder(images.flatten(0, 1))
-        return states.unflatten(0, images.shape[:2]), points
+            for part in self._split(self.ranks.part(index)):
+                with self.read.of(part.size):
+                    latents = torch.from_numpy(self.features[part])
+                    read = latents.to(self.ranks.device, self.dtype), self._hands(part)
+                yield read
+            return
+        for images, hands in self.pictures(index, draw):
+            with torch.no_grad():
+                states = self.encoder(images.flatten(0, 1))
+            yield states.unflatten(0, images.shape[:2]), hands
 
-    def _read(self, index: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def _split(self, batch: Batch) -> list[Batch]:
+        """Cut this rank's part of a batch into those that are accumulated, equally long."""
+        size = len(batch) // self.accumulate
+        return [batch[i * size : (i + 1) * size] for i in range(self.accumulate)]
+
+    def _read(self, index: NDArray[np.int64]) -> tuple[Tensor, Hands]:
         with self.read.of(index.size):
-            images = torch.from_numpy(self.episodes.frames[index]).to(self.ranks.device)
-            return images, self._points(index)
+            images = torch.from_numpy(self.clips.frames[index]).to(self.ranks.device)
+            return images, self._hands(index)
 
-    def _points(self, index: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(self.episodes.keypoints[index]).to(self.ranks.device)
+    def _hands(self, index: NDArray[np.int64]) -> Hands:
+        return hands_at(self.clips, index, self.ranks.device)

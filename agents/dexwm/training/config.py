@@ -24,7 +24,12 @@ class TrainConfig:
     """Settings of one training run."""
 
     data: tuple[Path, ...] = field(metadata=RESOLVED)
-    """Episode sets to train on."""
+    """Data to train on: episode sets, or any folder that `dexbench data index` reads."""
+    data_shares: tuple[float, ...] | None = field(default=None, metadata=RESOLVED)
+    """Share of each of the data in every batch, of any sum; in proportion to their clips if left
+    out. The benchmark's own sets alone are then one pool, in proportion to frames."""
+    max_rate: float | None = field(default=None, metadata=RESOLVED)
+    """Frames a second to keep of faster data, which spares disk (66 kB each); all if left out."""
     out: Path = field(default=Path("dexwm.safetensors"), metadata=CHANGEABLE)
     """Where the weights go (float16)."""
     work: Path | None = field(default=None, metadata=CHANGEABLE)
@@ -47,6 +52,9 @@ class TrainConfig:
     """Pictures of a stage 1 batch."""
     clips: int = 16
     """Windows of a stage 2 or 3 batch (paper: 4096 in pre-training, 8 in fine-tuning)."""
+    accumulate: int = field(default=1, metadata=CHANGEABLE)
+    """Parts of a batch that are computed one after the other, so that a large one fits into memory;
+    what is learned does not depend on it, but for the order of sums."""
     recipe: Literal["compact", "fine", "even", "paper"] | None = field(
         default=None, metadata=RESOLVED
     )
@@ -113,6 +121,7 @@ def resolve(config: TrainConfig) -> tuple[TrainConfig, TrainingRecipe]:
         1,
         images=config.images,
         clips=config.clips,
+        accumulate=config.accumulate,
         threads=config.threads,
         validate_every=config.validate_every,
         validation_windows=config.validation_windows,
@@ -125,6 +134,8 @@ def resolve(config: TrainConfig) -> tuple[TrainConfig, TrainingRecipe]:
         keypoint_weight=config.keypoint_weight,
         hand_weight=config.hand_weight,
     )
+    if config.max_rate is not None and not config.max_rate > 0:
+        raise UserError(f"--max-rate is {config.max_rate}, expected frames a second above 0")
     if not config.minutes > 0 or config.holdout >= 1:
         raise UserError("--minutes must be above 0 and --holdout, a share, below 1")
     lender = lender_of(config.encoder)

@@ -4,48 +4,51 @@ import torch
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
-from dexbench.agents.dexwm.model.keypoint_head import keypoint_loss, project, to_edge
-from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action, leading_actions
-from dexbench.agents.learning.episodes import WINDOW, Episodes
+from dexbench.agents.dexwm.model.keypoint_head import LEFT, RIGHT, hands_loss, project, to_edge
+from dexbench.agents.dexwm.model.world_model import DexWMModel
+from dexbench.agents.learning.clips import Clips
+from dexbench.agents.learning.footage import WINDOW
 from dexbench.envs.embodiment.keypoints import N_DISTINCT, PAPER_KEYPOINTS, WRIST_AND_TIPS
 from dexbench.utils.seeding import rng
 
 from .config import HAND_WEIGHT
+from .hands import Hands, hands_at
 
 PCK_PIXELS = 20.0
 """Threshold of PCK@20, in pixels of the 224x392 image (paper 4.2)."""
 
 
 def autoencoder_loss(
-    model: DexWMModel, decoder: PixelDecoder, images: Tensor, keypoints: Tensor, weight: float
+    model: DexWMModel, decoder: PixelDecoder, images: Tensor, hands: Hands, weight: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Stage 1: pixel reconstruction plus keypoints.
 
     Args:
         model: Its encoder and head are trained.
         decoder: Trained along; it draws latents for people.
-        images: ``(B, H, W, 3)`` in 0..255.
-        keypoints: ``(B, 21, 3)`` metres, camera frame.
+        images: ``(B, 1, H, W, 3)`` in 0..255.
+        hands: In windows of that one frame.
         weight: Weight of the keypoint loss.
 
     Returns:
         The loss and its parts.
     """
-    latent = model.encoder(images)
-    pixels = _pixel_error(decoder, latent, images)
-    hands = keypoint_loss(model.head(latent), keypoints[:, :N_DISTINCT])
-    return pixels + weight * hands, {"pixels": pixels, "keypoints": hands}
+    flat = images.flatten(0, 1)
+    latent = model.encoder(flat)
+    pixels = _pixel_error(decoder, latent, flat)
+    error = hands_loss(model.head, latent, hands.points[:, 0], hands.known[:, 0])
+    return pixels + weight * error, {"pixels": pixels, "keypoints": error}
 
 
 def prediction_loss(
-    model: DexWMModel, states: Tensor, keypoints: Tensor, weight: float, history: int | None = None
+    model: DexWMModel, states: Tensor, hands: Hands, weight: float, history: int | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of stages 2 and 3: L_state + lambda L_HC of predicted states (paper 3.3).
 
     Args:
         model: Its predictor and head are trained.
         states: ``(B, F, P, C)`` true latents.
-        keypoints: ``(B, F, 21, 3)`` metres, camera frame.
+        hands: In those F frames.
         weight: Weight lambda of the hand-consistency loss. At 0 the predictor learns from L_state
             alone, and the head, with its usual weight, from true latents alone.
         history: None predicts every next state from true ones; a number rolls out from that many
@@ -54,34 +57,42 @@ def prediction_loss(
     Returns:
         The loss and its parts.
     """
-    actions = hand_action(keypoints[:, :-1], keypoints[:, 1:])
     first = history or 1
     if history is None:
-        predicted = model.predictor(states[:, :-1], actions)
+        predicted = model.predictor(states[:, :-1], hands.actions)
     else:
-        taken = leading_actions(keypoints[:, :first])
+        taken = hands.leading_actions(first)
         past = model.predictor.encode_history(states[:, :first], actions=taken)
-        predicted = model.predictor.rollout(past, states[:, first - 1], actions[:, first - 1 :])
-    target, points = states[:, first:], keypoints[:, first:, :N_DISTINCT]
+        actions = hands.actions[:, first - 1 :]
+        predicted = model.predictor.rollout(past, states[:, first - 1], actions)
+    target, points, known = states[:, first:], hands.points[:, first:], hands.known[:, first:]
     state = (predicted - target).float().square().mean()
+
+    def of_predicted() -> Tensor:
+        flat = (values.flatten(0, 1) for values in (predicted, points, known))
+        return hands_loss(model.head, *flat)
+
+    def of_last(latent: Tensor) -> Tensor:
+        return hands_loss(model.head, latent, points[:, -1], known[:, -1])
+
     if weight:
-        hands = keypoint_loss(model.head(predicted.flatten(0, 1)), points.flatten(0, 1))
+        error = of_predicted()
         # The goal is read off a true state, so the head must stay right on those too.
-        real = keypoint_loss(model.head(target[:, -1]), points[:, -1])
-        loss = state + weight * (hands + real)
+        real = of_last(target[:, -1])
+        loss = state + weight * (error + real)
     else:
         with torch.no_grad():
-            hands = keypoint_loss(model.head(predicted.flatten(0, 1)), points.flatten(0, 1))
-        real = keypoint_loss(model.head(target[:, -1].detach()), points[:, -1])
+            error = of_predicted()
+        real = of_last(target[:, -1].detach())
         loss = state + HAND_WEIGHT[model.config.head] * real
-    return loss, {"state": state, "hands": hands, "real": real}
+    return loss, {"state": state, "hands": error, "real": real}
 
 
 def end_to_end_loss(
     model: DexWMModel,
     decoder: PixelDecoder,
     images: Tensor,
-    keypoints: Tensor,
+    hands: Hands,
     weight: float,
     history: int | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -93,7 +104,7 @@ def end_to_end_loss(
         model: All of it is trained.
         decoder: Trained along.
         images: ``(B, F, H, W, 3)`` in 0..255.
-        keypoints: ``(B, F, 21, 3)`` metres, camera frame.
+        hands: In those F frames.
         weight: Weight lambda of the hand-consistency loss.
         history: As in ``prediction_loss``.
 
@@ -104,7 +115,7 @@ def end_to_end_loss(
     latent = model.encoder(flat)
     pixels = _pixel_error(decoder, latent, flat)
     states = latent.unflatten(0, images.shape[:2])
-    loss, parts = prediction_loss(model, states, keypoints, weight, history)
+    loss, parts = prediction_loss(model, states, hands, weight, history)
     return pixels + loss, {"pixels": pixels, **parts}
 
 
@@ -115,16 +126,27 @@ def _pixel_error(decoder: PixelDecoder, latent: Tensor, images: Tensor) -> Tenso
     return error.square().mean()
 
 
-def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> dict[str, float]:
+def keypoint_metrics(
+    model: DexWMModel, states: Tensor, points: Tensor, known: Tensor
+) -> dict[str, float]:
     """Keypoint errors of the head on states ``(B, P, C)``.
 
-    Only visible keypoints that the head has count. ``pck20`` is of wrist and tips;
-    ``pck20_paper`` counts the ring finger's tip twice, as the paper's release does.
-    ``point_error_m`` needs a head with depth, and so does ``pck20_outside``: the share of the
-    keypoints outside the picture that are read off where they left it.
+    Only keypoints of the right hand count that the head has, that are known and visible. ``pck20``
+    is of wrist and tips; ``pck20_paper`` counts the ring finger's tip twice, as the paper's release
+    does. ``point_error_m`` needs a head with depth, and so does ``pck20_outside``: the share of the
+    keypoints outside the picture that are read off where they left it. ``pck20_left`` is there
+    where the head and the data have a left hand.
+
+    Args:
+        model: Its head is measured.
+        states: ``(B, P, C)``.
+        points: True keypoints ``(B, 2, 21, 3)`` in metres, camera frame.
+        known: ``(B, 2, 21)`` bool.
     """
-    answer = model.head(states)
+    answers = model.head.hands(states)
+    answer, keypoints = answers[RIGHT], points[:, RIGHT]
     pixels, visible = project(keypoints[:, :N_DISTINCT])
+    inside, visible = visible, visible & known[:, RIGHT, :N_DISTINCT]
     pixel_error = (answer.pixels - pixels).norm(dim=-1)
     result = {}
     for name, indices in (("pck20", WRIST_AND_TIPS), ("pck20_paper", PAPER_KEYPOINTS)):
@@ -137,18 +159,21 @@ def keypoint_metrics(model: DexWMModel, states: Tensor, keypoints: Tensor) -> di
     seen = visible.sum().clamp(min=1)
     result["pixel_error"] = float((pixel_error * visible).sum() / seen)
     if answer.depth is not None:
-        if not visible.all():
+        outside = ~inside & known[:, RIGHT, :N_DISTINCT]
+        if outside.any():
             edge = (answer.pixels - to_edge(pixels)).norm(dim=-1) < PCK_PIXELS
-            result["pck20_outside"] = float(edge[~visible].float().mean())
+            result["pck20_outside"] = float(edge[outside].float().mean())
         point_error = (answer.points() - keypoints[:, :N_DISTINCT]).norm(dim=-1)
         result["point_error_m"] = float((point_error * visible).sum() / seen)
+    left = list(WRIST_AND_TIPS)
+    if LEFT in answers and (asked := known[:, LEFT, left]).any():
+        apart = (answers[LEFT].pixels[:, left] - project(points[:, LEFT, left])[0]).norm(dim=-1)
+        result["pck20_left"] = float((apart[asked] < PCK_PIXELS).float().mean())
     return result
 
 
 @torch.no_grad()
-def validate(
-    model: DexWMModel, episodes: Episodes, predict: bool, windows: int
-) -> dict[str, float]:
+def validate(model: DexWMModel, clips: Clips, predict: bool, windows: int) -> dict[str, float]:
     """Measure the model on held-out episodes, at gaps of 2 s or the longest of which three fit.
 
     Returns:
@@ -160,29 +185,30 @@ def validate(
     """
     param = next(model.parameters())
     draw = rng("dexwm", "validation")
-    index = episodes.windows(draw, windows, validation=True, planner_share=1.0)
-    keypoints = torch.from_numpy(episodes.keypoints[index]).to(param.device)
-    images = torch.from_numpy(episodes.frames[index.reshape(-1)]).to(param.device)
+    index = clips.windows(draw, windows, validation=True, planner_share=1.0)
+    hands = hands_at(clips, index, param.device)
+    points, known = hands.points, hands.known
+    images = torch.from_numpy(clips.frames[index.reshape(-1)]).to(param.device)
     states = torch.cat([model.encoder(part) for part in images.split(64)])
     result = {"latent_std": float(states.float().std(0).mean())}
-    result |= keypoint_metrics(model, states, keypoints.flatten(0, 1))
+    result |= keypoint_metrics(model, states, points.flatten(0, 1), known.flatten(0, 1))
     if not predict:
         return result
     states = states.unflatten(0, index.shape)
-    actions = hand_action(keypoints[:, :-1], keypoints[:, 1:])
     predicted = torch.cat(
         [
             model.predictor.rollout(model.predictor.encode_history(s[:, :1]), s[:, 0], a)
-            for s, a in zip(states.split(32), actions.split(32), strict=True)
+            for s, a in zip(states.split(32), hands.actions.split(32), strict=True)
         ]
     )
     for step in range(1, WINDOW):
         error = (predicted[:, step - 1] - states[:, step]).float().square().mean()
         copy = (states[:, 0] - states[:, step]).float().square().mean()
         result[f"ratio_{step}"] = float(error / copy.clamp(min=1e-9))
-        metrics = keypoint_metrics(model, predicted[:, step - 1], keypoints[:, step])
+        truth = points[:, step], known[:, step]
+        metrics = keypoint_metrics(model, predicted[:, step - 1], *truth)
         result |= {f"{name}_{step}": value for name, value in metrics.items()}
-        copied = keypoint_metrics(model, states[:, 0], keypoints[:, step])
+        copied = keypoint_metrics(model, states[:, 0], *truth)
         for name in ("pck20", "pck20_paper"):
             result[f"copy_{name}_{step}"] = copied[name]
     return result

@@ -1,6 +1,7 @@
 """The networks of a run before its first step: fresh, or with the weights of a file."""
 
 import copy
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from dexbench.agents.dexwm.model.decoder import load_decoder
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
 from dexbench.agents.dexwm.model.pretrained import PretrainedEncoder
 from dexbench.agents.dexwm.model.world_model import DexWMModel
+from dexbench.agents.learning.recordings import is_own
 from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import seed_for
 
@@ -44,6 +46,9 @@ class Networks:
 def build(config: TrainConfig) -> Networks:
     """Draw the weights that the seed names; load those of ``encoder`` and ``init``.
 
+    A compact head has the left hand where the weights of ``init`` have it; without these, where the
+    data are not all of the benchmark's own robot.
+
     Args:
         config: Resolved settings.
 
@@ -51,11 +56,18 @@ def build(config: TrainConfig) -> Networks:
         The networks, in float32 on the CPU.
 
     Raises:
-        UserError: Weights are missing or damaged, or ``init`` holds a model of other sizes.
+        UserError: Weights or data are missing or damaged, or ``init`` holds a model of other sizes.
     """
+    given, model = None, config.model
+    if config.init is not None:
+        given = load_model(config.init, encoder_weights=config.encoder_weights)
+    if model.head == "compact" and not model.left_hand:
+        people = not all(is_own(Path(folder)) for folder in config.data)
+        left = given[0].config.left_hand if given else people
+        model = dataclasses.replace(model, left_hand=left)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("dexwm", "weights", config.seed))
-        networks = Networks(DexWMModel(config.model), PixelDecoder(config.model), False, {})
+        networks = Networks(DexWMModel(model), PixelDecoder(model), False, {})
     networks.model.predictor.activation_checkpointing = config.activation_checkpointing
     encoder, lender = networks.model.encoder, lender_of(config.encoder)
     if lender is not None:
@@ -67,15 +79,15 @@ def build(config: TrainConfig) -> Networks:
             networks.lent = copy.deepcopy(given)
     elif isinstance(encoder, PretrainedEncoder):
         networks.sources["encoder_sha256"] = encoder.load(config.encoder_weights)
-    if config.init is not None:
-        networks.sources["init_sha256"] = _load(networks, config.init, config.encoder_weights)
+    if given and config.init is not None:
+        networks.sources["init_sha256"] = given[1]
+        _load(networks, given[0], config.init)
     return networks
 
 
-def _load(networks: Networks, path: Path, encoder_weights: Path | None) -> str:
-    """Give the networks the weights of a file and its decoder's; return the file's sha256."""
+def _load(networks: Networks, given: DexWMModel, path: Path) -> None:
+    """Give the networks the weights of a model, and those of its file's decoder."""
     model = networks.model
-    given, digest = load_model(path, encoder_weights=encoder_weights)
     if given.config != model.config:
         raise UserError(
             f"--init {path} holds a model of other sizes than this run's; give the --size, "
@@ -87,4 +99,3 @@ def _load(networks: Networks, path: Path, encoder_weights: Path | None) -> str:
     if isinstance(decoder, PixelDecoder) and decoder.config == model.config:
         networks.decoder.load_state_dict(decoder.state_dict())
         networks.decoder_known = True
-    return digest

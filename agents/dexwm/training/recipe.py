@@ -1,6 +1,7 @@
 """Recipes: how batches are drawn and steps are taken, ours and the paper's (C.1)."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexbench.agents.dexwm.model.config import LATER
-from dexbench.agents.learning.episodes import Episodes
+from dexbench.agents.learning.footage import Footage, Places
 
 PAPER_SPAN = 40
-"""Most frames of 0.1 s that a window of the paper's reaches back: 4 s."""
+"""Most tenths of a second that a window of the paper's reaches back: 4 s."""
 PAPER_STEPS = 8
 """Transitions of the paper's windows."""
 
@@ -24,8 +25,8 @@ class TrainingRecipe:
     """How often a batch has 1, 2, ... transitions. Fewer leave room for longer gaps in short
     clips; a batch has so many more windows then that its transitions are as many."""
     span: int | None = None
-    """Most frames that a window reaches back, its gaps then any that are left; None draws each
-    gap by itself, see ``Episodes.windows``."""
+    """Most tenths of a second that a window reaches back, its gaps then any that are left; None
+    draws each gap by itself, see ``Footage.windows``."""
     later_starts: bool = True
     """Whether some roll-outs start from several true frames, as a planner's do after its first
     decision; otherwise all from one."""
@@ -56,19 +57,25 @@ class TrainingRecipe:
         }
 
     def windows(
-        self, episodes: Episodes, draw: np.random.Generator, clips: int
+        self,
+        footage: Footage,
+        draw: np.random.Generator,
+        clips: int,
+        places: Callable[[int], Places] | None = None,
     ) -> NDArray[np.int64]:
         """Frame indices ``(B, F)`` of a batch's windows.
 
         Args:
-            episodes: The data.
+            footage: The data.
             draw: The random stream.
             clips: Windows of a batch whose transitions are as many as can be.
+            places: Returns where so many windows are; anywhere if left out.
         """
         longest = len(self.odds)
         steps = int(draw.choice(np.arange(longest) + 1, p=self.odds))
         count = max(clips * longest // steps, 1)
-        return episodes.windows(draw, count, steps, span=self.span, gaps=self.gaps)
+        where = None if places is None else places(count)
+        return footage.windows(draw, count, steps, span=self.span, gaps=self.gaps, places=where)
 
     def sizes(self, clips: int) -> list[int]:
         """Return how many windows a batch may have."""

@@ -8,13 +8,15 @@
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from dexbench.agents.learning.clips import Clips
+from dexbench.agents.learning.mixture import Mixture
 from dexbench.agents.learning.ranks import Loss
 
 from .batches import Batches
@@ -36,8 +38,8 @@ class Stage:
     """The modules that it trains; all others are frozen."""
     loss: Callable[..., Loss]
     """Maps what ``batch`` returns to the loss and its parts."""
-    batch: Callable[[np.random.Generator], tuple[Any, ...]]
-    """Draws this rank's part of a batch."""
+    batch: Callable[[np.random.Generator, int], Iterator[tuple[Any, ...]]]
+    """Draws this rank's part of a batch, by its number, in as many parts as are accumulated."""
     rate: float
     """Peak learning rate."""
     floor: float
@@ -46,6 +48,21 @@ class Stage:
     """Whether it trains the predictor, so that validation rolls it out."""
     prepare: Callable[[], None]
     """Called before the first batch, outside the time budget."""
+
+
+def mixtures_of(config: TrainConfig, recipe: TrainingRecipe, clips: Clips) -> dict[int, Mixture]:
+    """Return by which mixture each stage draws; none where all data are the benchmark's own.
+
+    Its own sets without shares are one pool, as they were before there were mixtures.
+    """
+    if config.data_shares is None and clips.own.all():
+        return {}
+    most = max(recipe.sizes(config.clips))
+    usable = clips.usable(len(recipe.odds), recipe.span, recipe.gaps)
+    return {
+        stage: Mixture(clips, config.data_shares, most, usable, "dexwm", config.seed, stage)
+        for stage in range(len(STAGES))
+    }
 
 
 def build_stages(
@@ -73,17 +90,25 @@ def build_stages(
         modules = {**vision, "predictor": model.predictor}
         loss = functools.partial(end_to_end_loss, model, decoder)
         read = batches.pictures
-    frames = batches.episodes.frame_indices(validation=False)
+    clips = batches.clips
+    frames = clips.frame_indices(validation=False)
+    mixtures = mixtures_of(config, recipe, clips)
 
-    def single_frames(draw: np.random.Generator) -> tuple[Any, ...]:
-        index = np.sort(draw.choice(frames, config.images))
-        images, points = batches.pictures(index[:, None], draw)
-        return images[:, 0], points[:, 0], config.keypoint_weight
+    def single_frames(draw: np.random.Generator, number: int) -> Iterator[tuple[Any, ...]]:
+        if 0 in mixtures:
+            index = mixtures[0].frames(draw, config.images)
+        else:
+            index = np.sort(draw.choice(frames, config.images))
+        for images, hands in batches.pictures(index[:, None], draw):
+            yield images, hands, config.keypoint_weight
 
-    def windows(draw: np.random.Generator, rolled_out: bool) -> tuple[Any, ...]:
-        index = recipe.windows(batches.episodes, draw, config.clips)
-        history = recipe.history(draw, index.shape[1] - 1) if rolled_out else None
-        return *read(index, draw), config.hand_weight, history
+    def windows(draw: np.random.Generator, number: int, stage: int) -> Iterator[tuple[Any, ...]]:
+        mixture = mixtures.get(stage)
+        places = None if mixture is None else functools.partial(mixture.places, draw, number)
+        index = recipe.windows(clips, draw, config.clips, places)
+        history = recipe.history(draw, index.shape[1] - 1) if stage == 2 else None
+        for states, hands in read(index, draw):
+            yield states, hands, config.hand_weight, history
 
     def keep_features() -> None:
         if config.features is not None:
@@ -93,7 +118,7 @@ def build_stages(
         index: int,
         modules: dict[str, nn.Module],
         loss: Callable[..., Loss],
-        batch: Callable[[np.random.Generator], tuple[Any, ...]],
+        batch: Callable[[np.random.Generator, int], Iterator[tuple[Any, ...]]],
         prepare: Callable[[], None] = lambda: None,
     ) -> Stage:
         return Stage(
@@ -109,11 +134,9 @@ def build_stages(
         )
 
     autoencoder = functools.partial(autoencoder_loss, model, decoder)
-    teacher_forced = functools.partial(windows, rolled_out=False)
-    rolled_out = functools.partial(windows, rolled_out=True)
     stages = [
         stage(0, vision, autoencoder, single_frames),
-        stage(1, modules, loss, teacher_forced, keep_features),
-        stage(2, modules, loss, rolled_out, keep_features),
+        stage(1, modules, loss, functools.partial(windows, stage=1), keep_features),
+        stage(2, modules, loss, functools.partial(windows, stage=2), keep_features),
     ]
     return stages[config.first_stage :]

@@ -6,25 +6,25 @@ budgeted by steps it is reproducible, resumed or not. Under torchrun the process
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.decoder import decoder_path, save_decoder
 from dexbench.agents.dexwm.model.world_model import best_dtype
-from dexbench.agents.learning.disk import check_file, check_folder
-from dexbench.agents.learning.episodes import load_episodes, pretraining_of
 from dexbench.agents.learning.optim import MasterAdamW, schedule, trainable
 from dexbench.agents.learning.ranks import Ranks
+from dexbench.agents.learning.recordings import load_clips, pretraining_of
 from dexbench.agents.learning.run_folder import Rate, RunFolder
-from dexbench.agents.learning.settings import identity
 from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import rng
 
 from .batches import Batches
+from .beginning import check_parts, check_places, run_identity
 from .config import STAGES, TrainConfig, resolve
 from .losses import validate
 from .networks import build
@@ -40,11 +40,11 @@ class Trainer:
     def __init__(
         self, config: TrainConfig, on_step: Callable[[dict[str, Any]], None] | None = None
     ):
-        self.config, self.recipe = config, recipe = resolve(config)
-        config, self.on_step = self.config, on_step
+        config, recipe = resolve(config)
+        self.recipe, self.on_step = recipe, on_step
         self.ranks = Ranks(config.device)
         for size in (config.images, *recipe.sizes(config.clips)):
-            self.ranks.share(size)
+            check_parts(self.ranks.share(size), config.accumulate)
         self.device = self.ranks.device
         progress = config.progress and self.ranks.first
         self.silent = None if progress else True  # None shows bars on terminals only
@@ -53,24 +53,25 @@ class Trainer:
         self.dtype = best_dtype(self.device) if auto else getattr(torch, config.dtype)
         torch.set_num_threads(config.threads)
         self.networks = build(config)
+        self.config = config = dataclasses.replace(config, model=self.networks.model.config)
         self.model, self.decoder = self.networks.model, self.networks.decoder
         self.model.to(self.device, self.dtype)
         self.decoder.to(self.device, self.dtype)
         with self.ranks.in_turn():
             if self.ranks.first:
-                self.check_places()
-            self.episodes = load_episodes(
-                config.data, self.work, config.holdout, config.model.image_size, progress
-            )
+                check_places(config, self.work)
+            size, mixed = config.model.image_size, config.data_shares is not None
+            settings = (config.holdout, size, mixed, config.max_rate, progress)
+            self.clips = load_clips(config.data, self.work, *settings)
         self.model.pretraining = pretraining_of(self.model.pretraining, config.data)
         self.model.history = len(recipe.odds)
-        self.batches = Batches(
-            self.episodes, self.model.encoder, self.ranks, self.dtype, recipe.augmented
-        )
+        parts = (self.ranks, self.dtype, recipe.augmented, config.accumulate)
+        self.batches = Batches(self.clips, self.model.encoder, *parts)
         self.stages = build_stages(config, recipe, self.networks, self.batches, progress)
         modules = {"model": self.model, "decoder": self.decoder}
+        facts = run_identity(config, recipe, self.networks, self.clips.digest)
         shared = "data, seed, model, dtype or batches"
-        self.folder = RunFolder(self.work, modules, self.identity(), shared)
+        self.folder = RunFolder(self.work, modules, facts, shared)
         self.state: dict[str, Any] = {
             "stage": self.stages[0].index,
             "step": 0,
@@ -79,28 +80,6 @@ class Trainer:
             "dtype": str(self.dtype),
         }
         self.optimizer: MasterAdamW | None = None
-
-    def check_places(self) -> None:
-        """Refuse places that could not be written to, before time goes into training."""
-        check_file("--out", self.config.out)
-        check_file("--out", decoder_path(self.config.out))
-        check_folder("--work", self.work)
-        if self.config.features is not None:
-            check_folder("--features", self.config.features)
-
-    def identity(self) -> dict[str, Any]:
-        """Return what a run must share to continue this one."""
-        config = self.config
-        facts = identity(config) | self.networks.sources
-        facts["model"] = config.model.settings()
-        facts["digest"] = self.episodes.digest
-        facts["recipe"] = self.recipe.settings()
-        # Written only where they are on: checkpoints from before these settings stay valid.
-        if config.end_to_end:
-            facts["end_to_end"] = True
-        if config.features is not None:
-            facts["features"] = True
-        return facts
 
     def run(self) -> dict[str, Any]:
         """Run all stages that are not done; write the weights; return the last validation."""
@@ -120,9 +99,9 @@ class Trainer:
         """Write the weights, and their hash into the last validation's result."""
         notes = {
             "training": dataclasses.asdict(self.config),
-            "data_sha256": self.episodes.digest,
-            "frames": len(self.episodes.frames),
-            "episodes": len(self.episodes.length),
+            "data_sha256": self.clips.digest,
+            "frames": len(self.clips.frames),
+            "episodes": len(self.clips.length),
             "seconds": [round(s, 1) for s in self.state["seconds"]],
             "steps": self.state["taken"],
             "validation": result,
@@ -157,13 +136,12 @@ class Trainer:
         while (done := self.ranks.agree(self.progress(stage))) < 1:
             # A batch depends on seed, stage and step alone, so that a resumed run sees the same.
             draw = rng("dexwm", "batch", config.seed, stage.index, state["step"])
-            loss, parts = self.loss(*stage.batch(draw))
-            loss.backward()
+            parts = self.learn(stage.batch(draw, state["step"]))
             factor = schedule(done, self.recipe.warmup, stage.floor)
             norm = self.optimizer.step(factor)
             state["step"] += 1
             state["seconds"][stage.index] = before + time.monotonic() - began
-            parts = self.ranks.mean({"loss": loss, **parts})
+            parts = self.ranks.mean(parts)
             row: dict[str, Any] = {
                 "stage": stage.name,
                 "step": state["step"],
@@ -191,6 +169,21 @@ class Trainer:
         state["taken"][stage.index] = state["step"]
         state["stage"], state["step"], self.optimizer = stage.index + 1, 0, None
         self.save()
+
+    def learn(self, batch: Iterable[tuple[Any, ...]]) -> dict[str, Tensor]:
+        """Add up the gradients of a batch's parts; return the loss and its parts, their mean."""
+        assert self.optimizer is not None
+        total: dict[str, Tensor] = {}
+        count = self.config.accumulate
+        for arguments in batch:
+            loss, parts = self.loss(*arguments)
+            (loss / count).backward()
+            # In float32: of many small gradients bfloat16 would lose some.
+            self.optimizer.gather()
+            for name, value in {"loss": loss, **parts}.items():
+                part = value.detach() / count
+                total[name] = total[name] + part if name in total else part
+        return total
 
     def progress(self, stage: Stage) -> float:
         """Share of the stage's budget that is used up."""
@@ -221,7 +214,7 @@ class Trainer:
     def validate(self, predict: bool) -> dict[str, float]:
         """Return metrics on the held-out episodes; see ``losses.validate``."""
         windows = self.config.validation_windows
-        return validate(self.model, self.episodes, predict, windows)
+        return validate(self.model, self.clips, predict, windows)
 
     def log_validation(self, stage: Stage) -> None:
         """Validate and log the result."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.synthetic_store import write_store
 
-from dexbench.agents.learning import frames as frames_module
+from dexbench.agents.learning import episodes as episodes_module
 from dexbench.agents.learning.disk import check_file, check_folder
 from dexbench.agents.learning.episodes import load_episodes
 from dexbench.agents.learning.features import cached_features
@@ -45,13 +45,13 @@ def features(episodes, folder):
 
 
 def test_maps_have_their_room_before_they_are_written(store, tmp_path, monkeypatch):
-    room, read_video = [], frames_module.read_video
+    room, read_video = [], episodes_module.read_video
 
     def watched(video):
         room.append(on_disk(tmp_path / "frames.u8"))
         return read_video(video)
 
-    monkeypatch.setattr(frames_module, "read_video", watched)
+    monkeypatch.setattr(episodes_module, "read_video", watched)
     episodes = load_episodes([store], tmp_path, progress=False)
     assert len(room) == 4 and min(room) >= 1
     room = features(episodes, tmp_path / "f")

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from support.synthetic_store import picture, write_store
 
-from dexbench.agents.learning.episodes import GAPS, load_episodes, pretraining_of
+from dexbench.agents.learning.episodes import load_episodes
+from dexbench.agents.learning.footage import GAPS
+from dexbench.agents.learning.recordings import pretraining_of
 from dexbench.data_collection.record.strategies import STRATEGIES
 from dexbench.data_collection.store.manifest import ROBOT_STRATEGIES
 from dexbench.data_collection.store.store import EpisodeStore
@@ -161,7 +163,7 @@ def test_pretraining_is_what_does_not_show_the_benchmarks_robot(store, tmp_path)
     assert pretraining_of("none", [store, videos, grippers]) == "videos + grippers"
     assert pretraining_of("videos", [store, videos]) == "videos"
     assert pretraining_of("dinov2 encoder", [merged]) == "dinov2 encoder + merged"
-    with pytest.raises(UserError, match="no episode set"):
+    with pytest.raises(UserError, match="nothing does not exist"):
         pretraining_of("none", [tmp_path / "nothing"])
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from support.recorded import write_egodex
 from support.synthetic_store import write_store
 from support.trainings import config, losses
 from torch.utils.checkpoint import checkpoint
@@ -28,7 +29,7 @@ settings, last = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 settings["model"] = ModelConfig.from_json(json.dumps(settings["model"]))
 for name in ("out", "features"):
     settings[name] = settings[name] and Path(settings[name])
-settings["data"] = (Path(settings["data"]),)
+settings["data"] = tuple(map(Path, settings["data"]))
 
 def after(row):
     if last == [row["stage"], row["step"]]:
@@ -36,6 +37,9 @@ def after(row):
 
 train(TrainConfig(**settings), after)
 """
+
+
+FORMS = ["compact", "paper", "features", "activation checkpointing", "mixture"]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,7 @@ def run_two(settings, script, last=None):
         and getattr(settings, field.name) != field.default
     }
     kept |= {
-        "data": str(settings.data[0]),
+        "data": [str(folder) for folder in settings.data],
         "out": str(settings.out),
         "model": settings.model.settings(),
         "features": settings.features and str(settings.features),
@@ -93,7 +97,9 @@ def untrained(settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["compact", "paper", "features", "activation checkpointing"])
+@pytest.mark.parametrize(
+    "form", ["compact", "paper", "features", "activation checkpointing", "mixture"]
+)
 def test_two_processes_train_as_one(store, tmp_path, form):
     changes = {"images": 6, "clips": 4, "steps": (4, 4, 4)}
     base = config(store, tmp_path / "one.safetensors", **changes)
@@ -102,9 +108,15 @@ def test_two_processes_train_as_one(store, tmp_path, form):
         base = dataclasses.replace(base, model=model)
     elif form == "features":
         base = dataclasses.replace(base, features=tmp_path / "f")
+    elif form == "mixture":
+        for number in range(3):
+            write_egodex(tmp_path / "people", f"part1/stack/{number}", 24, number)
+        shares = {"data": (store, tmp_path / "people"), "data_shares": (1.0, 2.0)}
+        base = dataclasses.replace(base, **shares, clips=8, images=8)
     train(base)
     several = dataclasses.replace(
         base,
+        accumulate=2 if form == "mixture" else 1,
         out=tmp_path / "two.safetensors",
         activation_checkpointing=form == "activation checkpointing",
     )

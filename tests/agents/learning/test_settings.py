@@ -22,6 +22,7 @@ MAY_CHANGE = {
         "steps": (2, 1, 1),
         "shares": (0.5, 0.5, 0.0),
         "threads": 2,
+        "accumulate": 2,
         "device": "auto",
         "validate_every": 7,
         "validation_windows": 3,
@@ -50,6 +51,8 @@ MUST_STAY = {
         "holdout": 0.5,
         "recipe": "paper",
         "end_to_end": True,
+        "data_shares": (1.0,),
+        "max_rate": 5.0,
         "features": Path("features"),
         "model": dataclasses.replace(SMALL, predictor_blocks=3),
     },
@@ -74,7 +77,7 @@ def runs(tmp_path_factory):
     """A run of each trainer that has ended, by its settings' class."""
     folder = tmp_path_factory.mktemp("runs")
     store = write_store(folder / "set", lifted=True)
-    dexwm = config(store, folder / "dexwm", steps=(2, 1, 1), work=folder / "dexwm.work")
+    dexwm = config(store, folder / "dexwm", steps=(2, 1, 1), clips=4, work=folder / "dexwm.work")
     policy = PolicyTrainConfig(
         (store,),
         folder / "policy",

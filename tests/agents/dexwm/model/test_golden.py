@@ -6,6 +6,7 @@ to alter them, replace the numbers and say so in the changelog.
 
 import pytest
 import torch
+from support.stand_ins import right_hands
 
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
@@ -68,9 +69,10 @@ def predictions(form):
 def step(form):
     model = model_of(CONFIGS[form])
     keypoints = drawn("points", (2, 4, 21, 3), 0.1) + torch.tensor([0, 0, 0.9])
+    hands = right_hands(keypoints)
     trained = {"predictor": model.predictor, "head": model.head}
     optimizer = MasterAdamW(trained, 1e-2)
-    loss, _ = prediction_loss(model, drawn("clip", (2, 4, 4, 16)), keypoints, 0.5, history=1)
+    loss, _ = prediction_loss(model, drawn("clip", (2, 4, 4, 16)), hands, 0.5, history=1)
     loss.backward()
     norm = optimizer.step(1.0)
     weights = sum(float(p.detach().double().sum()) for p in optimizer.params)
@@ -99,7 +101,7 @@ def test_roll_outs_begin_at_the_last_true_frame():
     model = model_of(SMALL)
     states = drawn("clip", (2, 4, 4, 16))
     keypoints = drawn("hand", (2, 4, 21, 3), 0.1) + torch.tensor([0.0, 0.0, 0.8])
-    _, parts = prediction_loss(model, states, keypoints, 0.5, history=2)
+    _, parts = prediction_loss(model, states, right_hands(keypoints), 0.5, history=2)
     actions = hand_action(keypoints[:, :-1], keypoints[:, 1:])
     past = model.predictor.encode_history(states[:, :2])
     predicted = model.predictor.rollout(past, states[:, 1], actions[:, 1:])

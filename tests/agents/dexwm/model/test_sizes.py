@@ -4,7 +4,7 @@ import json
 import pytest
 import torch
 from support.stand_ins import SMALL_PAPER as PAPER
-from support.stand_ins import busy_predictor
+from support.stand_ins import busy_predictor, measured
 from support.synthetic_store import keypoints_of
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
@@ -19,7 +19,6 @@ from dexbench.agents.dexwm.model.keypoint_head import (
 from dexbench.agents.dexwm.model.predictor import Predictor
 from dexbench.agents.dexwm.model.sizes import SIZES, sized
 from dexbench.agents.dexwm.model.world_model import DexWMModel
-from dexbench.agents.dexwm.training.losses import keypoint_metrics
 from dexbench.agents.learning.weights import read_tensors, save_tensors
 from dexbench.envs.embodiment.keypoints import PAPER_KEYPOINTS
 from dexbench.envs.embodiment.robot import INIT_JOINTS
@@ -186,12 +185,7 @@ def test_the_papers_heat_maps_are_decoded_and_scored_as_in_the_paper():
     with pytest.raises(UserError, match="no depth"):
         answer.points()
 
-    class World:
-        @staticmethod
-        def head(_):
-            return answer
-
-    metrics = keypoint_metrics(World, None, points)
+    metrics = measured(answer, points)
     assert metrics["pck20"] == metrics["pck20_paper"] == 1 and 0 < metrics["pixel_error"] < 0.75
     assert "point_error_m" not in metrics
 

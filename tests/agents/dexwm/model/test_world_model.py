@@ -1,10 +1,9 @@
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from support.stand_ins import busy_predictor
+from support.stand_ins import busy_predictor, measured
 from support.synthetic_store import keypoints_of
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
@@ -25,7 +24,6 @@ from dexbench.agents.dexwm.model.world_model import (
     hand_action,
     leading_actions,
 )
-from dexbench.agents.dexwm.training.losses import keypoint_metrics
 from dexbench.agents.learning.weights import save_tensors
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
@@ -214,7 +212,7 @@ def test_metrics_tell_what_is_seen_from_what_has_left_the_picture():
 
     def metrics(pixels):
         answer = Keypoints(torch.zeros(0), None, pixels, points[..., 2])
-        return keypoint_metrics(SimpleNamespace(head=lambda states: answer), None, points)
+        return measured(answer, points)
 
     right = metrics(at_edge)
     assert right["pck20"] == right["pck20_outside"] == 1 and right["pixel_error"] < 1e-3
@@ -231,7 +229,7 @@ def test_the_papers_pck_alone_counts_the_ring_finger_twice():
     pixels = pixels.clone()
     pixels[0, 16, 0] += 25  # px; the ring finger's tip
     answer = Keypoints(torch.zeros(0), None, pixels, points[..., 2])
-    metrics = keypoint_metrics(SimpleNamespace(head=lambda states: answer), None, points)
+    metrics = measured(answer, points)
     assert metrics["pck20"] == pytest.approx(4 / 5)
     assert metrics["pck20_paper"] == pytest.approx(4 / 6)
 

@@ -62,6 +62,16 @@ def test_a_picture_whose_hand_has_left_it_keeps_its_edges():
     assert torch.equal(mix_kitchens(images, below, rng("mix")), images)
 
 
+def test_other_peoples_pictures_neither_give_nor_take():
+    images, points, _ = batch()
+    own = torch.arange(len(images)) % 4 != 0
+    mixed = mix_kitchens(images, points, rng("mix"), own)
+    plain = mix_kitchens(images, points, rng("mix"))
+    both = own & own.roll(-1, 0)
+    assert torch.equal(mixed[both], plain[both])
+    assert torch.equal(mixed[~both], images[~both]) and not torch.equal(plain[~both], images[~both])
+
+
 def test_mixing_depends_on_its_stream_alone():
     images, points, _ = batch(16)
     assert torch.equal(

@@ -5,7 +5,7 @@ import functools
 
 import pytest
 import torch
-from support.stand_ins import SMALL_PAPER, busy_predictor
+from support.stand_ins import SMALL_PAPER, busy_predictor, right_hands
 from support.synthetic_store import keypoints_of, write_store
 from support.trainings import SMALL, config
 
@@ -38,7 +38,7 @@ def test_a_rollout_from_several_frames_knows_the_actions_between_them(model_conf
     with torch.no_grad():
         # The last state is no part of the history, so it may be what is predicted of it.
         states[:, 2] = model.predictor(states[:, :-1], actions)[:, 1]
-        _, parts = prediction_loss(model, states, keypoints, 0.02, history=2)
+        _, parts = prediction_loss(model, states, right_hands(keypoints), 0.02, history=2)
     assert parts["state"] < 1e-9
 
 
@@ -57,8 +57,10 @@ def gradients(loss, model):
 @pytest.mark.parametrize("model_config", [SMALL, SMALL_PAPER], ids=["compact", "paper"])
 def test_without_hand_weight_the_head_learns_apart_on_true_latents(model_config, history):
     model, states, keypoints = windows(model_config)
-    learnt = gradients(prediction_loss(model, states, keypoints, 0.0, history)[0], model)
-    _, parts = prediction_loss(model, states, keypoints, 1.0, history)
+    learnt = gradients(
+        prediction_loss(model, states, right_hands(keypoints), 0.0, history)[0], model
+    )
+    _, parts = prediction_loss(model, states, right_hands(keypoints), 1.0, history)
     of_state = gradients(parts["state"], model)
     head = HAND_WEIGHT[model_config.head] * keypoint_loss(
         model.head(states[:, -1]), keypoints[:, -1, :17]
@@ -75,8 +77,8 @@ def test_without_hand_weight_the_encoder_does_not_learn_for_the_head():
     decoder = PixelDecoder(SMALL)
     images = torch.randint(0, 255, (2, 3, 112, 196, 3), generator=torch.Generator().manual_seed(0))
     loss = functools.partial(end_to_end_loss, model, decoder, images)
-    both = gradients(loss(keypoints, 0.0)[0], model)
-    moved = gradients(loss(keypoints + 0.1, 0.0)[0], model)
+    both = gradients(loss(right_hands(keypoints), 0.0)[0], model)
+    moved = gradients(loss(right_hands(keypoints + 0.1), 0.0)[0], model)
     for name, gradient in both.items():
         if name.startswith("encoder"):
             # Another place of the same motion changes what the head is asked for, nothing else.

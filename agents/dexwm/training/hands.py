@@ -1,0 +1,34 @@
+"""What a batch says of both hands, as tensors."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dexbench.agents.learning.clips import Clips
+
+
+class Hands(NamedTuple):
+    """Both hands in windows of F frames, left one first; see `learning.clips.Hands`."""
+
+    points: Tensor
+    """Keypoints ``(B, F, 2, 21, 3)`` in m, as the benchmark's camera shows them."""
+    known: Tensor
+    """``(B, F, 2, 21)`` bool: whether the keypoint head may be asked for each."""
+    actions: Tensor
+    """Actions ``(B, F - 1, 132)`` from each frame to the next (paper Eq. 2)."""
+
+    def leading_actions(self, frames: int) -> Tensor:
+        """Return the actions ``(B, frames, 132)`` that led to the first frames; to the first none.
+
+        Args:
+            frames: How many.
+        """
+        return torch.cat([torch.zeros_like(self.actions[:, :1]), self.actions[:, : frames - 1]], 1)
+
+
+def hands_at(clips: Clips, index: NDArray[np.int64], device: torch.device) -> Hands:
+    """Return the hands in windows, by the indices ``(B, F)`` of their frames."""
+    return Hands(*(torch.from_numpy(values).to(device) for values in clips.hands_at(index)))

@@ -1,0 +1,92 @@
+"""Clips of people and robots as training reads them: two hands, a camera that may move."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dexbench.data_collection.readers.sample import ACTION_ROWS, RIGHT, Poses, action
+
+from .episodes import Episodes
+from .footage import Footage
+
+
+class Hands(NamedTuple):
+    """Both hands in windows of F frames, left one first."""
+
+    points: NDArray[np.float32]
+    """Keypoints ``(B, F, 2, 21, 3)`` in m in each frame's camera. Where a clip's camera has another
+    matrix than the benchmark's, they are moved sideways, at their depth, to where the benchmark's
+    camera would show them at the same pixels."""
+    known: NDArray[np.bool_]
+    """Whether the keypoint head may be asked for each, ``(B, F, 2, 21)``."""
+    actions: NDArray[np.float32]
+    """Actions ``(B, F - 1, 132)`` from each frame to the next; see `readers.sample.action`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clips(Footage):
+    """All frames of some clips, whoever is in them, one clip after the other."""
+
+    hands: NDArray[np.float32]
+    """Keypoints ``(N, 2, 21, 3)`` in the clip's world, in m, left hand first; zeros where one is
+    absent."""
+    known: NDArray[np.bool_]
+    """``(N, 2, 21)`` whether each is a true one: seen, or the benchmark's own robot's."""
+    camera: NDArray[np.float64]
+    """Poses ``(N, 4, 4)`` that take points of the camera's optical frame to the world."""
+    view: NDArray[np.float64]
+    """``(E, 3, 3)`` by which a clip's camera points become those of `Hands.points`."""
+    source: NDArray[np.int64]
+    """``(E,)`` number of the data set that each clip is of."""
+    own: NDArray[np.bool_]
+    """``(E,)`` whether the benchmark recorded it: its robot, its camera."""
+
+    def clip_of(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the clips that frames are of, by their indices, of any shape."""
+        found: NDArray[np.int64] = np.searchsorted(self.first, index, side="right") - 1
+        return found
+
+    def hands_at(self, index: NDArray[np.int64]) -> Hands:
+        """Return the hands in windows, by the indices ``(B, F)`` of their frames."""
+        flat = index.reshape(-1)
+        frames = Poses(
+            hands=self.hands[flat],
+            seen=self.known[flat],
+            camera=self.camera[flat],
+            intrinsics=None,
+            rate=1.0,
+        )
+        turn = frames.camera[:, :3, :3] @ self.view[self.clip_of(flat)].swapaxes(1, 2)
+        away = frames.hands.reshape(len(flat), -1, 3) - frames.camera[:, None, :3, 3]
+        points = (away @ turn).astype(np.float32).reshape(*index.shape, 2, -1, 3)
+        present = frames.present.reshape(*index.shape, 2)
+        points[~present] = 0
+        at = np.arange(index.size).reshape(index.shape)
+        moves = action(frames.at(at[:, :-1].reshape(-1)), frames.at(at[:, 1:].reshape(-1)))
+        actions = moves.reshape(len(index), index.shape[1] - 1, 3 * ACTION_ROWS)
+        return Hands(points, frames.seen.reshape(*index.shape, 2, -1), actions)
+
+
+def own_clips(episodes: Episodes) -> Clips:
+    """Return episode sets as clips, in the camera's frame: it stays, and there is no left hand."""
+    count, clips = len(episodes.frames), len(episodes.length)
+    hands = np.zeros((count, 2, *episodes.keypoints.shape[1:]), np.float32)
+    hands[:, RIGHT] = episodes.keypoints
+    known = np.zeros(hands.shape[:3], bool)
+    known[:, RIGHT] = True
+    return Clips(
+        frames=episodes.frames,
+        first=episodes.first,
+        length=episodes.length,
+        rate=episodes.rate,
+        validation=episodes.validation,
+        digest=episodes.digest,
+        hands=hands,
+        known=known,
+        camera=np.broadcast_to(np.eye(4), (count, 4, 4)),
+        view=np.broadcast_to(np.eye(3), (clips, 3, 3)),
+        source=np.zeros(clips, np.int64),
+        own=np.ones(clips, bool),
+    )
