@@ -185,7 +185,10 @@ def test_solutions_of_others_are_refused(tmp_path: Path) -> None:
     def of_ledger(row: Any) -> np.ndarray:
         return read_actions(actions_path(PLACE.parents[1] / "keypoint-fk" / "place", row))
 
-    for actions_of in (expert, shifted):
+    def delayed(row: Any) -> np.ndarray:
+        return expert(row)[np.maximum(np.arange(60) - 5, 0)]
+
+    for actions_of in (expert, shifted, delayed):
         forged = all_played_as(actions_of)
         inside = tuple(
             Play({**row, "actions_hash": actions_hash(fits)}, fits)
@@ -210,6 +213,7 @@ def test_a_rerun_of_the_same_agent_is_no_copy() -> None:
     )
     assert well(verdicts)
     assert "keypoint-fk" in verdicts[-2].found or "kinematic" in verdicts[-2].found
+    assert verdicts[-2].found.startswith("0 of 5 solved trials within 0.02 rad")
 
 
 def test_forgeries_with_right_hashes_are_found_by_the_simulator(tmp_path: Path) -> None:
