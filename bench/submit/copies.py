@@ -6,6 +6,7 @@ what comes after a success changes nothing.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,48 +25,69 @@ CLOSE, SAME = 0.02, 0.001
 """Means over steps and joints [rad]. A solved trial below the second is enough to be refused, and
 so is more than one solved trial in ten below the first."""
 SHARE = 0.1
+SHIFT = 5
+"""Control steps that a copy may be ahead or behind."""
 
 Targets = NDArray[np.float32]
 Trials = dict[tuple[str, str], list[Targets]]
 """By task and hash of the trial, the actions (steps, 23) of each time that it was played."""
 
 
+class Nearest(NamedTuple):
+    """Who played a trial most alike."""
+
+    gap: float
+    """How far apart [rad]."""
+    name: str
+    """The trial's."""
+    whose: str
+
+
 def copies(submission: Submission, against: Path) -> Verdict:
-    """Compare the solved trials with the expert's and with those of other agents' ledgers.
+    """Compare each solved trial with the expert's play and those in other agents' ledgers.
 
     Args:
         submission: Its hashes must be right.
         against: A folder of ledgers; those of the same name are of the agent itself.
     """
     solved = [play for play in submission.plays if play.row["success"]]
-    nearest: list[tuple[float, str]] = []
-    faults = []
-    for whose, trials in _others(submission, against):
-        gaps = [
-            (min(apart(play, other) for other in played), name_of(play.row))
-            for play in solved
-            if (played := trials.get(_key(play.row)))
-        ]
-        close = sorted(gap for gap in gaps if gap[0] < CLOSE)
-        if close and (close[0][0] < SAME or len(close) > SHARE * len(solved)):
-            faults.append(
-                f"{len(close)} of {len(solved)} solved trials are played as by {whose}: "
-                f"{close[0][1]} is {close[0][0]:.4f} rad apart"
-            )
-        nearest += [(gap, f"{whose} in {name}") for gap, name in gaps]
-    found = (
-        "nothing to compare" if not nearest else "nearest is {:.3f} rad, {}".format(*min(nearest))
+    others = list(_others(submission, against))
+    nearest = [
+        min(
+            Nearest(apart(play, other), name_of(play.row), whose)
+            for whose, trials in others
+            for other in trials.get(_key(play.row), ())
+        )
+        for play in solved
+    ]
+    close = [found for found in nearest if found.gap < CLOSE]
+    copied = [found for found in nearest if found.gap < SAME]
+    if len(close) > SHARE * len(solved):
+        copied = close
+    least = min(nearest, default=Nearest(0, "none", "nobody"))
+    return Verdict(
+        "copies",
+        f"{len(close)} of {len(solved)} solved trials within {CLOSE} rad of another's; nearest is "
+        f"{least.name}, {least.gap:.3f} rad from {least.whose}",
+        [f"{name} is played as by {whose}: {gap:.4f} rad apart" for gap, name, whose in copied],
     )
-    return Verdict("copies", f"{len(solved)} solved trials; {found}", faults)
 
 
 def apart(play: Play, other: Targets) -> float:
-    """Return how far a solved trial's targets are from others, up to its success [rad]."""
+    """Return how far a solved trial's targets are from others, up to its success [rad].
+
+    It is the smallest mean difference over steps and joints, at any delay up to `SHIFT`.
+    """
     steps = play.row["steps_to_success"]
-    mine, theirs = play.actions[:steps], other[:steps]
-    if len(mine) != len(theirs) or mine.shape[1:] != theirs.shape[1:]:
+    if len(other) < steps or other.shape[1:] != play.actions.shape[1:]:
         return float("inf")  # The other ended before, in an error.
-    return float(np.abs(mine.astype(np.float64) - theirs).mean())
+    mine, theirs = play.actions[:steps].astype(np.float64), other[:steps]
+    gaps = [
+        np.abs(late[shift:] - early[: steps - shift]).mean()
+        for shift in range(SHIFT + 1)
+        for late, early in ((mine, theirs), (theirs, mine))
+    ]
+    return float(min(gaps))
 
 
 def _others(submission: Submission, against: Path) -> Iterator[tuple[str, Trials]]:

@@ -57,7 +57,7 @@ def outcomes(submission: Submission) -> Verdict:
     for row, actions in submission.plays:
         # Two scenes never give the same course to a micrometre.
         other = courses.setdefault(tuple(row["distances"]), row) if len(actions) else row
-        if other is not row:
+        if name_of(other) != name_of(row):
             faults.append(f"{name_of(row)} has the distances of {name_of(other)}")
     return Verdict("outcomes", "every row follows from its own distances", faults)
 
