@@ -70,7 +70,8 @@ def offsets_of(windows: Windows, interval: float) -> NDArray[np.int64]:
             f"--interval {interval:g} must be a multiple of {1 / control_hz:g} s, "
             f"the set's, and a whole part of {HORIZON:g} s, such as 0.2 or 0.4"
         )
-    return round(gap) * np.arange(round(steps) + 1)
+    offsets: NDArray[np.int64] = round(gap) * np.arange(round(steps) + 1)
+    return offsets
 
 
 def read_clips(

@@ -88,18 +88,20 @@ def _approach(simulation: Simulation, rng: np.random.Generator) -> NDArray[np.fl
     there = _held(_ramp([start, *(np.concatenate([arm, plan.open_hand]) for arm in arms)]), half)
     back = np.concatenate([start[None], there[:-1]])[::-1].copy()
     back[:, HAND_JOINTS] = there[-1, HAND_JOINTS]
-    return np.concatenate([there, back])
+    whole: NDArray[np.float64] = np.concatenate([there, back])
+    return whole
 
 
 def _ramp(corners: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return rows (n, 23) from corner to corner at the expert's speed, without the first."""
     fastest = np.full(N_JOINTS, ARM_STEP)
     fastest[HAND_JOINTS] = HAND_STEP
-    rows = []
+    parts = []
     for start, end in pairwise(corners):
         steps = max(1, int(np.ceil((np.abs(end - start) / fastest).max())))
-        rows.append(start + (end - start) * np.arange(1, steps + 1)[:, None] / steps)
-    return np.concatenate(rows)
+        parts.append(start + (end - start) * np.arange(1, steps + 1)[:, None] / steps)
+    rows: NDArray[np.float64] = np.concatenate(parts)
+    return rows
 
 
 def _held(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -42,6 +42,21 @@ def test_keypoints_count_where_they_are_seen_and_near():
     assert top[0, 1] == pytest.approx(0, abs=1e-4)
 
 
+def test_the_grip_is_measured_about_the_wrist():
+    pixels = torch.full((2, N_DISTINCT, 2), 100.0)
+    depth = torch.full((2, N_DISTINCT), 0.8)
+    truth = torch.zeros(2, 21, 3)
+    truth[:, :N_DISTINCT] = camera.unproject(pixels, depth)
+    said = pixels.clone()
+    said[0] += 10  # the whole hand
+    said[1, 8, 0] += 34  # a fingertip
+    found = hand_error(torch.zeros(2, 1, 1), truth, readout_that_says(said, depth), (1, 2))
+    off = [100 * 0.8 * 10 * 2**0.5 / camera.FOCAL, 100 * 0.8 * 2 / camera.FOCAL]
+    for name, expected in (("hand_cm", off), ("grip_cm", [0, off[1]])):
+        top, bottom = found[name]
+        np.testing.assert_allclose((top / bottom)[0], expected, rtol=1e-3, atol=1e-4)
+
+
 def test_latents_by_two_norms():
     predicted, true = torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
     true[0, 0, 0, 0] = 2
