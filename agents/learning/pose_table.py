@@ -5,6 +5,7 @@ import io
 import json
 import math
 import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,14 @@ class PoseTable:
     digest: str
     """sha256 over all this, and the sets' manifests if they have one."""
 
+    def write(self, path: Path, key: str) -> None:
+        """Write the table, whole or not at all, under the key of what it was read from."""
+        facts = {"key": key, "rows": self.rows, "digest": self.digest}
+        buffer, text = io.BytesIO(), json.dumps(facts).encode()
+        np.savez(buffer, facts=np.frombuffer(text, np.uint8), **self.arrays)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, buffer.getvalue())
+
 
 def pose_table(
     folders: Sequence[Path],
@@ -62,33 +71,23 @@ def pose_table(
     Raises:
         UserError: A folder has no whole clip, or one of the benchmark's own is damaged.
     """
-    manifests = [
-        hashlib.sha256(path.read_bytes()).hexdigest()
-        if (path := folder / MANIFEST).is_file()
-        else ""
-        for folder in folders
-    ]
     listed = [(n, layout.clip(name)) for n, layout in enumerate(layouts) for name in layout.names()]
+    manifests = [_manifest(folder) for folder in folders]
     stats = [(n, clip.name, *_stat(clip.path)) for n, clip in listed]
-    names = [layout.name for layout in layouts]
-    key = hashlib.sha256(json.dumps([names, manifests, stats, size, max_rate]).encode()).hexdigest()
-    path = cache / "poses.npz"
-    if path.is_file():
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                facts = json.loads(bytes(file["facts"]))
-                if facts["key"] == key:
-                    arrays = {name: file[name] for name in file.files if name != "facts"}
-                    return PoseTable(facts["rows"], arrays, facts["digest"])
-        except (OSError, ValueError, LookupError):
-            pass  # half written by another version, say: it is made again
-    rows, parts, lost = [], [], []
+    asked = [[layout.name for layout in layouts], manifests, stats, size, max_rate]
+    key, path = hashlib.sha256(json.dumps(asked).encode()).hexdigest(), cache / "poses.npz"
+    if (known := _cached(path, key)) is not None:
+        return known
+    rows: list[dict[str, Any]] = []
+    parts: list[dict[str, NDArray[Any]]] = []
+    lost: list[ClipError] = []
     silent = None if progress else True  # None shows bars on terminals only
     for number, clip in tqdm(listed, "reading poses", unit="clip", disable=silent):
+        own = layouts[number].name == EpisodeSet.name
         try:
-            row, part = _read(clip, size, max_rate, layouts[number].name == EpisodeSet.name)
+            row, part = _read(clip, size, max_rate, own)
         except ClipError as error:
-            if layouts[number].name == EpisodeSet.name:
+            if own:
                 raise
             lost.append(error)
             continue
@@ -105,12 +104,24 @@ def pose_table(
     digest = hashlib.sha256(json.dumps([manifests, rows]).encode())
     for values in arrays.values():
         digest.update(np.ascontiguousarray(values).data)
-    facts = {"key": key, "rows": rows, "digest": digest.hexdigest()}
-    buffer = io.BytesIO()
-    np.savez(buffer, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
-    cache.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, buffer.getvalue())
-    return PoseTable(rows, arrays, facts["digest"])
+    table = PoseTable(rows, arrays, digest.hexdigest())
+    table.write(path, key)
+    return table
+
+
+def _cached(path: Path, key: str) -> PoseTable | None:
+    """Return the table in a file; None if there is none under that key."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            facts = json.loads(bytes(file["facts"]))
+            if facts["key"] != key:
+                return None
+            arrays = {name: file[name] for name in file.files if name != "facts"}
+            return PoseTable(facts["rows"], arrays, facts["digest"])
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile):
+        return None  # damaged: it is made again
 
 
 def _manifest(folder: Path) -> str:

@@ -143,7 +143,7 @@ def test_the_digest_is_that_of_the_manifests_lines(tmp_path):
 def test_reading_needs_no_simulator():
     heavy = ("mujoco", "robosuite", "robocasa", "OpenGL", "torch")
     code = (
-        "import sys, dexbench.agents.learning.episodes as _; "
+        "import sys, dexbench.agents.learning.recordings as _; "
         f"sys.exit(', '.join(sorted(set({heavy}) & set(sys.modules))) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

@@ -107,6 +107,14 @@ def test_poses_and_pictures_are_read_once(folders, tmp_path, monkeypatch):
     assert second.digest == first.digest and np.array_equal(second.hands, first.hands)
 
 
+@pytest.mark.parametrize("kept", [0, 100, 3000])
+def test_a_damaged_cache_is_made_again(folders, tmp_path, kept):
+    first = load_clips(folders[1:2], tmp_path, progress=False)
+    cache = tmp_path / "poses.npz"
+    cache.write_bytes(cache.read_bytes()[:kept])
+    assert np.array_equal(load_clips(folders[1:2], tmp_path, progress=False).hands, first.hands)
+
+
 def test_changed_files_are_read_anew(tmp_path):
     for number in range(2):
         write_egodex(tmp_path / "people", f"part1/stack/{number}", 8)
