@@ -80,6 +80,7 @@ READS = {
     "verify": "LEDGERS",
     "view": "--agent hold --ledgers LEDGERS --out OUT/trials.png",
     "list": "",
+    "speed data": "SET",
 }
 """Commands that read below SET or LEDGERS; the list reads the suites."""
 NO_FILES = {"doctor", "speed planner", "speed rollouts"}
