@@ -119,6 +119,10 @@ COMMANDS: Commands = {
         "dexbench.bench.speed.rollouts:main",
         "time simulated rollouts on all cores against one process",
     ),
+    "speed data": (
+        "dexbench.bench.speed.data:main",
+        "time the reading of clips beside the training on them",
+    ),
 }
 """Of each command its function, as ``module:name``, and what it does in a line."""
 

@@ -103,6 +103,7 @@ READS = {
     "check": "MINE/mine.submission --against OUT",
     "view": "--agent hold --ledgers LEDGERS --out OUT/trials.png",
     "list": "",
+    "speed data": "SET",
 }
 """Commands that read below SET, LEDGERS or MINE; the list reads the suites."""
 NO_FILES = {"doctor", "speed planner", "speed rollouts"}

@@ -46,6 +46,12 @@ def test_speeds_are_those_of_the_world_whatever_the_rate(rate):
     assert found.travel == pytest.approx(0.1) and found.turn == pytest.approx(0.3)
 
 
+def test_a_tremor_from_frame_to_frame_is_no_speed():
+    clip = Known(20.0)
+    clip.known.hands[::2, 1, :, 0] += 0.01
+    assert motion(clip).speeds[:, 1] == pytest.approx(0.4, rel=1e-4), "it is over after 0.1 s"
+
+
 def test_wrists_are_in_the_camera_frame_of_their_own_frame():
     clip = Known(10.0, left=True)
     found, poses = motion(clip), clip.poses()
