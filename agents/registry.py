@@ -95,6 +95,13 @@ _SPECS = (
         plans=True,
     ),
     AgentSpec(
+        "dexwm-scratch",
+        "dexbench.agents.dexwm.agent:DexWM",
+        "dexwm with weights trained once, from scratch, on 4 h of lift-noise.",
+        kwargs={"weights": "scratch"},
+        plans=True,
+    ),
+    AgentSpec(
         "dexwm-warm",
         "dexbench.agents.dexwm.agent:DexWM",
         "dexwm's weights; the plan begins where forward kinematics ends, and counts its hand.",

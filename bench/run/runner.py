@@ -39,8 +39,8 @@ class RunConfig:
 
     agent: str
     """A registered name (hold, random, prior, keypoint-fk, difference, kinematic, sim-cem, oracle,
-    expert, dexwm, dexwm-warm, dexwm-paper, dexwm-32, diffusion-policy, diffusion-policy-lift), or
-    your own as package.module:Class."""
+    expert, dexwm, dexwm-scratch, dexwm-warm, dexwm-paper, dexwm-32, diffusion-policy,
+    diffusion-policy-lift), or your own as package.module:Class."""
     task: str
     """Which task: one of dexbench's, all of the suite's (all), or your own as module:name."""
     trials: int | None = None

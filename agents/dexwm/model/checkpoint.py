@@ -15,7 +15,7 @@ from .world_model import DexWMModel
 
 FORMAT = "dexbench-dexwm-1"
 WEIGHTS = Path(__file__).parents[1] / "weights"
-PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("dexwm",)}
+PACKAGED = {name: WEIGHTS / f"{name}.safetensors" for name in ("dexwm", "scratch")}
 """The packaged weights, by name."""
 
 
