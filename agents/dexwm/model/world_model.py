@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from .config import ACTION_DIM, ModelConfig
 from .encoder import build_encoder
 from .keypoint_head import build_head
+from .object_head import ObjectHead
 from .predictor import Predictor
 
 
@@ -25,9 +26,36 @@ class DexWMModel(nn.Module):
         self.encoder = build_encoder(self.config)
         self.head = build_head(self.config)
         self.predictor = Predictor(self.config)
+        self.objects = ObjectHead(self.config) if self.config.object_head else None
         encoder = self.config.encoder
         self.pretraining = "none" if encoder == "compact" else f"{encoder} encoder"
         self.history = usual_history(self.config)
+
+    def action(self, before: Tensor, after: Tensor) -> Tensor:
+        """Return the action between two hand configurations, as the predictor takes it.
+
+        Args:
+            before: Right-hand keypoints ``(..., 21, 3)`` in metres, camera frame.
+            after: The same, later.
+
+        Returns:
+            ``(..., 132)`` as ``hand_action``; with ``hand_maps`` ``(..., 195)``: ``before`` too.
+        """
+        action = hand_action(before, after)
+        return torch.cat([action, before.flatten(-2)], -1) if self.config.hand_maps else action
+
+    def leading_actions(self, keypoints: Tensor) -> Tensor:
+        """Return the actions that led to each frame of a history; to the first none did.
+
+        Args:
+            keypoints: Right-hand keypoints of the frames ``(..., F, 21, 3)`` in metres, camera
+                frame.
+
+        Returns:
+            ``(..., F, 132)``, or 195 as ``action``; the first is without motion.
+        """
+        before = torch.cat([keypoints[..., :1, :, :], keypoints[..., :-1, :, :]], -3)
+        return self.action(before, keypoints)
 
     def compile_blocks(self) -> None:
         """From now on runs the blocks of predictor and head through ``torch.compile``.
@@ -65,19 +93,6 @@ def hand_action(before: Tensor, after: Tensor) -> Tensor:
     action = difference.new_zeros(*difference.shape[:-1], ACTION_DIM)
     action[..., 63:126] = difference
     return action
-
-
-def leading_actions(keypoints: Tensor) -> Tensor:
-    """Return the actions that led to each frame of a history; to the first none did.
-
-    Args:
-        keypoints: Right-hand keypoints of the frames ``(..., F, 21, 3)`` in metres, camera frame.
-
-    Returns:
-        ``(..., F, 132)``; the first is zero.
-    """
-    before = torch.cat([keypoints[..., :1, :, :], keypoints[..., :-1, :, :]], -3)
-    return hand_action(before, keypoints)
 
 
 def best_dtype(device: torch.device | str = "cpu") -> torch.dtype:

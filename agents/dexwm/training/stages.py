@@ -65,8 +65,14 @@ def build_stages(
         progress: Whether to show a bar while features are computed.
     """
     model, decoder = networks.model, networks.decoder
-    vision = {"encoder": model.encoder, "head": model.head, "decoder": decoder}
+    vision: dict[str, nn.Module] = {
+        "encoder": model.encoder,
+        "head": model.head,
+        "decoder": decoder,
+    }
     modules: dict[str, nn.Module] = {"predictor": model.predictor, "head": model.head}
+    if model.objects is not None:
+        vision["objects"] = modules["objects"] = model.objects
     loss: Callable[..., Loss] = functools.partial(prediction_loss, model)
     read = batches.states
     if config.end_to_end:
@@ -77,13 +83,15 @@ def build_stages(
 
     def single_frames(draw: np.random.Generator) -> tuple[Any, ...]:
         index = np.sort(draw.choice(frames, config.images))
-        images, points = batches.pictures(index[:, None], draw)
-        return images[:, 0], points[:, 0], config.keypoint_weight
+        images, points, objects = batches.pictures(index[:, None], draw)
+        shown = None if objects is None else objects[:, 0]
+        return images[:, 0], points[:, 0], config.keypoint_weight, shown, config.object_weight
 
     def windows(draw: np.random.Generator, rolled_out: bool) -> tuple[Any, ...]:
         index = recipe.windows(batches.episodes, draw, config.clips)
         history = recipe.history(draw, index.shape[1] - 1) if rolled_out else None
-        return *read(index, draw), config.hand_weight, history
+        seen, points, objects = read(index, draw)
+        return seen, points, config.hand_weight, history, objects, config.object_weight
 
     def keep_features() -> None:
         if config.features is not None:

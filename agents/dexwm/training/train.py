@@ -17,6 +17,7 @@ from dexbench.agents.dexwm.model.decoder import decoder_path, save_decoder
 from dexbench.agents.dexwm.model.world_model import best_dtype
 from dexbench.agents.learning.disk import check_file, check_folder
 from dexbench.agents.learning.episodes import load_episodes, pretraining_of
+from dexbench.agents.learning.object_masks import ObjectMasks
 from dexbench.agents.learning.optim import MasterAdamW, schedule, trainable
 from dexbench.agents.learning.ranks import Ranks
 from dexbench.agents.learning.run_folder import Rate, RunFolder
@@ -56,17 +57,21 @@ class Trainer:
         self.model, self.decoder = self.networks.model, self.networks.decoder
         self.model.to(self.device, self.dtype)
         self.decoder.to(self.device, self.dtype)
+        masks: ObjectMasks | None = None
         with self.ranks.in_turn():
             if self.ranks.first:
                 self.check_places()
             self.episodes = load_episodes(
                 config.data, self.work, config.holdout, config.model.image_size, progress
             )
+            if config.model.object_head:
+                masks = ObjectMasks(config.data, self.episodes, self.work)
         self.model.pretraining = pretraining_of(self.model.pretraining, config.data)
         self.model.history = len(recipe.odds)
         self.batches = Batches(
             self.episodes, self.model.encoder, self.ranks, self.dtype, recipe.augmented
         )
+        self.batches.masks = masks
         self.stages = build_stages(config, recipe, self.networks, self.batches, progress)
         modules = {"model": self.model, "decoder": self.decoder}
         shared = "data, seed, model, dtype or batches"
@@ -100,6 +105,8 @@ class Trainer:
             facts["end_to_end"] = True
         if config.features is not None:
             facts["features"] = True
+        if config.model.object_head:
+            facts["object_weight"] = config.object_weight
         return facts
 
     def run(self) -> dict[str, Any]:
@@ -221,7 +228,7 @@ class Trainer:
     def validate(self, predict: bool) -> dict[str, float]:
         """Return metrics on the held-out episodes; see ``losses.validate``."""
         windows = self.config.validation_windows
-        return validate(self.model, self.episodes, predict, windows)
+        return validate(self.model, self.episodes, self.batches.masks, predict, windows)
 
     def log_validation(self, stage: Stage) -> None:
         """Validate and log the result."""
