@@ -1,6 +1,5 @@
 """DexWM as an agent: planning over joint angles through the latent world model (paper 3.4)."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,7 +122,7 @@ class DexWM(WaypointAgent):
     @property
     def settings(self) -> dict[str, Any]:
         """As ``WaypointAgent``'s, and the cost."""
-        return {**super().settings, "cost": dataclasses.asdict(self.costs.config)}
+        return {**super().settings, "cost": self.costs.settings()}
 
     @property
     def cost_name(self) -> str:

@@ -88,8 +88,8 @@ COSTS = {
     "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
 }
 """By the names that ``DexWM``'s argument ``cost`` takes; docs/planners.md compares them. Of
-``predicted``, ``objects`` and ``paper`` every term but the wrist's angle is a function of predicted latents and
-the goal; ``own-hand`` adds the robot's own kinematics."""
+``predicted``, ``objects`` and ``paper`` every term but the wrist's angle is a function of predicted
+latents and the goal; ``own-hand`` adds the robot's own kinematics."""
 
 COST_OF = {"warm": "own-hand", "paper": "paper", "paper-real": "paper"}
 """The usual cost of a planner, where it is not ``predicted``."""
@@ -206,16 +206,26 @@ class LatentCost:
         """
         config = self.config
         if config.mix == "paper":
-            factors = terms.new_tensor([1.0, config.mu, 0.0, config.leaving, 0.0, 0.0])
+            factors = terms.new_tensor([1.0, config.mu, 0.0, config.leaving])
         else:
             latent_share = config.latent_share if with_hand else 1.0
-            shares = terms.new_tensor([latent_share, 1 - latent_share, 0.0, 0.0, 0.0, 0.0])
-            factors = shares / scale
+            shares = terms.new_tensor([latent_share, 1 - latent_share, 0.0, 0.0])
+            factors = shares / scale[:OBJECTS]
             factors[LEAVING] = config.leaving
-        factors[OBJECTS], factors[REACH] = config.objects, config.reach
         if task == "grasp":
             factors[ORIENTATION] = config.orientation
-        return (terms * factors).sum(-1)
+        total = (terms[:, :OBJECTS] * factors).sum(-1)
+        if config.objects or config.reach:
+            total = total + config.objects * terms[:, OBJECTS] + config.reach * terms[:, REACH]
+        return total
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as ledgers hold them: those that came later only where they are on.
+
+        So the rows of a cost without them stay what they were.
+        """
+        settings = dataclasses.asdict(self.config)
+        return {k: v for k, v in settings.items() if v or k not in ("objects", "reach")}
 
     def keypoint_distance(self, predicted: Keypoints, goal: Keypoints) -> Tensor:
         """Mean distance ``(B,)``: m over 17 keypoints, or px over wrist and tips.

@@ -78,7 +78,7 @@ class ObjectGoal:
         return distance
 
     def _peak(self) -> Tensor:
-        """What one cell of difference adds to each blurred map's squares, ``(3,)``."""
+        """Return what one cell of difference adds to each blurred map's squares, ``(3,)``."""
         sigmas = self.start.new_tensor(BLURS)
         return 1 / (4 * torch.pi * sigmas.square())
 
