@@ -1,6 +1,5 @@
 """DexWM as an agent: planning over joint angles through the latent world model (paper 3.4)."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
 from dexbench.agents.dexwm.model.decoder import load_decoder, pictures
 from dexbench.agents.dexwm.model.history import KeysValues
 from dexbench.agents.dexwm.model.keypoint_head import Keypoints
-from dexbench.agents.dexwm.model.world_model import best_dtype, hand_action, leading_actions
+from dexbench.agents.dexwm.model.world_model import best_dtype
 from dexbench.agents.learning.weights import pick_device
 from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.cem import in_tiles
@@ -26,6 +25,7 @@ from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample
 
 from .cost import COST_OF, CostConfig, LatentCost, cost_config
+from .object_cost import ObjectGoal
 
 
 @dataclass
@@ -42,8 +42,10 @@ class Context:
     """``(1, P, C)`` latent state of the goal picture."""
     goal_keypoints: Keypoints | None
     """What the head reads off it; None if it shows no hand."""
+    objects: ObjectGoal | None
+    """Where objects are and should be; None if they do not count."""
     scale: Tensor | None = None
-    """``(4,)`` standard deviations of the cost terms in the first population."""
+    """``(6,)`` standard deviations of the cost terms in the first population."""
 
 
 class DexWM(WaypointAgent):
@@ -94,7 +96,8 @@ class DexWM(WaypointAgent):
             raise UserError(f"compile is {compile!r}; choose True or False")
         if compile:
             self.model.compile_blocks()
-        usual = "paper" if no_depth else COST_OF.get(str(planner), "predicted")
+        heads = "predicted" if self.model.objects is None else "objects"
+        usual = "paper" if no_depth else COST_OF.get(str(planner), heads)
         config, self._cost_name = cost_config(cost, usual)
         if no_depth and config.depth:
             raise UserError(
@@ -108,12 +111,18 @@ class DexWM(WaypointAgent):
             "device": str(self.device),
         }
         self.kinematics = HandKinematics(self.device)
-        self.costs = LatentCost(config, self.model.head, self.kinematics)
+        if (config.objects or config.reach) and self.model.objects is None:
+            raise UserError(
+                "this cost counts objects, which the model has no head for; train one with "
+                "--model.object-head, or plan with cost=predicted"
+            )
+        heed = self.model.objects if config.objects or config.reach else None
+        self.costs = LatentCost(config, self.model.head, self.kinematics, heed)
 
     @property
     def settings(self) -> dict[str, Any]:
         """As ``WaypointAgent``'s, and the cost."""
-        return {**super().settings, "cost": dataclasses.asdict(self.costs.config)}
+        return {**super().settings, "cost": self.costs.settings()}
 
     @property
     def cost_name(self) -> str:
@@ -126,6 +135,7 @@ class DexWM(WaypointAgent):
         self._seen: list[Tensor] = []
         self._hands: list[Tensor] = []
         self._goal: tuple[Tensor, Keypoints | None] | None = None
+        self._objects: ObjectGoal | None = None
 
     def encode(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Return the latent state ``(1, P, C)`` of a picture ``(224, 392, 3)`` uint8."""
@@ -145,12 +155,16 @@ class DexWM(WaypointAgent):
             hand: Keypoints = self.model.head(goal)
             self._goal = goal, hand if hand.shows_hand() else None
         self._seen.append(self.encode(obs["pixels"]))
+        if self._objects is None and self.costs.object_head is not None:
+            start, end = (self.costs.object_head(state) for state in (self._seen[0], self._goal[0]))
+            self._objects = ObjectGoal.read(start, end)
         history = torch.stack(self._seen, 1)
         keypoints = torch.as_tensor(np.asarray(obs["keypoints"], np.float32), device=self.device)
         self._hands.append(keypoints)
-        actions = leading_actions(torch.stack(self._hands))[None]
+        hands = torch.stack(self._hands)[None]
+        actions = self.model.leading(self.model.action(hands[:, :-1], hands[:, 1:]), hands[:, 0])
         encoded = self.model.predictor.encode_history(history, actions=actions)
-        return Context(encoded, history[:, -1], keypoints, *self._goal)
+        return Context(encoded, history[:, -1], keypoints, *self._goal, self._objects)
 
     def goal_hand(self, context: Context) -> Tensor | None:
         """Return the keypoints that the head sees in the goal picture.
@@ -211,15 +225,15 @@ class DexWM(WaypointAgent):
         """Predicted latent states ``(N, T, P, C)`` after the waypoints ``(N, T, 23)`` in rad."""
         points = self.hand(sequences)
         start = context.keypoints.expand(len(sequences), 1, -1, -1)
-        actions = hand_action(torch.cat([start, points[:, :-1]], 1), points)
+        actions = self.model.action(torch.cat([start, points[:, :-1]], 1), points)
         return self.model.predictor.rollout(context.history, context.last, actions)
 
     def terms(self, sequences: Tensor, context: Context) -> Tensor:
-        """Cost terms ``(N, 4)`` of candidates ``(N, T, 23)`` in rad; see ``LatentCost.terms``."""
+        """Cost terms ``(N, 6)`` of candidates ``(N, T, 23)`` in rad; see ``LatentCost.terms``."""
         states = self.roll_out(sequences, context)
         weights = self.weights(sequences.shape[1]).to(self.device)
         goal = context.goal, context.goal_keypoints
-        return self.costs.terms(sequences, states, goal, weights, self.task)
+        return self.costs.terms(sequences, states, goal, weights, self.task, context.objects)
 
 
 def _belief(read: Keypoints, states: Tensor) -> Belief:

@@ -22,7 +22,9 @@ from dexbench.envs.embodiment.keypoints import (
 )
 from dexbench.envs.embodiment.kinematics import HandKinematics
 
-LATENT, KEYPOINT, ORIENTATION, LEAVING = range(4)
+from .object_cost import ObjectGoal
+
+LATENT, KEYPOINT, ORIENTATION, LEAVING, OBJECTS, REACH = range(6)
 """Columns of the cost terms."""
 MARGIN = 40.0
 """As far outside the picture as leaving by the candidate's own hand tells apart, in px."""
@@ -59,26 +61,35 @@ class CostConfig:
     picture to 1 on its edge; with ``own_hand``, one by kinematics from 0 on the edge to 1 at
     ``MARGIN`` outside."""
 
+    objects: float = 0.0
+    """Weight of what is left to do with objects, see ``ObjectGoal.left``; needs a model with an
+    object head."""
+    reach: float = 0.0
+    """Weight of the hand's distance from objects that are not where they should be, which draws it
+    there; likewise."""
+
     def __post_init__(self) -> None:
         if self.mix not in ("paper", "scaled") or not 0 <= self.latent_share <= 1:
             raise ValueError(
                 "mix must be 'paper' or 'scaled' and latent_share within 0..1, got "
                 f"{self.mix!r} and {self.latent_share}"
             )
-        if self.leaving < 0:
-            raise ValueError(f"leaving must be 0 or above, got {self.leaving}")
+        for name in ("leaving", "objects", "reach"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or above, got {getattr(self, name)}")
         if self.own_hand and not self.depth:
             raise ValueError("own_hand compares 3-D points: give depth=True with it")
 
 
 COSTS = {
     "predicted": CostConfig(leaving=3.0),
+    "objects": CostConfig(leaving=3.0, objects=5.0, reach=1.0),
     "own-hand": CostConfig(leaving=3.0, own_hand=True),
     "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
 }
 """By the names that ``DexWM``'s argument ``cost`` takes; docs/planners.md compares them. Of
-``predicted`` and ``paper`` every term but the wrist's angle is a function of predicted latents and
-the goal; ``own-hand`` adds the robot's own kinematics."""
+``predicted``, ``objects`` and ``paper`` every term but the wrist's angle is a function of predicted
+latents and the goal; ``own-hand`` adds the robot's own kinematics."""
 
 COST_OF = {"warm": "own-hand", "paper": "paper", "paper-real": "paper"}
 """The usual cost of a planner, where it is not ``predicted``."""
@@ -120,6 +131,8 @@ class LatentCost:
     """The model's keypoint head."""
     kinematics: HandKinematics
     """On the model's device."""
+    object_head: nn.Module | None = None
+    """The model's object head, if it has one."""
 
     def terms(
         self,
@@ -128,6 +141,7 @@ class LatentCost:
         goal: tuple[Tensor, Keypoints | None],
         weights: Tensor,
         task: str,
+        objects: ObjectGoal | None = None,
     ) -> Tensor:
         """Return the cost terms of candidates, unweighted.
 
@@ -138,11 +152,14 @@ class LatentCost:
                 None if it shows no hand.
             weights: ``(T,)`` of the steps.
             task: The orientation counts in "grasp" alone.
+            objects: Where the objects are and should be; None leaves them out.
 
         Returns:
-            ``(N, 4)``: latent error (mean square), keypoint error (m, or px without ``depth``) and
+            ``(N, 6)``: latent error (mean square), keypoint error (m, or px without ``depth``) and
             orientation (rad), summed over steps by their weights; then leaving (0..1), at the
-            worst step that has a weight. Without a hand in the goal the keypoint error is 0.
+            worst step that has a weight; then what is left to do with objects, and the hand's
+            distance from them, summed as the first. Without a hand in the goal the keypoint error
+            is 0.
         """
         count, horizon = sequences.shape[:2]
         # Steps without weight need neither errors nor the keypoint head.
@@ -166,15 +183,22 @@ class LatentCost:
             leaving = self.leaving(sequences)
         elif self.config.leaving:
             leaving = near_edge(predicted.pixels).unflatten(0, (count, -1))
-        means = [term @ weights for term in (latent, keypoint, angle)]
-        return torch.stack([*means, leaving.amax(1)], -1)
+        left, reach = torch.zeros_like(latent), torch.zeros_like(latent)
+        if objects is not None and self.object_head is not None:
+            logits = self.object_head(states.flatten(0, 1))
+            left = objects.left(logits).unflatten(0, (count, -1))
+            reach = objects.reach(logits, predicted).unflatten(0, (count, -1)) * left.clamp(max=1)
+        latent, keypoint, angle, left, reach = (
+            term @ weights for term in (latent, keypoint, angle, left, reach)
+        )
+        return torch.stack([latent, keypoint, angle, leaving.amax(1), left, reach], -1)
 
     def total(self, terms: Tensor, scale: Tensor, task: str, with_hand: bool) -> Tensor:
         """Return costs ``(N,)``: the sum of the terms, each by its factor.
 
         Args:
-            terms: ``(N, 4)`` as from ``terms``.
-            scale: ``(4,)`` their standard deviations in the first population; "scaled" divides by
+            terms: ``(N, 6)`` as from ``terms``.
+            scale: ``(6,)`` their standard deviations in the first population; "scaled" divides by
                 them.
             task: As in ``terms``.
             with_hand: Whether the goal shows a hand. Otherwise the latent term has the keypoint
@@ -186,11 +210,22 @@ class LatentCost:
         else:
             latent_share = config.latent_share if with_hand else 1.0
             shares = terms.new_tensor([latent_share, 1 - latent_share, 0.0, 0.0])
-            factors = shares / scale
+            factors = shares / scale[:OBJECTS]
             factors[LEAVING] = config.leaving
         if task == "grasp":
             factors[ORIENTATION] = config.orientation
-        return (terms * factors).sum(-1)
+        total = (terms[:, :OBJECTS] * factors).sum(-1)
+        if config.objects or config.reach:
+            total = total + config.objects * terms[:, OBJECTS] + config.reach * terms[:, REACH]
+        return total
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as ledgers hold them: those that came later only where they are on.
+
+        So the rows of a cost without them stay what they were.
+        """
+        settings = dataclasses.asdict(self.config)
+        return {k: v for k, v in settings.items() if v or k not in ("objects", "reach")}
 
     def keypoint_distance(self, predicted: Keypoints, goal: Keypoints) -> Tensor:
         """Mean distance ``(B,)``: m over 17 keypoints, or px over wrist and tips.

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from dexbench.envs.motion.waypoints import RampConfig
+
 from .cem import CEMConfig, cem
 from .gradient import GradientConfig, gradient
 from .mppi import MPPIConfig, mppi
 from .optimiser import Plan, Problem
-from .waypoints import RampConfig
 
 Config = TypeVar("Config")
 

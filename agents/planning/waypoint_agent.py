@@ -14,13 +14,13 @@ from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import DISTINCT, HAND_JOINTS
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import HIGHEST, LOWER, LOWEST, N_JOINTS, UPPER
+from dexbench.envs.motion.waypoints import ramp
 
 from .belief import Belief
 from .cem import cem, in_tiles
 from .dummy_grasp import DUMMY_GRASP, grasp_motion
 from .optimiser import Plan, Problem
 from .planner_config import OPTIMISERS, PLANNERS, PlannerConfig, name_of, planner_config
-from .waypoints import ramp
 
 HELD = ("place", "carry")
 """Tasks that begin with the object in the hand, whose fingers keep their grip (App. B)."""

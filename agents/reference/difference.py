@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dexbench.agents.planning.waypoints import RampConfig, ramp
 from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS
 from dexbench.envs.embodiment.robot import CONTROL_HZ, HIGHEST, LOWEST
 from dexbench.envs.motion.grasp import WIDEST, GraspPlan, grasp_at, palm_of, palm_turn
 from dexbench.envs.motion.robot_ik import RobotIK
+from dexbench.envs.motion.waypoints import RampConfig, ramp
 
 from .moved import COUNTER, Seen, find_moved
 

@@ -17,9 +17,9 @@ from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.planning.planner_config import PlannerConfig
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
-from dexbench.agents.planning.waypoints import follow
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import DISTINCT, N_DISTINCT
+from dexbench.envs.motion.waypoints import follow
 from dexbench.envs.rollouts import Rollouts
 from dexbench.envs.simulation import Simulation
 from dexbench.utils.errors import UserError

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.unroll import unroll
-from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
+from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.readout.layers import Readout
 
 from .clips import Clips
@@ -70,7 +70,7 @@ def predictions(
         true: Their latent states ``(B, T + 1, P, C)``.
     """
     keypoints = torch.from_numpy(clips.told).to(true.device)
-    actions = hand_action(keypoints[:, :-1], keypoints[:, 1:])
+    actions = model.action(keypoints[:, :-1], keypoints[:, 1:])
     first = true[:, :1]
     yield "model", unroll(model, first, actions[part])
     yield "copy", first.expand_as(true[:, 1:])

@@ -46,7 +46,7 @@ def measure(
     keypoints = torch.from_numpy(clips.keypoints[part, 1:]).to(flat.device)
     found |= hand_error(flat, keypoints.flatten(0, 1), readout, shape)
     if readout.objects is not None and clips.objects is not None:
-        masks, touching = readout.objects(flat)
+        masks, touching = readout.objects.read(flat)
         shown = masks.sigmoid().unflatten(0, shape).cpu().numpy()
         found["object_error"] = object_error(shown, clips.objects, part)
         touches = (touching > 0).unflatten(0, shape).cpu().numpy()

@@ -21,6 +21,7 @@ from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
 from dexbench.envs.assets.download import robocasa_root
 from dexbench.envs.embodiment.robot import CONTROL_HZ
+from dexbench.envs.motion.waypoints import RampConfig
 from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import open_locked
@@ -32,6 +33,8 @@ from .stand_ins import stand_in
 
 SCENE_DRAWS = 20
 """Scenes drawn for one place in a set before giving up."""
+PICTURES_HZ = {"waypoints": CONTROL_HZ / RampConfig().steps}
+"""Pictures a second of strategies that do not take one each control step."""
 LOSSES = 3
 """Times in a row that a process is lost, by a signal or in native code, before giving up."""
 
@@ -42,16 +45,16 @@ class CollectConfig:
 
     out: Path
     """Folder of the set; a set that is there already is continued."""
-    strategy: Literal["lift", "lift-noise", "programmatic", "play", "egohand", "gripper"] = (
-        "lift-noise"
-    )
+    strategy: Literal[
+        "lift", "lift-noise", "programmatic", "play", "waypoints", "egohand", "gripper"
+    ] = "lift-noise"
     """How the robot is driven; lift-noise and programmatic are the paper's (4.5). The others are
     stand-ins for other people's data, in their layouts: egohand shows two human hands (EgoDex),
     gripper a Panda with a parallel gripper (DROID)."""
     episodes: int | None = None
     """Clips to record (rounded up to whole scenes)."""
     hours: float | None = None
-    """Time to record, in h at 10 Hz; give this or --episodes."""
+    """Time to record, in h; give this or --episodes."""
     workers: int = 0
     """Processes; 0 means one a core that may be used. The data do not depend on it."""
     kitchen: Literal["generated", "robocasa"] = "generated"
@@ -98,14 +101,15 @@ def main(config: CollectConfig, recording: Recording | None = None) -> None:
     if not isfinite(config.hours or 0):
         raise UserError(f"--hours is {config.hours}; expected a number of hours")
     unit = "frame" if config.episodes is None else "episode"
-    goal = int((config.hours or 0) * 3600 * CONTROL_HZ) if unit == "frame" else config.episodes
+    rate = PICTURES_HZ.get(config.strategy, CONTROL_HZ)
+    goal = int((config.hours or 0) * 3600 * rate) if unit == "frame" else config.episodes
     if not goal or goal < 0:
         raise UserError("--episodes or --hours must be positive")
     if config.ray_address is not None and config.executor != "ray":
         raise UserError("--ray-address is of use with --executor ray only; give both or neither")
     if config.executor == "ray" and not config.out.is_absolute():
         raise UserError(f"with --executor ray, --out must be absolute; got {config.out}")
-    facts: dict[str, Any] = {"strategy": config.strategy, "seed": config.seed}
+    facts: dict[str, Any] = {"strategy": config.strategy, "seed": config.seed, "control_hz": rate}
     if config.kitchen == "robocasa":
         if config.strategy in OTHERS:
             raise UserError(

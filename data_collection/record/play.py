@@ -4,9 +4,10 @@ A clip is a chain of short interactions. Each is planned from the state that the
 and noise that drifts is added to every target, so that many go wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,9 @@ from dexbench.data_collection.store.episode import Episode
 from dexbench.envs.embodiment.keypoints import N_ARM_JOINTS, N_HAND_JOINTS
 from dexbench.envs.embodiment.robot import CONTROL_HZ, HIGHEST, LOWEST, OPEN_HAND, READY_ARM
 from dexbench.envs.motion.expert import ARM_STEP, HAND_STEP
-from dexbench.envs.motion.grasp import TABLE_GAP, grasps, object_points
+from dexbench.envs.motion.grasp import TABLE_GAP, GraspPlan, grasps, object_points
 from dexbench.envs.motion.ik import ArmIK
-from dexbench.envs.motion.push import PushStyle, pushes
+from dexbench.envs.motion.push import PushPlan, PushStyle, pushes
 from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks.base import Rejected
@@ -49,6 +50,9 @@ TRIES = 20
 
 Waypoint = tuple[NDArray[np.float64], int]
 """Joints (23,) in rad to go to, and the fewest control steps that it takes."""
+Drawn = TypeVar("Drawn")
+Draw = Callable[[Simulation, str, np.random.Generator], Drawn | None]
+"""Plans an interaction with the object of that name."""
 
 
 def play_clip(
@@ -95,12 +99,20 @@ def _rows(
 
 
 def _interaction(simulation: Simulation, rng: np.random.Generator) -> list[Waypoint]:
-    """Return the waypoints of a push or a grasp; of a random posture if none can be planned.
+    """Return the waypoints of a push or a grasp; of a random posture if none can be planned."""
+    waypoints = drawn(simulation, rng, _push, _grasp)
+    return waypoints or [(clear_posture(simulation, rng), 1)]
 
-    The simulation stays as it was.
+
+def drawn(
+    simulation: Simulation, rng: np.random.Generator, push: Draw[Drawn], grasp: Draw[Drawn]
+) -> Drawn | None:
+    """Return what one of two functions makes of an object; None if neither can.
+
+    Now and then they are shown the object where it is not. The simulation stays as it was.
     """
     for _ in range(TRIES):
-        draw = _push if rng.random() < PUSHES else _grasp
+        draw = push if rng.random() < PUSHES else grasp
         name = simulation.objects[int(rng.integers(len(simulation.objects)))]
         state = simulation.get_state()
         simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))  # for a natural elbow
@@ -108,14 +120,14 @@ def _interaction(simulation: Simulation, rng: np.random.Generator) -> list[Waypo
             angle, off = rng.uniform(0, 2 * np.pi), rng.uniform(*MISS)
             aside = simulation.object_position(name) + off * _unit(angle)
             simulation.place_object(name, aside, yaw=0.0)
-        waypoints = draw(simulation, name, rng)
+        found = draw(simulation, name, rng)
         simulation.set_state(state)
-        if waypoints is not None:
-            return waypoints
-    return [(clear_posture(simulation, rng), 1)]
+        if found is not None:
+            return found
+    return None
 
 
-def _push(simulation: Simulation, name: str, rng: np.random.Generator) -> list[Waypoint] | None:
+def draw_push(simulation: Simulation, name: str, rng: np.random.Generator) -> PushPlan | None:
     """Return a push in a random direction, or None if there is no such."""
     heading, distance = _unit(rng.uniform(0, 2 * np.pi)), rng.uniform(*DISTANCE)
     if not _within(simulation.object_position(name) + distance * heading):
@@ -126,7 +138,12 @@ def _push(simulation: Simulation, name: str, rng: np.random.Generator) -> list[W
     plans = pushes(
         simulation, name, heading[:2], distance, style, rng, rng.uniform(*SPEED), clearance
     )
-    plan = next(plans, None)
+    return next(plans, None)
+
+
+def _push(simulation: Simulation, name: str, rng: np.random.Generator) -> list[Waypoint] | None:
+    """Return the waypoints of a push, or None."""
+    plan = draw_push(simulation, name, rng)
     if plan is None:
         return None
     rows = np.concatenate([plan.down, plan.stroke])
@@ -137,8 +154,20 @@ def _push(simulation: Simulation, name: str, rng: np.random.Generator) -> list[W
     ]
 
 
-def _grasp(simulation: Simulation, name: str, rng: np.random.Generator) -> list[Waypoint] | None:
-    """Return a grasp that lifts the object, carries it somewhere and lets it go, or None."""
+@dataclass(frozen=True)
+class CarryPlan:
+    """A grasp that lifts an object, carries it somewhere and lets it go."""
+
+    grasp: GraspPlan
+    """The approach, and the hand open and closed."""
+    carry: NDArray[np.float64]
+    """Arm joints (n, 7) in rad from the grasp to where it lets go."""
+    retreat: NDArray[np.float64]
+    """Arm joints (n, 7) in rad upward from there."""
+
+
+def draw_carry(simulation: Simulation, name: str, rng: np.random.Generator) -> CarryPlan | None:
+    """Return a grasp, lift and carry to somewhere, or None if there is no such."""
     move, lift = rng.uniform(*DISTANCE) * _unit(rng.uniform(0, 2 * np.pi)), rng.uniform(*LIFT)
     if not _within(simulation.object_position(name) + move):
         return None
@@ -152,8 +181,15 @@ def _grasp(simulation: Simulation, name: str, rng: np.random.Generator) -> list[
     if carry is None:
         return None
     retreat = ik.line(_polyline(corners[-2:], step), plan.turn, carry[-1])
-    if retreat is None:
+    return None if retreat is None else CarryPlan(plan, carry, retreat)
+
+
+def _grasp(simulation: Simulation, name: str, rng: np.random.Generator) -> list[Waypoint] | None:
+    """Return the waypoints of a grasp, or None."""
+    whole = draw_carry(simulation, name, rng)
+    if whole is None:
         return None
+    plan, carry, retreat = whole.grasp, whole.carry, whole.retreat
     grip = plan.approach[-1]
     return [
         *(_waypoint(row, plan.open_hand) for row in plan.approach),

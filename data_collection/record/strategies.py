@@ -30,6 +30,7 @@ from .clips import (
 )
 from .play import play_clip
 from .recorder import Recorder
+from .waypoints import waypoint_clip
 
 Strategy = Callable[[Simulation, Scene, np.random.Generator], list[Episode]]
 CLIPS = 4
@@ -122,10 +123,24 @@ def play(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list
     return clips
 
 
+def waypoints(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
+    """Move as a planner does among permuted objects, and take a picture where it looks."""
+    settle(simulation)
+    resting = simulation.get_state()
+    clips = []
+    for clip in range(CLIPS):
+        simulation.set_state(resting)
+        permute_objects(simulation, rng, np.full(3, 10.0))
+        settle(simulation)
+        clips.append(waypoint_clip(simulation, scene, rng, {"kind": "waypoints", "clip": clip}))
+    return clips
+
+
 STRATEGIES: dict[str, Strategy] = {
     "lift": lift,
     "lift-noise": lift_noise,
     "programmatic": programmatic,
     "play": play,
+    "waypoints": waypoints,
 }
 """Every strategy by the name that `dexbench collect --strategy` takes."""

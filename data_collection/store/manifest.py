@@ -12,7 +12,7 @@ SCHEMA = 2
 
 INFO, MANIFEST = "dataset.json", "manifest.jsonl"
 
-ROBOT_STRATEGIES = frozenset({"lift", "lift-noise", "programmatic", "play"})
+ROBOT_STRATEGIES = frozenset({"lift", "lift-noise", "programmatic", "play", "waypoints"})
 """Strategies of collection that record the benchmark's own robot."""
 
 

@@ -5,8 +5,9 @@ kept beside the set, in ``<set>.masks``, under names that depend on the episodes
 """
 
 import hashlib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,13 @@ Wanted = Sequence[tuple[dict[str, Any], NDArray[np.int64]]]
 """Episodes, by their manifest rows, and which of their frames."""
 
 
-def object_masks(root: Path, wanted: Wanted) -> list[NDArray[np.int8]]:
+def object_masks(root: Path, wanted: Wanted, alone: bool = False) -> list[NDArray[np.int8]]:
     """Return what the head camera's pixels show in some frames.
 
     Args:
         root: Folder of the set.
         wanted: Episodes and frames.
+        alone: Whether nothing but the objects is drawn, so that those behind the robot are shown.
 
     Returns:
         For each episode ``(frames, 112, 196)`` int8: ``ROBOT``, ``NEITHER``, or the number of an
@@ -49,10 +51,12 @@ def object_masks(root: Path, wanted: Wanted) -> list[NDArray[np.int8]]:
             written beside it.
     """
     facts = [SIZE, [[row["h5"], row["model"], frames.tolist()] for row, frames in wanted]]
+    facts += ["alone"] if alone else []
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     path = root.with_name(root.resolve().name + ".masks") / f"{name}.npz"
     if not path.is_file():
-        masks = np.concatenate(_drawn(root, wanted))
+        drawn = dict(draw_masks(root, wanted, alone))
+        masks = np.concatenate([drawn[index] for index in range(len(wanted))])
         try:
             with atomic_file(path) as draft, draft.open("wb") as file:
                 np.savez_compressed(file, masks=masks)
@@ -68,23 +72,31 @@ def object_masks(root: Path, wanted: Wanted) -> list[NDArray[np.int8]]:
     return np.split(masks, np.cumsum([len(frames) for _, frames in wanted])[:-1])
 
 
-def _drawn(root: Path, wanted: Wanted) -> list[NDArray[np.int8]]:
-    """Render the masks of some episodes."""
+def draw_masks(
+    root: Path, wanted: Wanted, alone: bool = False
+) -> Iterator[tuple[int, NDArray[np.int8]]]:
+    """Draw masks as ``object_masks`` does; yield each episode's place among ``wanted`` with them.
+
+    Scenes come one after the other, as each is compiled once.
+    """
     source, store = SetStates(root), EpisodeStore(root)
-    drawn: dict[int, NDArray[np.int8]] = {}
-    # Scenes one after the other: each is compiled once.
     order = sorted(range(len(wanted)), key=lambda index: str(wanted[index][0]["model"]))
-    for index in tqdm(order, "masks", unit="ep", disable=None):
-        row, frames = wanted[index]
-        model = source.model(row)
-        of_geom = geom_labels(model, object_names(store, row))
+    bar = tqdm(total=len(order), desc="masks", unit="ep", disable=None)
+    for _, places in itertools.groupby(order, key=lambda index: str(wanted[index][0]["model"])):
+        scene = list(places)
+        model = source.model(wanted[scene[0]][0])
         camera = HeadCamera(model, *SIZE)
         try:
-            states = play_states(model, source.states(row)[frames])
-            drawn[index] = np.stack([of_geom[camera.segment(data)] for data in states])
+            for index in scene:
+                row, frames = wanted[index]
+                of_geom = geom_labels(model, object_names(store, row))
+                hidden = of_geom[:-1] <= NEITHER if alone else None
+                states = play_states(model, source.states(row)[frames])
+                yield index, np.stack([of_geom[camera.segment(data, hidden)] for data in states])
+                bar.update()
         finally:
             camera.close()
-    return [drawn[index] for index in range(len(wanted))]
+    bar.close()
 
 
 def geom_labels(model: mujoco.MjModel, objects: Sequence[str]) -> NDArray[np.int8]:

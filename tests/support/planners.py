@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from dexbench.agents.planning.cem import CEMConfig
-from dexbench.agents.planning.waypoints import RampConfig
 from dexbench.agents.reference.kinematic import KeypointPlanner
 from dexbench.agents.reference.oracle import Oracle
 from dexbench.envs.embodiment.robot import INIT_JOINTS, LOWER, UPPER
+from dexbench.envs.motion.waypoints import RampConfig
 from dexbench.utils.seeding import rng
 from support.synthetic_store import keypoints_of, picture
 

@@ -10,6 +10,8 @@ from dexbench.utils.errors import UserError
 
 ACTION_DIM = 132
 """Left hand 21x3, right hand 21x3, camera translation 3, camera rotation 3 (paper Eq. 2)."""
+PLACED_DIM = ACTION_DIM + 63
+"""The same, and where the right hand is before: what a predictor with ``hand_maps`` takes."""
 
 NORM_GROUPS = 8
 """Groups of channels that the compact encoder normalises by themselves."""
@@ -68,6 +70,13 @@ class ModelConfig(WeightsConfig):
     the data show people it is so by itself."""
     cdit: Literal["compact", "paper"] = field(default="compact", metadata=LATER)
     """How the predictor uses actions and positions, see ``predictor.Predictor``."""
+    hand_maps: bool = field(default=False, metadata=LATER)
+    """Whether the predictor is told where in the picture the hand is and goes."""
+    residual: bool = field(default=False, metadata=LATER)
+    """Whether the predictor's output is added to the last state, so that what it leaves at zero
+    stays as it is."""
+    object_head: bool = field(default=False, metadata=LATER)
+    """Whether a head reads off the latent which pixels show an object, behind the hand too."""
 
     def __post_init__(self) -> None:
         head = "head_dim" if self.head_dim else "latent_dim"
@@ -82,6 +91,11 @@ class ModelConfig(WeightsConfig):
                 raise UserError(f"model.{width} is {value}, expected a multiple of {parts} ({why})")
         if min(self.grid) < 1:
             raise UserError(f"model.grid is {self.grid}, expected 1 row and column or more")
+
+    @property
+    def action_dim(self) -> int:
+        """Numbers of an action as the predictor takes it."""
+        return PLACED_DIM if self.hand_maps else ACTION_DIM
 
     @property
     def tokens(self) -> int:

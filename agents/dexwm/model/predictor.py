@@ -15,11 +15,15 @@ from torch.utils.checkpoint import checkpoint
 
 from .cdit_block import CDiTBlock, modulate
 from .config import ACTION_DIM, ModelConfig
+from .hand_maps import HandMaps
 from .history import GrowingHistory, KeysValues, frames_in
+
+RIGHT = slice(63, 126)
+"""The right hand's numbers in an action."""
 
 
 class Predictor(nn.Module):
-    """CDiT with absolute output; see the module's docstring.
+    """CDiT; see the module's docstring. Its output is the next state, or what is added to the last.
 
     ``config.cdit`` names the form. "paper" has the paper's parameter counts: the raw action is the
     condition, the action that led to a history frame modulates that frame, every frame has
@@ -55,6 +59,7 @@ class Predictor(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.final_modulation = nn.Linear(condition_dim, 2 * dim)
         self.out = nn.Linear(dim, dim if self.paper else latent_dim)
+        self.maps = HandMaps(config.grid, dim) if config.hand_maps else None
         self.project = nn.Linear(dim, latent_dim) if self.paper and project else nn.Identity()
         # AdaLN-zero: every block starts as the identity, and the output starts at zero.
         last = self.project if isinstance(self.project, nn.Linear) else self.out
@@ -77,8 +82,9 @@ class Predictor(nn.Module):
         return tokens + self.position + self.slot[first_slot:last]
 
     def _condition(self, actions: Tensor, like: Tensor) -> Tensor:
-        """Embed actions ``(B, F, 132)`` in the dtype of ``like``."""
-        condition: Tensor = self.action(actions.to(like.dtype) * self.config.action_scale)
+        """Embed actions ``(B, F, 132 or 195)`` in the dtype of ``like``."""
+        moves = actions[..., :ACTION_DIM].to(like.dtype)
+        condition: Tensor = self.action(moves * self.config.action_scale)
         return condition
 
     def encode_history(
@@ -127,7 +133,8 @@ class Predictor(nn.Module):
         Args:
             history: From ``encode_history``; its last G frames are those of ``last``.
             last: The states to start from, ``(B, G, P, C)``.
-            actions: ``(B, G, 132)``: hand keypoint differences in metres, camera frame.
+            actions: ``(B, G, 132)``: hand keypoint differences in metres, camera frame; with
+                ``hand_maps`` ``(B, G, 195)``, see ``DexWMModel.action``.
 
         Returns:
             ``(B, G, P, C)``.
@@ -135,6 +142,9 @@ class Predictor(nn.Module):
         frames = frames_in(history, self.config)
         x = self._tokens(last, frames - last.shape[1])
         condition = self._condition(actions, x)
+        if self.maps is not None:
+            motion, before = actions[..., RIGHT], actions[..., ACTION_DIM:]
+            x = x + self.maps(before.unflatten(-1, (-1, 3)), motion.unflatten(-1, (-1, 3)))
         for block, (key, value) in zip(self.blocks, history, strict=True):
             if self.activation_checkpointing and torch.is_grad_enabled():
                 x = checkpoint(
@@ -144,7 +154,7 @@ class Predictor(nn.Module):
                 x = block(x, condition, key, value)
         shift, scale = self.final_modulation(F.silu(condition)).unsqueeze(2).chunk(2, -1)
         predicted: Tensor = self.project(self.out(modulate(x, shift, scale)))
-        return predicted
+        return last + predicted if self.config.residual else predicted
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         """Teacher-forced prediction of every next state of a clip.

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from .config import ACTION_DIM, ModelConfig
 from .encoder import build_encoder
 from .keypoint_head import build_head
+from .object_head import ObjectHead
 from .predictor import Predictor
 
 
@@ -25,9 +26,44 @@ class DexWMModel(nn.Module):
         self.encoder = build_encoder(self.config)
         self.head = build_head(self.config)
         self.predictor = Predictor(self.config)
+        self.objects = ObjectHead(self.config) if self.config.object_head else None
         encoder = self.config.encoder
         self.pretraining = "none" if encoder == "compact" else f"{encoder} encoder"
         self.history = usual_history(self.config)
+
+    def placed(self, actions: Tensor, before: Tensor) -> Tensor:
+        """Return actions as the predictor takes them: with ``hand_maps``, and where the hand is.
+
+        Args:
+            actions: ``(..., 132)``.
+            before: Right-hand keypoints ``(..., 21, 3)`` before each, in metres, camera frame.
+
+        Returns:
+            The actions, or ``(..., 195)``.
+        """
+        return torch.cat([actions, before.flatten(-2)], -1) if self.config.hand_maps else actions
+
+    def action(self, before: Tensor, after: Tensor) -> Tensor:
+        """Return ``hand_action`` between two hand configurations, ``placed``.
+
+        Args:
+            before: Right-hand keypoints ``(..., 21, 3)`` in metres, camera frame.
+            after: The same, later.
+        """
+        return self.placed(hand_action(before, after), before)
+
+    def leading(self, actions: Tensor, first: Tensor) -> Tensor:
+        """Return the actions that led to each frame of a history; to the first none did.
+
+        Args:
+            actions: Those between the frames, ``placed``: ``(B, F - 1, 132 or 195)``.
+            first: Right-hand keypoints of the first frame, ``(B, 21, 3)`` in m, camera frame.
+
+        Returns:
+            ``(B, F, 132 or 195)``.
+        """
+        none = self.action(first, first)[:, None].to(actions.dtype)
+        return torch.cat([none, actions], 1)
 
     def compile_blocks(self) -> None:
         """From now on runs the blocks of predictor and head through ``torch.compile``.
@@ -65,19 +101,6 @@ def hand_action(before: Tensor, after: Tensor) -> Tensor:
     action = difference.new_zeros(*difference.shape[:-1], ACTION_DIM)
     action[..., 63:126] = difference
     return action
-
-
-def leading_actions(keypoints: Tensor) -> Tensor:
-    """Return the actions that led to each frame of a history; to the first none did.
-
-    Args:
-        keypoints: Right-hand keypoints of the frames ``(..., F, 21, 3)`` in metres, camera frame.
-
-    Returns:
-        ``(..., F, 132)``; the first is zero.
-    """
-    before = torch.cat([keypoints[..., :1, :, :], keypoints[..., :-1, :, :]], -3)
-    return hand_action(before, keypoints)
 
 
 def best_dtype(device: torch.device | str = "cpu") -> torch.dtype:

@@ -13,44 +13,31 @@ import torch
 from torch import Tensor, nn
 
 from dexbench.agents.dexwm.model.config import ModelConfig
-from dexbench.agents.dexwm.model.keypoint_head import KeypointHead, Trunk
+from dexbench.agents.dexwm.model.keypoint_head import KeypointHead
+from dexbench.agents.dexwm.model.object_head import RARE, ObjectHead
 from dexbench.agents.dexwm.model.sizes import SIZES
 from dexbench.agents.learning.weights import load_weights, save_weights
-from dexbench.data_collection.store.masks import SIZE
-from dexbench.utils.errors import UserError
 
 FORMAT = "dexbench-keypoint-layer-1"
-RARE = -3.0
-"""Logit of objects and contact before training: 5%."""
 
 
-class ObjectLayer(Trunk):
-    """Latent state to the pixels that show an object, and to whether the hand touches one."""
+class ObjectLayer(ObjectHead):
+    """An ``ObjectHead`` that also says whether the hand touches an object."""
 
     def __init__(self, config: ModelConfig):
         super().__init__(config)
-        self.side = SIZE[0] // config.grid[0]
-        if (self.side * config.grid[0], self.side * config.grid[1]) != SIZE:
-            raise UserError(f"model.grid {config.grid} does not divide masks of {SIZE}")
-        dim = self.norm.normalized_shape[0]
-        self.mask = nn.Linear(dim, self.side**2)
-        self.contact = nn.Linear(dim, 1)
-        # Most pixels show no object, and most frames no contact: begin there.
-        nn.init.constant_(self.mask.bias, RARE)
+        self.contact = nn.Linear(self.norm.normalized_shape[0], 1)
         nn.init.constant_(self.contact.bias, RARE - math.log(config.tokens))
 
-    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+    def read(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Read latent states ``(B, P, C)``.
 
         Returns:
             Logits ``(B, 112, 196)`` of each pixel showing any object, and ``(B,)`` of contact, for
             which one token that says so is enough.
         """
-        rows, columns = self.config.grid
         tokens = self.tokens(latent)
-        cells = self.mask(tokens).float().reshape(-1, rows, columns, self.side, self.side)
-        masks: Tensor = cells.transpose(2, 3).reshape(-1, *SIZE)
-        return masks, self.contact(tokens).float().squeeze(-1).logsumexp(-1)
+        return self.masks(tokens), self.contact(tokens).float().squeeze(-1).logsumexp(-1)
 
 
 class Readout(nn.Module):

@@ -139,7 +139,7 @@ def _fit(
         latent, points = _states(encoder, frames, index, device)
         loss = keypoint_loss(readout.keypoints(latent), points[:, :N_DISTINCT])
         if readout.objects is not None and frames.objects is not None:
-            masks, touching = readout.objects(latent)
+            masks, touching = readout.objects.read(latent)
             shown = torch.from_numpy(frames.objects[index]).to(device, torch.float32)
             touched = torch.from_numpy(frames.contact[index]).to(device, torch.float32)  # type: ignore[index]
             loss = loss + F.binary_cross_entropy_with_logits(masks, shown)
@@ -177,7 +177,7 @@ def validate(
         if readout.objects is not None and frames.objects is not None:
             for name, logits, truth in zip(
                 ("object", "contact"),
-                readout.objects(latent),
+                readout.objects.read(latent),
                 (frames.objects, frames.contact),
                 strict=True,
             ):

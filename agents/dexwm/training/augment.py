@@ -14,20 +14,28 @@ MARGIN = 0.06
 
 
 def augment(
-    images: Tensor, keypoints: Tensor, generator: np.random.Generator, own: Tensor | None = None
-) -> Tensor:
+    images: Tensor,
+    keypoints: Tensor,
+    masks: Tensor | None,
+    generator: np.random.Generator,
+    own: Tensor | None = None,
+) -> tuple[Tensor, Tensor | None]:
     """Return windows of pictures in other kitchens and other light; all frames of a window alike.
 
     Args:
         images: ``(B, F, H, W, 3)`` in 0..255.
         keypoints: ``(B, F, 21, 3)`` of the right hand, metres, camera frame.
+        masks: Whether pixels show an object, ``(B, F, h, w)``; they follow the kitchens.
         generator: The random stream.
         own: As ``mix_kitchens``.
 
     Returns:
-        ``(B, F, H, W, 3)`` float32.
+        ``(B, F, H, W, 3)`` float32, and the masks.
     """
-    return jitter(mix_kitchens(images, keypoints, generator, own), generator)
+    taken = other_kitchens(keypoints, generator, own)
+    images = mix_kitchens(images, taken)
+    masks = None if masks is None else mix_kitchens(masks.unsqueeze(-1), taken).squeeze(-1)
+    return jitter(images, generator), masks
 
 
 def jitter(images: Tensor, generator: np.random.Generator) -> Tensor:
@@ -40,34 +48,48 @@ def jitter(images: Tensor, generator: np.random.Generator) -> Tensor:
     return (images.float() * scale + offset).clamp(0, 255)
 
 
-def mix_kitchens(
-    images: Tensor, keypoints: Tensor, generator: np.random.Generator, own: Tensor | None = None
-) -> Tensor:
-    """Give some windows the walls or the left side of the next window in the batch.
+def other_kitchens(
+    keypoints: Tensor, generator: np.random.Generator, own: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Draw which part of each window comes from the next window in the batch.
 
-    Replaced is what lies above the hand in all frames of both windows, or left of it; the arm comes
-    from the right, so no second hand appears.
+    It is what lies above the hand in all frames of both windows, or left of it; the arm comes from
+    the right, so no second hand appears.
 
     Args:
-        images: ``(B, F, H, W, 3)``, of any type.
         keypoints: ``(B, F, 21, 3)`` of the right hand, metres, camera frame.
         generator: The random stream.
         own: ``(B,)`` bool, which windows are the benchmark's own; others neither give nor take,
             since their camera may move and arms come from anywhere. All are, if left out.
 
     Returns:
-        Pictures of the same shape and type.
+        How much of the picture is taken from above, and how much from the left: ``(B, 1)`` each,
+        as shares of its height and width.
     """
-    count, _, height, width = images.shape[:4]
-    points, _ = project(keypoints.to(images.device))
+    count = len(keypoints)
+    points, _ = project(keypoints)
     edge = points.amin((1, 2)) / points.new_tensor([camera.WIDTH, camera.HEIGHT]) - MARGIN
     edge = torch.minimum(edge, edge.roll(-1, 0))
     edge = torch.where(edge > 1, 0.0, edge)  # both hands are out of view there: keep the picture
     if own is not None:
         edge = torch.where((own & own.roll(-1, 0))[:, None], edge, 0.0)
-    above = torch.from_numpy(generator.random((count, 1)) < ABOVE).to(images.device)
-    left = torch.from_numpy(generator.random((count, 1)) < LEFT).to(images.device)
-    rows = above & (torch.arange(height, device=images.device) < edge[:, 1:] * height)
-    columns = left & (torch.arange(width, device=images.device) < edge[:, :1] * width)
+    above = torch.from_numpy(generator.random((count, 1)) < ABOVE).to(edge.device)
+    left = torch.from_numpy(generator.random((count, 1)) < LEFT).to(edge.device)
+    return torch.where(above, edge[:, 1:], 0), torch.where(left, edge[:, :1], 0)
+
+
+def mix_kitchens(pictures: Tensor, taken: tuple[Tensor, Tensor]) -> Tensor:
+    """Give windows the walls or the left side of the next window in the batch.
+
+    Args:
+        pictures: ``(B, F, H, W, C)``, of any type.
+        taken: As ``other_kitchens`` draws it.
+
+    Returns:
+        Pictures of the same shape and type.
+    """
+    (height, width), device = pictures.shape[2:4], pictures.device
+    rows = torch.arange(height, device=device) < taken[0].to(device) * height
+    columns = torch.arange(width, device=device) < taken[1].to(device) * width
     replaced = rows[:, None, :, None, None] | columns[:, None, None, :, None]
-    return torch.where(replaced, images.roll(-1, 0), images)
+    return torch.where(replaced, pictures.roll(-1, 0), pictures)

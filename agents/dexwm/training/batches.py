@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,11 +12,23 @@ from torch import Tensor, nn
 from dexbench.agents.dexwm.model.keypoint_head import RIGHT
 from dexbench.agents.learning.clips import Clips
 from dexbench.agents.learning.features import cached_features
+from dexbench.agents.learning.object_masks import ObjectMasks
 from dexbench.agents.learning.ranks import Batch, Ranks
 from dexbench.agents.learning.run_folder import Rate
 
 from .augment import augment
 from .hands import Hands, hands_at
+
+
+class Frames(NamedTuple):
+    """A rank's part of a batch: ``b`` windows of F frames."""
+
+    seen: Tensor
+    """Pictures or latents ``(b, F, ...)``."""
+    hands: Hands
+    """The hands in them."""
+    objects: Tensor | None
+    """``(b, F, 112, 196)`` bool, whether a pixel shows an object; None if nothing asks for it."""
 
 
 class Batches:
@@ -42,6 +55,7 @@ class Batches:
         self.clips, self.encoder, self.ranks, self.dtype = clips, encoder, ranks, dtype
         self.augmented, self.accumulate = augmented, accumulate
         self.features: NDArray[np.float16] | None = None
+        self.masks: ObjectMasks | None = None
         self.read = Rate()
         """Frames that were read."""
 
@@ -58,55 +72,60 @@ class Batches:
                 progress,
             )
 
-    def pictures(
-        self, index: NDArray[np.int64], draw: np.random.Generator
-    ) -> Iterator[tuple[Tensor, Hands]]:
-        """Yield pictures and hands of frames, in as many parts as are accumulated.
+    def pictures(self, index: NDArray[np.int64], draw: np.random.Generator) -> Iterator[Frames]:
+        """Yield pictures of frames, in as many parts as are accumulated.
 
         Args:
             index: Frames ``(B, F)`` of the whole batch.
             draw: The random stream of the augmentation.
 
         Yields:
-            ``(b, F, H, W, 3)`` in 0..255, and the hands.
+            ``seen`` is ``(b, F, H, W, 3)`` in 0..255.
         """
         if not self.augmented:
             for part in self._split(self.ranks.part(index)):
                 yield self._read(part)
             return
         # Pictures of a batch are mixed, so that it is augmented whole.
-        images, hands = self._read(index)
+        images, hands, masks = self._read(index)
         own = torch.from_numpy(self.clips.own[self.clips.clip_of(index[:, 0])])
-        images = augment(images, hands.points[:, :, RIGHT], draw, own.to(images.device))
+        images, masks = augment(
+            images, hands.points[:, :, RIGHT], masks, draw, own.to(images.device)
+        )
         parts = [self._split(self.ranks.part(values)) for values in (images, *hands)]
-        for pictures, points, known, actions in zip(*parts, strict=True):
-            yield pictures, Hands(points, known, actions)
+        shown = [None] * self.accumulate if masks is None else self._split(self.ranks.part(masks))
+        for pictures, points, known, actions, objects in zip(*parts, shown, strict=True):
+            yield Frames(pictures, Hands(points, known, actions), objects)
 
-    def states(
-        self, index: NDArray[np.int64], draw: np.random.Generator
-    ) -> Iterator[tuple[Tensor, Hands]]:
-        """Yield latents ``(b, F, P, C)`` and hands of frames; otherwise as ``pictures``."""
+    def states(self, index: NDArray[np.int64], draw: np.random.Generator) -> Iterator[Frames]:
+        """Yield latents of frames, ``(b, F, P, C)``; otherwise as ``pictures``."""
         if self.features is not None:
             for part in self._split(self.ranks.part(index)):
                 with self.read.of(part.size):
                     latents = torch.from_numpy(self.features[part])
-                    read = latents.to(self.ranks.device, self.dtype), self._hands(part)
+                    latents = latents.to(self.ranks.device, self.dtype)
+                    read = Frames(latents, self._hands(part), self._objects(part))
                 yield read
             return
-        for images, hands in self.pictures(index, draw):
+        for frames in self.pictures(index, draw):
             with torch.no_grad():
-                states = self.encoder(images.flatten(0, 1))
-            yield states.unflatten(0, images.shape[:2]), hands
+                states = self.encoder(frames.seen.flatten(0, 1))
+            yield frames._replace(seen=states.unflatten(0, frames.seen.shape[:2]))
 
     def _split(self, batch: Batch) -> list[Batch]:
         """Cut this rank's part of a batch into those that are accumulated, equally long."""
         size = len(batch) // self.accumulate
         return [batch[i * size : (i + 1) * size] for i in range(self.accumulate)]
 
-    def _read(self, index: NDArray[np.int64]) -> tuple[Tensor, Hands]:
+    def _read(self, index: NDArray[np.int64]) -> Frames:
         with self.read.of(index.size):
             images = torch.from_numpy(self.clips.frames[index]).to(self.ranks.device)
-            return images, self._hands(index)
+            return Frames(images, self._hands(index), self._objects(index))
+
+    def _objects(self, index: NDArray[np.int64]) -> Tensor | None:
+        if self.masks is None:
+            return None
+        return torch.from_numpy(self.masks[index]).to(self.ranks.device)
 
     def _hands(self, index: NDArray[np.int64]) -> Hands:
         return hands_at(self.clips, index, self.ranks.device)

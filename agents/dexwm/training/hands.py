@@ -20,14 +20,6 @@ class Hands(NamedTuple):
     actions: Tensor
     """Actions ``(B, F - 1, 132)`` from each frame to the next (paper Eq. 2)."""
 
-    def leading_actions(self, frames: int) -> Tensor:
-        """Return the actions ``(B, frames, 132)`` that led to the first frames; to the first none.
-
-        Args:
-            frames: How many.
-        """
-        return torch.cat([torch.zeros_like(self.actions[:, :1]), self.actions[:, : frames - 1]], 1)
-
 
 def hands_at(clips: Clips, index: NDArray[np.int64], device: torch.device) -> Hands:
     """Return the hands in windows, by the indices ``(B, F)`` of their frames."""

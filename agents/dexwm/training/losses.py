@@ -5,23 +5,33 @@ from torch import Tensor
 
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
 from dexbench.agents.dexwm.model.keypoint_head import LEFT, RIGHT, hands_loss, project, to_edge
+from dexbench.agents.dexwm.model.object_head import object_loss
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.learning.clips import Clips
 from dexbench.agents.learning.footage import WINDOW
+from dexbench.agents.learning.object_masks import ObjectMasks
 from dexbench.envs.embodiment.keypoints import N_DISTINCT, PAPER_KEYPOINTS, WRIST_AND_TIPS
 from dexbench.utils.seeding import rng
 
 from .config import HAND_WEIGHT
 from .hands import Hands, hands_at
 
+FEWEST = 20
+"""Pixels of 112x196 that an object must have entered or left to count as moved; it covers 100."""
 PCK_PIXELS = 20.0
 """Threshold of PCK@20, in pixels of the 224x392 image (paper 4.2)."""
 
 
 def autoencoder_loss(
-    model: DexWMModel, decoder: PixelDecoder, images: Tensor, hands: Hands, weight: float
+    model: DexWMModel,
+    decoder: PixelDecoder,
+    images: Tensor,
+    hands: Hands,
+    weight: float,
+    objects: Tensor | None = None,
+    object_weight: float = 0.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Stage 1: pixel reconstruction plus keypoints.
+    """Stage 1: pixel reconstruction plus keypoints, and what shows objects.
 
     Args:
         model: Its encoder and head are trained.
@@ -29,6 +39,9 @@ def autoencoder_loss(
         images: ``(B, 1, H, W, 3)`` in 0..255.
         hands: In windows of that one frame.
         weight: Weight of the keypoint loss.
+        objects: Whether pixels show an object, ``(B, 1, 112, 196)`` bool; for a model with an
+            object head.
+        object_weight: Weight of its loss.
 
     Returns:
         The loss and its parts.
@@ -37,13 +50,25 @@ def autoencoder_loss(
     latent = model.encoder(flat)
     pixels = _pixel_error(decoder, latent, flat)
     error = hands_loss(model.head, latent, hands.points[:, 0], hands.known[:, 0])
-    return pixels + weight * error, {"pixels": pixels, "keypoints": error}
+    loss, parts = pixels + weight * error, {"pixels": pixels, "keypoints": error}
+    if model.objects is not None and objects is not None:
+        parts["objects"] = object_loss(model.objects(latent), objects[:, 0])
+        loss = loss + object_weight * parts["objects"]
+    return loss, parts
 
 
 def prediction_loss(
-    model: DexWMModel, states: Tensor, hands: Hands, weight: float, history: int | None = None
+    model: DexWMModel,
+    states: Tensor,
+    hands: Hands,
+    weight: float,
+    history: int | None = None,
+    objects: Tensor | None = None,
+    object_weight: float = 0.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of stages 2 and 3: L_state + lambda L_HC of predicted states (paper 3.3).
+
+    With an object head the same is asked for objects as for the hand.
 
     Args:
         model: Its predictor and head are trained.
@@ -53,18 +78,21 @@ def prediction_loss(
             alone, and the head, with its usual weight, from true latents alone.
         history: None predicts every next state from true ones; a number rolls out from that many
             true states, feeding predictions back.
+        objects: Whether pixels show an object, ``(B, F, 112, 196)`` bool; for a model with an
+            object head.
+        object_weight: Weight of its loss.
 
     Returns:
         The loss and its parts.
     """
+    actions = placed_actions(model, hands)
     first = history or 1
     if history is None:
-        predicted = model.predictor(states[:, :-1], hands.actions)
+        predicted = model.predictor(states[:, :-1], actions)
     else:
-        taken = hands.leading_actions(first)
+        taken = model.leading(actions[:, : first - 1], hands.points[:, 0, RIGHT])
         past = model.predictor.encode_history(states[:, :first], actions=taken)
-        actions = hands.actions[:, first - 1 :]
-        predicted = model.predictor.rollout(past, states[:, first - 1], actions)
+        predicted = model.predictor.rollout(past, states[:, first - 1], actions[:, first - 1 :])
     target, points, known = states[:, first:], hands.points[:, first:], hands.known[:, first:]
     state = (predicted - target).float().square().mean()
 
@@ -85,7 +113,20 @@ def prediction_loss(
             error = of_predicted()
         real = of_last(target[:, -1].detach())
         loss = state + HAND_WEIGHT[model.config.head] * real
-    return loss, {"state": state, "hands": error, "real": real}
+    parts = {"state": state, "hands": error, "real": real}
+    if model.objects is not None and objects is not None:
+        shown, before = objects[:, first:], objects[:, :1].expand_as(objects[:, first:])
+        logits = model.objects(predicted.flatten(0, 1))
+        parts["objects"] = object_loss(logits, shown.flatten(0, 1), before.flatten(0, 1))
+        # The goal's objects are read off a true state, as its hand is.
+        parts["real_objects"] = object_loss(model.objects(target[:, -1]), objects[:, -1])
+        loss = loss + object_weight * (parts["objects"] + parts["real_objects"])
+    return loss, parts
+
+
+def placed_actions(model: DexWMModel, hands: Hands) -> Tensor:
+    """Return the actions in windows as the predictor takes them, ``(B, F - 1, 132 or 195)``."""
+    return model.placed(hands.actions, hands.points[:, :-1, RIGHT])
 
 
 def end_to_end_loss(
@@ -95,6 +136,8 @@ def end_to_end_loss(
     hands: Hands,
     weight: float,
     history: int | None = None,
+    objects: Tensor | None = None,
+    object_weight: float = 0.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """``prediction_loss`` through the encoder: both sides of L_state move towards each other.
 
@@ -107,6 +150,8 @@ def end_to_end_loss(
         hands: In those F frames.
         weight: Weight lambda of the hand-consistency loss.
         history: As in ``prediction_loss``.
+        objects: Likewise.
+        object_weight: Likewise.
 
     Returns:
         The loss and its parts.
@@ -115,7 +160,7 @@ def end_to_end_loss(
     latent = model.encoder(flat)
     pixels = _pixel_error(decoder, latent, flat)
     states = latent.unflatten(0, images.shape[:2])
-    loss, parts = prediction_loss(model, states, hands, weight, history)
+    loss, parts = prediction_loss(model, states, hands, weight, history, objects, object_weight)
     return pixels + loss, {"pixels": pixels, **parts}
 
 
@@ -172,8 +217,33 @@ def keypoint_metrics(
     return result
 
 
+def object_skill(
+    model: DexWMModel, states: Tensor, shown: Tensor, before: Tensor | None = None
+) -> float:
+    """Return 1 minus the squared error of what shows an object, over that of knowing nothing.
+
+    Args:
+        model: Has an object head.
+        states: ``(B, P, C)``.
+        shown: The truth ``(B, 112, 196)`` bool.
+        before: If given, the truth of an earlier frame, which is then what "knowing nothing" says.
+            Pixels count that show an object now or did then, in frames in which some differ by
+            ``FEWEST`` or more. Without it all pixels do, and "nothing" is that there are none.
+    """
+    said = model.objects(states).sigmoid()  # type: ignore[misc]
+    if before is None:
+        return float(1 - (said - shown.float()).square().sum() / shown.sum().clamp(min=1))
+    changed = before ^ shown
+    moved = changed.sum((1, 2)) >= FEWEST
+    counted = (before | shown) & moved[:, None, None]
+    error = ((said - shown.float()).square() * counted).sum()
+    return float(1 - error / (changed & counted).sum().clamp(min=1))
+
+
 @torch.no_grad()
-def validate(model: DexWMModel, clips: Clips, predict: bool, windows: int) -> dict[str, float]:
+def validate(
+    model: DexWMModel, clips: Clips, masks: ObjectMasks | None, predict: bool, windows: int
+) -> dict[str, float]:
     """Measure the model on held-out episodes, at gaps of 2 s or the longest of which three fit.
 
     Returns:
@@ -181,7 +251,8 @@ def validate(model: DexWMModel, clips: Clips, predict: bool, windows: int) -> di
         ``pck20``, ``pck20_paper``, ``pixel_error`` (px at 224x392), ``point_error_m``. If
         ``predict``, for k = 1, 2, 3 steps rolled out from one frame: ``ratio_k`` (latent error over
         that of copying the first frame), ``pck20_k``, ``pck20_paper_k``, ``pixel_error_k`` and
-        ``point_error_m_k``; ``copy_pck20_k`` and ``copy_pck20_paper_k``.
+        ``point_error_m_k``; ``copy_pck20_k`` and ``copy_pck20_paper_k``. With ``masks`` also
+        ``object_skill``, of true states against "there are none", and ``object_skill_k``.
     """
     param = next(model.parameters())
     draw = rng("dexwm", "validation")
@@ -195,10 +266,14 @@ def validate(model: DexWMModel, clips: Clips, predict: bool, windows: int) -> di
     if not predict:
         return result
     states = states.unflatten(0, index.shape)
+    shown = None if masks is None else torch.from_numpy(masks[index]).to(param.device)
+    if model.objects is not None and shown is not None:
+        result["object_skill"] = object_skill(model, states[:, 0], shown[:, 0])
+    actions = placed_actions(model, hands)
     predicted = torch.cat(
         [
             model.predictor.rollout(model.predictor.encode_history(s[:, :1]), s[:, 0], a)
-            for s, a in zip(states.split(32), hands.actions.split(32), strict=True)
+            for s, a in zip(states.split(32), actions.split(32), strict=True)
         ]
     )
     for step in range(1, WINDOW):
@@ -208,6 +283,9 @@ def validate(model: DexWMModel, clips: Clips, predict: bool, windows: int) -> di
         truth = points[:, step], known[:, step]
         metrics = keypoint_metrics(model, predicted[:, step - 1], *truth)
         result |= {f"{name}_{step}": value for name, value in metrics.items()}
+        if model.objects is not None and shown is not None:
+            skill = object_skill(model, predicted[:, step - 1], shown[:, step], shown[:, 0])
+            result[f"object_skill_{step}"] = skill
         copied = keypoint_metrics(model, states[:, 0], *truth)
         for name in ("pck20", "pck20_paper"):
             result[f"copy_{name}_{step}"] = copied[name]

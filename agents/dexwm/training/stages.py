@@ -82,8 +82,14 @@ def build_stages(
         progress: Whether to show a bar while features are computed.
     """
     model, decoder = networks.model, networks.decoder
-    vision = {"encoder": model.encoder, "head": model.head, "decoder": decoder}
+    vision: dict[str, nn.Module] = {
+        "encoder": model.encoder,
+        "head": model.head,
+        "decoder": decoder,
+    }
     modules: dict[str, nn.Module] = {"predictor": model.predictor, "head": model.head}
+    if model.objects is not None:
+        vision["objects"] = modules["objects"] = model.objects
     loss: Callable[..., Loss] = functools.partial(prediction_loss, model)
     read = batches.states
     if config.end_to_end:
@@ -99,16 +105,16 @@ def build_stages(
             index = mixtures[0].frames(draw, config.images)
         else:
             index = np.sort(draw.choice(frames, config.images))
-        for images, hands in batches.pictures(index[:, None], draw):
-            yield images, hands, config.keypoint_weight
+        for images, hands, objects in batches.pictures(index[:, None], draw):
+            yield images, hands, config.keypoint_weight, objects, config.object_weight
 
     def windows(draw: np.random.Generator, number: int, stage: int) -> Iterator[tuple[Any, ...]]:
         mixture = mixtures.get(stage)
         places = None if mixture is None else functools.partial(mixture.places, draw, number)
         index = recipe.windows(clips, draw, config.clips, places)
         history = recipe.history(draw, index.shape[1] - 1) if stage == 2 else None
-        for states, hands in read(index, draw):
-            yield states, hands, config.hand_weight, history
+        for states, hands, objects in read(index, draw):
+            yield states, hands, config.hand_weight, history, objects, config.object_weight
 
     def keep_features() -> None:
         if config.features is not None:

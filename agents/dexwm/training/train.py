@@ -16,6 +16,7 @@ from tqdm import tqdm
 from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.decoder import decoder_path, save_decoder
 from dexbench.agents.dexwm.model.world_model import best_dtype
+from dexbench.agents.learning.object_masks import ObjectMasks
 from dexbench.agents.learning.optim import MasterAdamW, schedule, trainable
 from dexbench.agents.learning.ranks import Ranks
 from dexbench.agents.learning.recordings import load_clips, pretraining_of
@@ -57,16 +58,20 @@ class Trainer:
         self.model, self.decoder = self.networks.model, self.networks.decoder
         self.model.to(self.device, self.dtype)
         self.decoder.to(self.device, self.dtype)
+        masks: ObjectMasks | None = None
         with self.ranks.in_turn():
             if self.ranks.first:
                 check_places(config, self.work)
             size, mixed = config.model.image_size, config.data_shares is not None
             settings = (config.holdout, size, mixed, config.max_rate, progress)
             self.clips = load_clips(config.data, self.work, *settings)
+            if config.model.object_head:
+                masks = ObjectMasks(config.data, self.clips, self.work)
         self.model.pretraining = pretraining_of(self.model.pretraining, config.data)
         self.model.history = len(recipe.odds)
         parts = (self.ranks, self.dtype, recipe.augmented, config.accumulate)
         self.batches = Batches(self.clips, self.model.encoder, *parts)
+        self.batches.masks = masks
         self.stages = build_stages(config, recipe, self.networks, self.batches, progress)
         modules = {"model": self.model, "decoder": self.decoder}
         facts = run_identity(config, recipe, self.networks, self.clips.digest)
@@ -214,7 +219,7 @@ class Trainer:
     def validate(self, predict: bool) -> dict[str, float]:
         """Return metrics on the held-out episodes; see ``losses.validate``."""
         windows = self.config.validation_windows
-        return validate(self.model, self.clips, predict, windows)
+        return validate(self.model, self.clips, self.batches.masks, predict, windows)
 
     def log_validation(self, stage: Stage) -> None:
         """Validate and log the result."""

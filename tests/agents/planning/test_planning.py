@@ -16,11 +16,11 @@ from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP, grasp_motion
 from dexbench.agents.planning.optimiser import Plan, Problem
 from dexbench.agents.planning.planner_config import OPTIMISERS, PLANNERS, PlannerConfig
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
-from dexbench.agents.planning.waypoints import RampConfig, follow, ramp
 from dexbench.agents.reference.kinematic import Kinematic
 from dexbench.agents.reference.prior import Prior
 from dexbench.agents.reference.random import Random
 from dexbench.envs.embodiment.robot import LOWER, UPPER
+from dexbench.envs.motion.waypoints import RampConfig, follow, ramp
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite
 

@@ -7,10 +7,10 @@ import torch
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
-from dexbench.agents.planning.waypoints import follow
 from dexbench.agents.reference.oracle import Oracle
 from dexbench.agents.registry import make_agent
 from dexbench.envs.gym_env import make_env
+from dexbench.envs.motion.waypoints import follow
 from dexbench.envs.task_names import TASKS
 from dexbench.envs.tasks import Place
 from dexbench.envs.tasks.reach import farthest_moved

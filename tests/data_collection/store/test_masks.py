@@ -92,3 +92,13 @@ def test_states_of_another_scene_are_refused(copied, wanted):
     row = wanted[0][0]
     with pytest.raises(UserError, match="states have 3 numbers"):
         next(play_states(source.model(row), np.zeros((1, 3))))
+
+
+def test_alone_objects_are_shown_behind_the_robot_too(copied, wanted, masks):
+    alone = object_masks(copied, wanted, alone=True)
+    for whole, seen in zip(alone, masks, strict=True):
+        assert (whole >= NEITHER).all(), "no robot"
+        assert np.array_equal(whole[seen > NEITHER], seen[seen > NEITHER])
+        assert not whole[seen == NEITHER].any(), "what is not an object is none either"
+    both = zip(alone, masks, strict=True)
+    assert sum(((whole > NEITHER) & (seen == ROBOT)).sum() for whole, seen in both) > 20

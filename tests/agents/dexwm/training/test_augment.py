@@ -3,7 +3,13 @@
 import numpy as np
 import torch
 
-from dexbench.agents.dexwm.training.augment import MARGIN, augment, jitter, mix_kitchens
+from dexbench.agents.dexwm.training.augment import (
+    MARGIN,
+    augment,
+    jitter,
+    mix_kitchens,
+    other_kitchens,
+)
 from dexbench.envs.embodiment import camera
 from dexbench.utils.seeding import rng
 
@@ -23,7 +29,7 @@ def batch(count=64):
 
 def test_the_hand_and_what_is_right_below_it_stay():
     images, points, pixels = batch()
-    mixed = mix_kitchens(images, points, rng("mix"))
+    mixed = mix_kitchens(images, other_kitchens(points, rng("mix")))
     assert mixed.shape == images.shape
     assert mixed.dtype == images.dtype
     for index in range(len(images)):
@@ -39,7 +45,7 @@ def test_the_hand_and_what_is_right_below_it_stay():
 
 def test_other_parts_come_from_the_next_picture_where_it_has_no_hand():
     images, points, pixels = batch()
-    mixed = mix_kitchens(images, points, rng("mix"))
+    mixed = mix_kitchens(images, other_kitchens(points, rng("mix")))
     changed = (mixed[..., 0] != images[..., 0])[:, 0]
     share = changed.flatten(1).any(1).float().mean()
     assert 0.5 < share < 0.8, "65% of them"
@@ -55,11 +61,11 @@ def test_a_picture_whose_hand_has_left_it_keeps_its_edges():
     """The edge where the hand went is read from the picture, so it must be this picture's."""
     images, points, _ = batch(32)
     gone = points + torch.tensor([2.0, 0, 0])  # all hands are right of their pictures
-    mixed = mix_kitchens(images, gone, rng("mix"))
+    mixed = mix_kitchens(images, other_kitchens(gone, rng("mix")))
     changed = (mixed != images)[:, 0, ..., 0]
     assert changed.any() and not changed.flatten(1).all(1).any()
     below = points + torch.tensor([2.0, 2.0, 0])
-    assert torch.equal(mix_kitchens(images, below, rng("mix")), images)
+    assert torch.equal(mix_kitchens(images, other_kitchens(below, rng("mix"))), images)
 
 
 def test_other_peoples_pictures_neither_give_nor_take():
@@ -75,10 +81,12 @@ def test_other_peoples_pictures_neither_give_nor_take():
 def test_mixing_depends_on_its_stream_alone():
     images, points, _ = batch(16)
     assert torch.equal(
-        mix_kitchens(images, points, rng("a")), mix_kitchens(images, points, rng("a"))
+        mix_kitchens(images, other_kitchens(points, rng("a"))),
+        mix_kitchens(images, other_kitchens(points, rng("a"))),
     )
     assert not torch.equal(
-        mix_kitchens(images, points, rng("a")), mix_kitchens(images, points, rng("b"))
+        mix_kitchens(images, other_kitchens(points, rng("a"))),
+        mix_kitchens(images, other_kitchens(points, rng("b"))),
     )
 
 
@@ -95,10 +103,10 @@ def test_all_frames_of_a_window_change_alike():
     frames = images.unflatten(0, (-1, 4)).squeeze(2)
     hands = points.unflatten(0, (-1, 4)).squeeze(2)
     same = frames[:, :1].expand_as(frames)
-    changed = augment(same, hands, rng("window"))
+    changed, _ = augment(same, hands, None, rng("window"))
     assert changed.dtype == torch.float32
     assert (changed == changed[:, :1]).all()
     assert (changed[:, 0] != same[:, 0]).any()
-    moving = mix_kitchens(frames, hands, rng("window"))
+    moving = mix_kitchens(frames, other_kitchens(hands, rng("window")))
     kept = moving == frames
     assert (kept == kept[:, :1]).all(), "one region for the whole window"

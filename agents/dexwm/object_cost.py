@@ -1,0 +1,106 @@
+"""What is left to do with objects: how the predicted ones differ from the goal's.
+
+All is read off latents by the model's object head: of the picture seen, of predictions, and of the
+goal picture. Objects that stay cancel out, and no object has to be named.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dexbench.agents.dexwm.model.keypoint_head import Keypoints, cell_centres
+from dexbench.agents.dexwm.model.object_head import MASK
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.keypoints import N_DISTINCT
+
+CELL = 2
+"""Mask pixels a side that are averaged first."""
+BLURS = (2.0, 5.0, 12.0)
+"""Standard deviations in cells by which maps are blurred, about 5, 12 and 28 cm on the counter:
+masks that no longer overlap still tell how far they are apart."""
+LEAST = 20.0
+"""Cells of difference that count as nothing to do: an object has about 25."""
+REACH = 100.0
+"""Distance in px to which the hand's distance is scaled."""
+
+
+@dataclass
+class ObjectGoal:
+    """The objects where they are and where they should be, read off two pictures."""
+
+    start: Tensor
+    """Blurred maps of the objects now ``(3, h, w)``."""
+    goal: Tensor
+    """The same in the goal."""
+
+    @staticmethod
+    def read(start: Tensor, goal: Tensor) -> "ObjectGoal":
+        """Make it of logits ``(1, 112, 196)`` of the object head."""
+        return ObjectGoal(blurred(start)[0], blurred(goal)[0])
+
+    def left(self, logits: Tensor) -> Tensor:
+        """Return how much of the difference between start and goal is left, ``(B,)``.
+
+        It is 0 where all objects are at the goal and 1 where nothing has moved; more where objects
+        have moved that should not. What differs by less than ``LEAST`` cells is held against that.
+
+        Args:
+            logits: Of predicted states ``(B, 112, 196)``.
+        """
+        apart = (blurred(logits) - self.goal).square().sum((-1, -2))
+        whole = (self.start - self.goal).square().sum((-1, -2))
+        least = LEAST * self._peak()
+        ratios: Tensor = apart / torch.maximum(whole, least)
+        return ratios.mean(-1)
+
+    def reach(self, logits: Tensor, hand: Keypoints) -> Tensor:
+        """Return how far the hand is from the objects that are not at their goals yet, ``(B,)``.
+
+        It is the picture's distance from the middle of the hand's keypoints to where too much is
+        shown, in units of ``REACH``.
+
+        Args:
+            logits: Of predicted states ``(B, 112, 196)``.
+            hand: What the keypoint head reads off them.
+        """
+        surplus = (blurred(logits)[:, 1] - self.goal[1]).clamp(min=0).square()
+        mass = surplus.sum((-1, -2)).clamp(min=1e-6)
+        rows, columns = surplus.shape[-2:]
+        v, u = (
+            cell_centres(rows, camera.HEIGHT, logits.device),
+            cell_centres(columns, camera.WIDTH, logits.device),
+        )
+        place = torch.stack([surplus.sum(-2) @ u / mass, surplus.sum(-1) @ v / mass], -1)
+        middle = hand.pixels[:, :N_DISTINCT].nanmean(1)
+        distance: Tensor = (place - middle).norm(dim=-1) / REACH
+        return distance
+
+    def _peak(self) -> Tensor:
+        """Return what one cell of difference adds to each blurred map's squares, ``(3,)``."""
+        sigmas = self.start.new_tensor(BLURS)
+        return 1 / (4 * torch.pi * sigmas.square())
+
+
+def blurred(logits: Tensor) -> Tensor:
+    """Return maps of how much of an object each cell shows, blurred three ways.
+
+    Args:
+        logits: ``(B, 112, 196)``.
+
+    Returns:
+        ``(B, 3, 56, 98)``.
+    """
+    cells = F.avg_pool2d(logits.sigmoid().unsqueeze(1), CELL)
+    across = torch.stack([_smear(MASK[1] // CELL, sigma, cells.device) for sigma in BLURS])
+    down = torch.stack([_smear(MASK[0] // CELL, sigma, cells.device) for sigma in BLURS])
+    maps: Tensor = down @ cells @ across
+    return maps
+
+
+def _smear(cells: int, sigma: float, device: torch.device) -> Tensor:
+    """Return the matrix ``(cells, cells)`` that blurs a line of cells; it is symmetric."""
+    place = torch.arange(cells, device=device, dtype=torch.float32)
+    gaussian = (-0.5 * ((place[:, None] - place) / sigma) ** 2).exp()
+    return gaussian / (sigma * (2 * torch.pi) ** 0.5)

@@ -1,0 +1,116 @@
+"""Exploration that moves as a planner does."""
+
+import numpy as np
+import pytest
+
+from dexbench.data_collection.record import collect, strategies, waypoints
+from dexbench.data_collection.record.collect import CollectConfig, Recording, record_scene
+from dexbench.data_collection.sets.info import MOVED
+from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.envs.motion.waypoints import follow
+from dexbench.envs.robocasa.build import build_scene
+from dexbench.envs.scenes.recipe import draw_recipe
+from dexbench.envs.scenes.scene import Scene
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.suite import Suite
+from dexbench.envs.tasks.base import Rejected
+from dexbench.utils.seeding import rng
+
+
+@pytest.fixture
+def scene():
+    trial = Suite.load("v1").trial("grasp", 48)
+    return Scene(trial.xml, trial.objects, trial.instances, trial.recipe)
+
+
+@pytest.fixture
+def simulation(scene, monkeypatch):
+    """A kitchen at rest whose pictures cost nothing."""
+    monkeypatch.setattr(Simulation, "render", lambda self: np.zeros((1, 1, 3), np.uint8))
+    simulation = Simulation(scene.xml, scene.objects)
+    strategies.settle(simulation)
+    return simulation
+
+
+def test_a_frame_follows_from_the_last_as_a_planners_waypoint_does(scene, simulation):
+    episode = waypoints.waypoint_clip(simulation, scene, rng("test", "a"), {"kind": "waypoints"})
+    assert len(episode.state) == waypoints.WAYPOINTS + 1
+    targets = episode.agent_pos[0].astype(np.float64)
+    simulation.set_state(episode.state[0])
+    targets = simulation.joint_targets
+    for state, waypoint in zip(episode.state[1:], episode.action, strict=False):
+        for row in follow(targets, waypoint[None]):
+            simulation.step(row)
+        assert np.allclose(simulation.get_state(), state, atol=1e-4)
+        simulation.set_state(state)
+        targets = simulation.joint_targets
+
+
+def test_a_clip_is_a_function_of_state_and_stream(scene, simulation):
+    state, episodes = simulation.get_state(), []
+    for key in ("a", "a", "b"):
+        simulation.set_state(state)
+        episodes.append(waypoints.waypoint_clip(simulation, scene, rng("test", key), {}))
+    first, again, other = episodes
+    assert np.array_equal(first.state, again.state) and np.array_equal(first.action, again.action)
+    assert not np.array_equal(first.action[0], other.action[0])
+
+
+def test_pushes_and_grasps_are_planned_and_leave_the_simulation_as_it_was(simulation):
+    state, lengths = simulation.get_state(), set()
+    for draw in range(8):
+        lengths.add(len(waypoints._interaction(simulation, rng("test", "plans", draw))))
+        assert np.array_equal(simulation.get_state(), state)
+    assert lengths == {3, 7}, "pushes, and grasps"
+
+
+def test_waypoints_are_aimed_astray_and_back(simulation, monkeypatch):
+    start = simulation.joint_targets
+    aimed = start + 0.2
+    monkeypatch.setattr(waypoints, "_interaction", lambda *_: [aimed] * 3)
+    monkeypatch.setattr(waypoints, "AIM", 0.0)
+    drawn = waypoints._waypoints(simulation, start, [aimed], rng("test", "ways"))
+    steps = [next(drawn) for _ in range(400)]
+    back = [
+        np.array_equal(step, np.clip(start, waypoints.LOWER, waypoints.UPPER)) for step in steps
+    ]
+    there = [
+        np.array_equal(step, np.clip(aimed, waypoints.LOWER, waypoints.UPPER)) for step in steps
+    ]
+    astray = 1 - np.mean(back) - np.mean(there)
+    # Of what follows an interaction, 45% are three waypoints, the others one.
+    assert 0.04 < np.mean(back) < 0.12
+    assert 0.14 < astray < 0.28
+
+
+def test_a_clip_ends_where_an_object_falls_off_the_counter(scene, simulation, monkeypatch):
+    monkeypatch.setattr(waypoints, "_interaction", lambda *_: [simulation.joint_targets])
+    monkeypatch.setattr(waypoints, "stray", lambda *_: simulation.joint_targets)
+    top = simulation.object_position(scene.objects[0])[2]
+    simulation.place_object(scene.objects[0], np.array([0.2, 1.2, top + 0.3]), yaw=0.0)
+    with pytest.raises(Rejected, match="falls off"):
+        waypoints.waypoint_clip(simulation, scene, rng("test", "fall"), {})
+
+
+def test_a_set_says_how_often_it_has_a_picture_and_counts_hours_by_it(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(collect, "_fill", lambda config, store, goal, *_: asked.append(goal))
+    for strategy, frames in (("waypoints", 1800), ("play", 36000)):
+        out = tmp_path / strategy
+        collect.main(CollectConfig(out, strategy, hours=1.0), Recording(record_scene, None))
+        assert asked.pop() == frames
+        assert EpisodeStore(out).info["control_hz"] == frames / 3600
+
+
+@pytest.mark.slow
+def test_objects_move_between_many_frames(monkeypatch):
+    monkeypatch.setattr(Simulation, "render", lambda self: np.zeros((1, 1, 3), np.uint8))
+    moves, lifted = [], []
+    for index in range(6):
+        stream = rng("test", "waypoints", index)
+        scene = build_scene(draw_recipe(stream, "train"))
+        for episode in strategies.waypoints(Simulation(scene.xml, scene.objects), scene, stream):
+            moves.append(np.linalg.norm(np.diff(episode.object_pos, axis=0), axis=-1).max(1))
+            lifted.append(episode.meta["lifted"])
+    assert (np.concatenate(moves) >= MOVED).mean() >= 0.15
+    assert np.mean(lifted) >= 0.15
