@@ -71,8 +71,8 @@ def test_a_picture_whose_hand_has_left_it_keeps_its_edges():
 def test_other_peoples_pictures_neither_give_nor_take():
     images, points, _ = batch()
     own = torch.arange(len(images)) % 4 != 0
-    mixed = mix_kitchens(images, points, rng("mix"), own)
-    plain = mix_kitchens(images, points, rng("mix"))
+    mixed = mix_kitchens(images, other_kitchens(points, rng("mix"), own))
+    plain = mix_kitchens(images, other_kitchens(points, rng("mix")))
     both = own & own.roll(-1, 0)
     assert torch.equal(mixed[both], plain[both])
     assert torch.equal(mixed[~both], images[~both]) and not torch.equal(plain[~both], images[~both])
@@ -110,3 +110,14 @@ def test_all_frames_of_a_window_change_alike():
     moving = mix_kitchens(frames, other_kitchens(hands, rng("window")))
     kept = moving == frames
     assert (kept == kept[:, :1]).all(), "one region for the whole window"
+
+
+def test_masks_follow_the_kitchens():
+    images, points, _ = batch(16)
+    masks = images[..., 0] % 2 == 1
+    changed, moved = augment(images, points, masks, rng("window"))
+    assert moved.dtype == torch.bool and moved.shape == masks.shape
+    plain = mix_kitchens(images, other_kitchens(points, rng("window")))
+    assert torch.equal(moved, plain[..., 0] % 2 == 1)
+    assert not torch.equal(moved, masks)
+    assert torch.equal(changed, augment(images, points, None, rng("window"))[0])

@@ -1,0 +1,106 @@
+"""What is left to do with objects, as the planner counts it."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.planners import goal_near, pictured
+from support.trainings import SMALL
+
+from dexbench.agents.dexwm.agent import DexWM
+from dexbench.agents.dexwm.cost import COSTS, OBJECTS, REACH
+from dexbench.agents.dexwm.model.checkpoint import save_model
+from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.world_model import DexWMModel
+from dexbench.agents.dexwm.object_cost import REACH as REACH_PX
+from dexbench.agents.dexwm.object_cost import ObjectGoal
+from dexbench.agents.registry import make_agent
+from dexbench.envs.embodiment.robot import INIT_JOINTS
+from dexbench.utils.errors import UserError
+
+RESULTS = Path(__file__).parents[3] / "results"
+
+
+def discs(*centres, radius=5):
+    """Logits ``(1, 112, 196)`` that show discs around centres (column, row) in mask pixels."""
+    v, u = torch.meshgrid(torch.arange(112), torch.arange(196), indexing="ij")
+    shown = [(u - x) ** 2 + (v - y) ** 2 < radius**2 for x, y in centres]
+    return torch.where(torch.stack(shown).any(0), 9.0, -9.0)[None]
+
+
+CLUTTER = (40, 80)
+
+
+def test_what_is_left_falls_from_one_to_nothing_on_the_way():
+    goal = ObjectGoal.read(discs((90, 70), CLUTTER), discs((112, 70), CLUTTER))
+    left = [float(goal.left(discs((u, 70), CLUTTER))) for u in range(90, 113, 2)]
+    assert left[0] == pytest.approx(1) and left[-1] == pytest.approx(0, abs=1e-6)
+    assert all(now > after for now, after in zip(left, left[1:], strict=False))
+    assert float(goal.left(discs((80, 70), CLUTTER))) > 1, "the wrong way"
+    assert float(goal.left(discs((112, 70), (60, 80)))) > 0.3, "something else has moved"
+
+
+def test_where_nothing_is_to_move_a_move_of_three_centimetres_costs_about_one():
+    goal = ObjectGoal.read(discs((90, 70)), discs((90, 70)))
+    assert float(goal.left(discs((90, 70)))) == 0
+    assert 0.4 < float(goal.left(discs((92.6, 70)))) < 2
+    assert float(goal.left(discs((100, 70)))) > 4
+
+
+def test_the_hand_is_drawn_to_what_is_not_where_it_should_be():
+    goal = ObjectGoal.read(discs((90, 70), CLUTTER), discs((112, 70), CLUTTER))
+    now = discs((90, 70), CLUTTER)
+
+    def hand(u, v):
+        pixels = torch.tensor([float(u), float(v)]).expand(1, 17, 2)
+        return Keypoints(torch.zeros(1, 1, 1, 17, 1, 1), None, pixels, None)
+
+    at_object = float(goal.reach(now, hand(180, 140)))
+    assert at_object < 0.25, "2 px of the picture are one of the mask"
+    assert float(goal.reach(now, hand(180 + REACH_PX, 140))) == pytest.approx(1, abs=0.25)
+    assert float(goal.reach(now, hand(80, 160))) > 0.8, "the clutter does not draw it"
+
+
+@pytest.fixture
+def with_head(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "model.safetensors"
+    save_model(path, DexWMModel(dataclasses.replace(SMALL, object_head=True, hand_maps=True)))
+    return path
+
+
+@torch.no_grad()
+def test_a_model_with_the_head_plans_by_it_and_says_so(with_head):
+    agent = DexWM(weights=with_head, dtype="float32", tile=4)
+    assert agent.cost_name == "objects" and agent.costs.config == COSTS["objects"]
+    assert DexWM(weights=with_head, cost="predicted").cost_name == "predicted"
+    start = INIT_JOINTS.astype(np.float32)
+    agent.reset("push", 0)
+    context = agent.observe(pictured(start, goal_near(3)))
+    sequences = torch.tensor(start) + torch.linspace(-0.3, 0.3, 6)[:, None, None]
+    terms = agent.terms(sequences.expand(6, 3, 23), context)
+    assert terms.shape == (6, 6)
+    agent.costs.object_head = None
+    without = agent.terms(sequences.expand(6, 3, 23), context)
+    assert torch.equal(terms[:, :OBJECTS], without[:, :OBJECTS])
+    assert not without[:, OBJECTS:].any() and (terms[:, REACH] >= 0).all()
+    scale = torch.ones(6)
+    more = agent.costs.total(terms, scale, "push", True)
+    less = agent.costs.total(without, scale, "push", True)
+    assert torch.allclose(more - less, 5 * terms[:, OBJECTS] + terms[:, REACH], atol=1e-5)
+
+
+def test_a_model_without_the_head_cannot_count_objects():
+    with pytest.raises(UserError, match="no head for"):
+        DexWM(cost="objects")
+
+
+def test_rows_of_costs_without_objects_stay_what_they_were():
+    """The settings' hash is a row's identity."""
+    for name in ("dexwm", "dexwm-warm"):
+        ledger = RESULTS / "v1" / name / "reach" / "trials.jsonl"
+        row = json.loads(ledger.read_text().splitlines()[0])
+        assert make_agent(name)[0].settings_hash == row["settings_hash"]
