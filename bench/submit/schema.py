@@ -1,6 +1,6 @@
 """What a submitted row must look like: its keys, their types, and one agent on one suite."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from dexbench.bench.ledger.rows import Row, check_compatible, hides_robot, is_agent_name
@@ -82,7 +82,7 @@ def _together(rows: Sequence[Row]) -> Iterator[str]:
             check_compatible(alike, alike[0], Path(task))
         except UserError as error:
             yield str(error).partition(":")[0]
-    alike_in = {
+    alike_in: dict[str, Callable[[Row], str]] = {
         "agent": lambda row: row["agent"],
         "suite": lambda row: f"{row['suite']} {row['suite_hash']:.12}",
         "hide_robot": lambda row: str(hides_robot(row)),
