@@ -42,7 +42,7 @@ def before_camera(sets: Sequence[Motions]) -> list[str]:
                 flank.invert_yaxis()  # y points down
                 name = ("left", "right")[side] + " wrist"
                 top.set(title=f"{name}, from above", xlabel="rightward [m]", ylabel="away [m]")
-                flank.set(title=f"{name}, from its left", xlabel="away [m]", ylabel="down [m]")
+                flank.set(title=f"{name}, from the right", xlabel="away [m]", ylabel="down [m]")
             figures.append(svg(figure))
     return figures
 

@@ -49,27 +49,33 @@ def record_session(order: SessionOrder) -> list[dict[str, Any]]:
     for clip in range(order.clips):
         shown = sorted(int(i) for i in stream.permutation(THINGS)[: int(stream.integers(2, 5))])
         stage = _stage(solids, shown, stand, stream)
-        stage.run()
-        times, goals, opening = stage.play()
-        joints, tool = arm.follow(goals)
-        objects = stage.objects(times, tool)
-        frames = film.render(
-            {f"object_{number}": objects[:, i] for i, number in enumerate(shown)},
-            lambda frame, joints=joints, opening=opening: arm.set(joints[frame], opening[frame]),
-        )
-        inside = np.linalg.inv(arm.base)
-        recorded = GripperClip(
-            frames=frames,
-            joints=joints,
-            tool=_numbers(inside @ tool),
-            gripper=1 - opening / OPEN,
-            camera=_numbers((inside @ camera)[None])[0],
-            intrinsic=matrix,
-            task="Move things on the counter",
-        )
+        recorded = _clip(film, arm, stage, shown, camera, matrix)
         rows.append(store.write_clip(order.clip(clip), recorded) | {"scene": order.index})
     film.close()
     return rows
+
+
+def _clip(
+    film: Film, arm: Arm, stage: GripperStage, shown: list[int], camera: Array, matrix: Array
+) -> GripperClip:
+    stage.run()
+    times, goals, opening = stage.play()
+    joints, tool = arm.follow(goals)
+    objects = stage.objects(times, tool)
+    frames = film.render(
+        {f"object_{number}": objects[:, i] for i, number in enumerate(shown)},
+        lambda frame: arm.set(joints[frame], float(opening[frame])),
+    )
+    inside = np.linalg.inv(arm.base)
+    return GripperClip(
+        frames=frames,
+        joints=joints,
+        tool=_numbers(inside @ tool),
+        gripper=1 - opening / OPEN,
+        camera=_numbers((inside @ camera)[None])[0],
+        intrinsic=matrix,
+        task="Move things on the counter",
+    )
 
 
 def _stage(
