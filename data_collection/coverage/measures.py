@@ -66,6 +66,8 @@ class Coverage:
 
     clips: Sequence[Clip]
     """Those that were measured."""
+    hz: float = CONTROL_HZ
+    """Their frames a second."""
 
     def stack(self, get: Callable[[Clip], NDArray[Any]]) -> NDArray[Any]:
         """Return an array of every clip, one after the other."""
@@ -110,7 +112,7 @@ def measure(store: EpisodeStore, clips: Sequence[ClipFacts], name: str) -> Cover
     """
     rows = {f"{row['id']:06d}": row for row in store.rows()}
     chosen = tqdm(clips, desc=name, unit="clip", disable=None)
-    return Coverage([_clip(store, rows[clip.name]) for clip in chosen])
+    return Coverage([_clip(store, rows[clip.name]) for clip in chosen], store.info["control_hz"])
 
 
 def spread(index: Index, most: int) -> list[ClipFacts]:
@@ -133,7 +135,14 @@ def rates(coverage: Coverage) -> list[Rates]:
                 float(np.concatenate([clip.contact for clip in clips]).mean()),
                 float(np.mean([clip.contact.any() for clip in clips])),
                 float(np.mean([grasp.any() for grasp in grasps])),
-                float(np.mean([longest(grasp) >= HELD_STEPS for grasp in grasps])),
+                float(
+                    np.mean(
+                        [
+                            longest(grasp) >= HELD_STEPS * coverage.hz / CONTROL_HZ
+                            for grasp in grasps
+                        ]
+                    )
+                ),
                 float(np.mean([clip.lifted for clip in clips])),
                 float(np.mean([clip.moved for clip in clips])),
             )
@@ -152,9 +161,9 @@ def speeds(coverage: Coverage) -> dict[str, NDArray[np.float32]]:
     wrist = coverage.stack(lambda clip: np.linalg.norm(np.diff(clip.points[:, 0], axis=0), axis=1))
     turn = coverage.stack(lambda clip: np.abs(np.diff(clip.joints, axis=0)))
     return {
-        "wrist [m/s]": wrist * CONTROL_HZ,
-        "fastest arm joint [rad/s]": turn[:, ARM_JOINTS].max(axis=1) * CONTROL_HZ,
-        "fastest finger joint [rad/s]": turn[:, HAND_JOINTS].max(axis=1) * CONTROL_HZ,
+        "wrist [m/s]": wrist * coverage.hz,
+        "fastest arm joint [rad/s]": turn[:, ARM_JOINTS].max(axis=1) * coverage.hz,
+        "fastest finger joint [rad/s]": turn[:, HAND_JOINTS].max(axis=1) * coverage.hz,
     }
 
 
