@@ -93,8 +93,9 @@ class Footage:
             clip, place = places
         room = self.length[clip][:, None] - 1
         if span is not None:
-            last_frames = self.first[clip][:, None]
-            return last_frames + self._before_last(generator, clip, place, steps, span)
+            within = self._before_last(generator, clip, place, steps, span)
+            frames: NDArray[np.int64] = self.first[clip][:, None] + within
+            return frames
         tenths = (self.rate[clip] / 10)[:, None]
         if gaps is not None:
             ratio = (gaps[1] + 1) / gaps[0]
@@ -131,7 +132,8 @@ class Footage:
 
     def _reach(self, span: int) -> NDArray[np.int64]:
         """Return the frames ``(E,)`` of each clip in so many tenths of a second."""
-        return np.rint(span * self.rate / 10).astype(int)
+        reach: NDArray[np.int64] = np.rint(span * self.rate / 10).astype(int)
+        return reach
 
     def _before_last(
         self,

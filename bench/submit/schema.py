@@ -1,6 +1,6 @@
 """What a submitted row must look like: its keys, their types, and one agent on one suite."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dexbench.bench.ledger.rows import Row, check_compatible, hides_robot, is_agent_name
@@ -82,11 +82,11 @@ def _together(rows: Sequence[Row]) -> Iterator[str]:
             check_compatible(alike, alike[0], Path(task))
         except UserError as error:
             yield str(error).partition(":")[0]
-    alike_in: dict[str, Callable[[Row], str]] = {
-        "agent": lambda row: row["agent"],
-        "suite": lambda row: f"{row['suite']} {row['suite_hash']:.12}",
-        "hide_robot": lambda row: str(hides_robot(row)),
+    alike_in: dict[str, set[str]] = {
+        "agent": {row["agent"] for row in rows},
+        "suite": {f"{row['suite']} {row['suite_hash']:.12}" for row in rows},
+        "hide_robot": {str(hides_robot(row)) for row in rows},
     }
-    for what, value in alike_in.items():
-        if len(found := sorted({value(row) for row in rows})) > 1:
-            yield f"the {what} differs: {', '.join(found)}"
+    for what, found in alike_in.items():
+        if len(found) > 1:
+            yield f"the {what} differs: {', '.join(sorted(found))}"
