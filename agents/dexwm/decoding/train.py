@@ -80,7 +80,9 @@ class Losses:
     """What the decoder is trained by."""
 
     perceptual: Perceptual | None
+    """None without a perceptual loss."""
     critic: Critic | None
+    """Trained along; None without an adversarial loss."""
 
 
 def train(config: DecoderTrainConfig) -> dict[str, float]:
@@ -109,12 +111,12 @@ def train(config: DecoderTrainConfig) -> dict[str, float]:
     device = pick_device(config.device)
     model, _ = load_model(path, device, encoder_weights=config.encoder_weights)
     before = load_decoder(path)
+    perceptual = Perceptual().to(device) if config.perceptual_weight else None
     episodes = load_episodes(config.data, work, config.holdout, model.config.image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("decoder", config.seed))
         decoder = ViTDecoder(model.config, config.model).to(device)
         critic = Critic().to(device) if config.adversarial_weight else None
-        perceptual = Perceptual().to(device) if config.perceptual_weight else None
     losses = Losses(perceptual, critic)
     _fit(config, model.encoder, decoder, losses, episodes, device)
     decoder.eval().requires_grad_(False)

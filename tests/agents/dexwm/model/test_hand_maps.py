@@ -61,9 +61,9 @@ def test_untrained_they_change_nothing_and_trained_they_do():
 
     model.predictor.maps.out.weight.zero_()
     model.predictor.maps.out.bias.zero_()
-    assert torch.equal(predicted(here), predicted(there)), "the same motion"
+    assert torch.allclose(predicted(here), predicted(there), atol=1e-5), "the same motion"
     model.predictor.maps.out.weight.normal_()
-    assert not torch.allclose(predicted(here), predicted(there))
+    assert not torch.allclose(predicted(here), predicted(there), atol=1e-2)
 
 
 @torch.no_grad()
