@@ -41,7 +41,7 @@ def test_its_pictures_are_those_of_its_poses_at_the_same_time(written, film):
     for t in busy:
         drawn = [film.shoot(body[[k]], camera[[k]], EMPTY, [])[0] for k in (t - 1, t, t + 1)]
         errors = [np.abs(frames[t].astype(int) - picture).mean() for picture in drawn]
-        assert errors[1] < 4, "what a video's compression costs"
+        assert errors[1] < 6, "what a video's compression costs"
         right += int(np.argmin(errors) == 1)
     assert right == len(busy)
 
