@@ -103,4 +103,5 @@ def _smear(cells: int, sigma: float, device: torch.device) -> Tensor:
     """Return the matrix ``(cells, cells)`` that blurs a line of cells; it is symmetric."""
     place = torch.arange(cells, device=device, dtype=torch.float32)
     gaussian = (-0.5 * ((place[:, None] - place) / sigma) ** 2).exp()
-    return gaussian / (sigma * (2 * torch.pi) ** 0.5)
+    smear: Tensor = gaussian / (sigma * (2 * torch.pi) ** 0.5)
+    return smear

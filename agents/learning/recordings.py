@@ -96,7 +96,8 @@ def load_clips(
 
     def read(number: int) -> NDArray[np.uint8]:
         index = np.arange(length[number]) * rows[number]["step"]
-        return clips[number].pictures().read(index, size)
+        pictures: NDArray[np.uint8] = clips[number].pictures().read(index, size)
+        return pictures
 
     source = np.array([row["source"] for row in rows])
     return Clips(

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dexbench.bench.openloop.table import MEAN, SHOWN
+from dexbench.bench.openloop.shown import MEAN, WINDOWS
 
-COLUMNS = [(measure, when) for measure, times in SHOWN.items() for when in times]
+COLUMNS = [(measure, when) for measure, times in WINDOWS.items() for when in times]
 """Measures of the tables and their times."""
 FLOORS = ("copy", "shuffled", "no action", "truth")
 """Sources that are shown beside the first model of each encoder."""

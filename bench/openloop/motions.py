@@ -106,4 +106,5 @@ def _ramp(corners: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 def _held(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """Return so many rows: the first ones, or all and the last one again."""
-    return rows[np.minimum(np.arange(count), len(rows) - 1)]
+    held: NDArray[np.float64] = rows[np.minimum(np.arange(count), len(rows) - 1)]
+    return held

@@ -14,10 +14,12 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import numpy as np
 import tyro
 
 from dexbench.utils.cores import usable_cores
-from dexbench.utils.errors import at_least
+from dexbench.utils.errors import UserError, at_least
+from dexbench.utils.seeding import rng
 
 from .roofline import seconds
 from .workload import configuration, random_model
@@ -25,6 +27,8 @@ from .workload import configuration, random_model
 if TYPE_CHECKING:
     import torch
 
+SPAN = 4.0
+"""Longest time in s from a window's first frame to its last (paper C.1)."""
 FRAMES = 9
 """Frames of a window, as in the paper (C.1)."""
 
@@ -111,18 +115,22 @@ def measure(config: DataSpeedConfig) -> DataSpeed:
 def _reader(data: Path, count: int, size: tuple[int, int]) -> Callable[[int, int], object]:
     """Return what reads the batch of a number, in some threads; every batch has other windows."""
     from dexbench.data_collection.readers.layouts import open_layout
-    from dexbench.data_collection.readers.windows import segment_windows
     from dexbench.data_collection.sets.opened import open_set
 
     index = open_set(data)
     index.require_clips()
     layout = open_layout(index.root)
-    windows = segment_windows(index.clips, 0, 0, FRAMES)
+    clips = [clip for clip in index.clips if clip.frames >= FRAMES]
+    if not clips:
+        raise UserError(f"no clip of {data} has the {FRAMES} frames of a window")
 
     def window(number: int) -> object:
-        place = number % len(windows.clip)
-        clip = layout.clip(index.clips[windows.clip[place]].name)
-        return clip.sample(windows.frames[place], size)
+        draw = rng("speed", "data", number)
+        facts = clips[draw.integers(len(clips))]
+        reach = min(facts.frames, max(round(SPAN * facts.rate), FRAMES))
+        first = draw.integers(facts.frames - reach + 1)
+        frames = first + np.sort(draw.choice(reach, FRAMES, replace=False))
+        return layout.clip(facts.name).sample(frames, size)
 
     def read(batch: int, threads: int) -> object:
         numbers = range(batch * count, (batch + 1) * count)

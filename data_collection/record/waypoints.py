@@ -56,9 +56,10 @@ def waypoint_clip(
     for _, waypoint in zip(
         range(WAYPOINTS), _waypoints(simulation, posture, first, rng), strict=False
     ):
-        for row in follow(targets, waypoint[None]):
+        rows = follow(targets, waypoint[None].astype(np.float32))
+        for row in rows:
             simulation.step(row)
-        targets = waypoint
+        targets = rows[-1]
         if any(simulation.object_position(name)[2] < floor for name in simulation.objects):
             break
         recorder.observe()

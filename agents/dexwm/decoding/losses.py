@@ -70,4 +70,5 @@ def balance(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -> Tensor
     """
     [wanted] = torch.autograd.grad(reconstruction, last, retain_graph=True)
     [given] = torch.autograd.grad(adversarial, last, retain_graph=True)
-    return (wanted.norm() / (given.norm() + 1e-4)).clamp(0, LARGEST).detach()
+    factor: Tensor = (wanted.norm() / (given.norm() + 1e-4)).clamp(0, LARGEST).detach()
+    return factor

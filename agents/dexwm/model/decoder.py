@@ -67,7 +67,7 @@ def draw(decoder: Decoder, latent: Tensor) -> Tensor:
     """Return the pictures ``(B, H, W, 3)``, in 0..255 or beyond, of latents ``(B, P, C)``."""
     (rows, columns), side = decoder.config.grid, decoder.side
     patches = (decoder(latent) + 2) * 64
-    image = patches.reshape(-1, rows, columns, side, side, 3).transpose(2, 3)
+    image: Tensor = patches.reshape(-1, rows, columns, side, side, 3).transpose(2, 3)
     return image.reshape(len(latent), rows * side, columns * side, 3)
 
 

@@ -71,7 +71,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, before, h, w)`` to ``(B, after, h / stride, w / stride)``."""
-        out = F.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
+        out: Tensor = F.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
         out = F.relu6(self._bn1(self._depthwise_conv(out)))
         out = self._bn2(self._project_conv(out))
         return x + out if self.skips else out

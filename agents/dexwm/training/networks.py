@@ -74,9 +74,9 @@ def build(config: TrainConfig) -> Networks:
         networks.sources["encoder_sha256"], networks.decoder_known = lend(
             networks.model, networks.decoder, lender, config.encoder_weights
         )
-        given = networks.model.encoder
-        if not config.end_to_end and not isinstance(given, PretrainedEncoder):
-            networks.lent = copy.deepcopy(given)
+        taken = networks.model.encoder
+        if not config.end_to_end and not isinstance(taken, PretrainedEncoder):
+            networks.lent = copy.deepcopy(taken)
     elif isinstance(encoder, PretrainedEncoder):
         networks.sources["encoder_sha256"] = encoder.load(config.encoder_weights)
     if given and config.init is not None:

@@ -62,8 +62,8 @@ class Trainer:
         with self.ranks.in_turn():
             if self.ranks.first:
                 check_places(config, self.work)
-            size, mixed = config.model.image_size, config.data_shares is not None
-            settings = (config.holdout, size, mixed, config.max_rate, progress)
+            pictures, mixed = config.model.image_size, config.data_shares is not None
+            settings = (config.holdout, pictures, mixed, config.max_rate, progress)
             self.clips = load_clips(config.data, self.work, *settings)
             if config.model.object_head:
                 masks = ObjectMasks(config.data, self.clips, self.work)

@@ -35,15 +35,13 @@ def simulation(scene, monkeypatch):
 def test_a_frame_follows_from_the_last_as_a_planners_waypoint_does(scene, simulation):
     episode = waypoints.waypoint_clip(simulation, scene, rng("test", "a"), {"kind": "waypoints"})
     assert len(episode.state) == waypoints.WAYPOINTS + 1
-    targets = episode.agent_pos[0].astype(np.float64)
     simulation.set_state(episode.state[0])
     targets = simulation.joint_targets
     for state, waypoint in zip(episode.state[1:], episode.action, strict=False):
         for row in follow(targets, waypoint[None]):
             simulation.step(row)
-        assert np.allclose(simulation.get_state(), state, atol=1e-4)
-        simulation.set_state(state)
-        targets = simulation.joint_targets
+        assert np.array_equal(simulation.get_state(), state)
+        targets = waypoint
 
 
 def test_a_clip_is_a_function_of_state_and_stream(scene, simulation):
@@ -71,15 +69,14 @@ def test_waypoints_are_aimed_astray_and_back(simulation, monkeypatch):
     monkeypatch.setattr(waypoints, "AIM", 0.0)
     drawn = waypoints._waypoints(simulation, start, [aimed], rng("test", "ways"))
     steps = [next(drawn) for _ in range(400)]
-    back = [
-        np.array_equal(step, np.clip(start, waypoints.LOWER, waypoints.UPPER)) for step in steps
-    ]
-    there = [
-        np.array_equal(step, np.clip(aimed, waypoints.LOWER, waypoints.UPPER)) for step in steps
-    ]
-    astray = 1 - np.mean(back) - np.mean(there)
+    limits = waypoints.LOWER, waypoints.UPPER
+    back, there = (
+        np.mean([np.array_equal(step, np.clip(goal, *limits)) for step in steps])
+        for goal in (start, aimed)
+    )
+    astray = 1 - back - there
     # Of what follows an interaction, 45% are three waypoints, the others one.
-    assert 0.04 < np.mean(back) < 0.12
+    assert 0.04 < back < 0.12
     assert 0.14 < astray < 0.28
 
 
