@@ -73,7 +73,9 @@ def _groups(lines: list[dict[str, Any]]) -> Iterator[str]:
 def _record(results: Path, suite: str, agent: str) -> dict[str, Any] | None:
     """Return what `dexbench check --accept` wrote of a submission; None if it is not from there."""
     path = agent_folder(results / "submissions", suite, agent) / RECORD
-    found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+    found: dict[str, Any] | None = (
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    )
     return found
 
 

@@ -122,7 +122,7 @@ class DexWM(WaypointAgent):
     @property
     def settings(self) -> dict[str, Any]:
         """As ``WaypointAgent``'s, and the cost."""
-        return {**super().settings, "cost": self.costs.settings()}
+        return {**super().settings, "cost": self.costs.config.settings()}
 
     @property
     def cost_name(self) -> str:

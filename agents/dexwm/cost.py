@@ -80,6 +80,14 @@ class CostConfig:
         if self.own_hand and not self.depth:
             raise ValueError("own_hand compares 3-D points: give depth=True with it")
 
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as ledgers hold them: those that came later only where they are on.
+
+        So the rows of a cost without them stay what they were.
+        """
+        settings = dataclasses.asdict(self)
+        return {k: v for k, v in settings.items() if v or k not in ("objects", "reach")}
+
 
 COSTS = {
     "predicted": CostConfig(leaving=3.0),
@@ -218,14 +226,6 @@ class LatentCost:
         if config.objects or config.reach:
             total = total + config.objects * terms[:, OBJECTS] + config.reach * terms[:, REACH]
         return total
-
-    def settings(self) -> dict[str, Any]:
-        """Return the settings as ledgers hold them: those that came later only where they are on.
-
-        So the rows of a cost without them stay what they were.
-        """
-        settings = dataclasses.asdict(self.config)
-        return {k: v for k, v in settings.items() if v or k not in ("objects", "reach")}
 
     def keypoint_distance(self, predicted: Keypoints, goal: Keypoints) -> Tensor:
         """Mean distance ``(B,)``: m over 17 keypoints, or px over wrist and tips.

@@ -55,7 +55,7 @@ def _named_settings() -> dict[str | None, tuple[str, str]]:
         settings = {"planner": dataclasses.asdict(config)}
         names[hash_settings(settings)] = planner, NONE
         for cost, cost_config in COSTS.items():
-            both = {**settings, "cost": dataclasses.asdict(cost_config)}
+            both = {**settings, "cost": cost_config.settings()}
             names[hash_settings(both)] = planner, cost
     return names
 

@@ -186,7 +186,7 @@ def kind_measures(
     way = points[1:].unflatten(0, shape) - points[:1]
     slope, cosine = _ways(way, keypoints[:, :, :N_DISTINCT])
     if readout.objects is not None:
-        masks, touching = readout.objects(flat)
+        masks, touching = readout.objects.read(flat)
         shown = masks.sigmoid().unflatten(0, shape).cpu().numpy()
         there = np.isfinite(future.places[..., 0])
         truth = Objects(np.maximum(future.masks, ROBOT), there, future.contact)

@@ -67,7 +67,7 @@ def test_dexwm_reads_it_from_the_picture_whatever_the_task_is_called(looks, task
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("cost", sorted(COSTS))
+@pytest.mark.parametrize("cost", sorted(COSTS.keys() - {"objects"}))  # which needs a head
 def test_without_a_hand_in_the_goal_the_latent_term_has_all_the_weight(looks, cost):
     agent = DexWM(cost=cost, **SMALL)
     start = torch.from_numpy(looks[0]["agent_target"])

@@ -218,7 +218,7 @@ def test_a_candidates_terms_depend_on_neither_population_nor_tile(hand_found):
     assert torch.equal(terms(far[4:12], 4), whole[4:12]) and whole[:, LEAVING].std() > 0
     agent.costs.config = COSTS["paper"]
     # Tiles of other sizes differ by how sums round: costs of the paper's mix by less than 1e-5.
-    factors = torch.tensor([1.0, 0.001, 0.0, 0.0])
+    factors = torch.tensor([1.0, 0.001, 0.0, 0.0, 0.0, 0.0])
     for tile in (1, 3, 16):
         gap = ((terms(draws, tile) - by_four) * factors).sum(-1).abs()
         assert gap.max() < 1e-5

@@ -68,8 +68,8 @@ MUST_STAY = {
 }
 """Another value of each setting that makes another run."""
 ELSEWHERE = {"data", "out", "work", "progress", "init", "size", "encoder", "encoder_weights"}
-ELSEWHERE |= {"depth_head"}
-"""Settings that name files or a pretrained encoder; other tests cover them."""
+ELSEWHERE |= {"depth_head", "object_weight"}
+"""Settings that name files, a pretrained encoder or an object head; other tests cover them."""
 
 
 @pytest.fixture(scope="module")

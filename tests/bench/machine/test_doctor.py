@@ -187,9 +187,10 @@ def test_a_full_disk_fails(monkeypatch: Any, free: float, status: str) -> None:
 
 def test_missing_or_damaged_weights_fail(monkeypatch: Any, tmp_path: Path) -> None:
     findings = list(doctor.check_weights(CONFIG))
-    assert [finding.status for finding in findings] == ["ok"] * 3
+    assert [finding.status for finding in findings] == ["ok"] * 4
     assert [finding.text.split(",")[0] for finding in findings] == [
         "dexwm dexwm.safetensors",
+        "dexwm scratch.safetensors",
         "diffusion_policy exploration.safetensors",
         "diffusion_policy lift.safetensors",
     ]

@@ -172,7 +172,7 @@ def test_contact_and_objects_of_each_kind():
     future.contact[0] = True
     touching = torch.full((K * LAST,), 1.0)
     shown = torch.full((K * LAST, 112, 196), 100.0)
-    readout.objects = lambda states: (shown, touching)
+    readout.objects = SimpleNamespace(read=lambda states: (shown, touching))
     states = torch.zeros(K, LAST, 1, 1), torch.zeros(1, 1, 1)
     found = kind_measures(*states, future, readout)
     left, right, *_ = KINDS

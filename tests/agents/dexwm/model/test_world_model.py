@@ -22,7 +22,6 @@ from dexbench.agents.dexwm.model.world_model import (
     DexWMModel,
     best_dtype,
     hand_action,
-    leading_actions,
 )
 from dexbench.agents.learning.weights import save_tensors
 from dexbench.envs.embodiment import camera
@@ -239,7 +238,8 @@ def test_hand_action_layout():
     action = hand_action(before, after)
     assert action[:63].abs().max() == 0 and action[126:].abs().max() == 0
     assert torch.equal(action[63:126], torch.arange(63.0))
-    led = leading_actions(torch.stack([before, after, after]).expand(2, 3, 21, 3))
+    hands, model = torch.stack([before, after, after]).expand(2, 3, 21, 3), DexWMModel(SMALL)
+    led = model.leading(model.action(hands[:, :-1], hands[:, 1:]), hands[:, 0])
     assert led.shape == (2, 3, 132) and torch.equal(led[1, 1], action)
     assert not led[:, [0, 2]].any(), "nothing led to the first, and the last stayed"
 

@@ -37,7 +37,7 @@ def test_a_token_tells_of_its_own_pixels():
     torch.nn.init.zeros_(layer.mask.weight)
     layer.mask.bias.copy_(torch.arange(196).float())
     layer.blocks = torch.nn.Identity()
-    masks, contact = layer(torch.zeros(2, SMALL.tokens, SMALL.latent_dim))
+    masks, contact = layer.read(torch.zeros(2, SMALL.tokens, SMALL.latent_dim))
     assert masks.shape == (2, 112, 196) and contact.shape == (2,)
     # 14 x 14 px a token, row by row.
     assert masks[0, 28, 14 * 5] == 0 and masks[0, 28, 14 * 5 + 3] == 3

@@ -162,8 +162,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_its_checkpoint(store,
     checkpoint = tmp_path / "w.safetensors.work" / "checkpoint.safetensors"
     trainer, kept = Trainer(settings, lambda row: kept.append(checkpoint.exists())), []
 
-    def diverging(images, keypoints, weight):
-        loss, parts = trainer.stages[0].loss(images, keypoints, weight)
+    def diverging(*batch):
+        loss, parts = trainer.stages[0].loss(*batch)
         return loss * (value if len(kept) == 4 else 1.0), parts
 
     stages = trainer.stages
@@ -279,7 +279,7 @@ def test_training_on_from_packaged_weights_keeps_their_decoder(store, tmp_path):
         assert torch.equal(value, ours.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("cost", sorted(COSTS))
+@pytest.mark.parametrize("cost", sorted(COSTS.keys() - {"objects"}))  # which needs a head
 @pytest.mark.parametrize("task", ["reach", "grasp"])
 def test_dexwm_plans_with_trained_weights(trained, cost, task):
     agent = DexWM(weights=trained[0], cost=cost, dtype="float32", cem=CEMConfig(8, 4, 2), tile=8)

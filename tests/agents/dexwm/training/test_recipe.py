@@ -95,9 +95,9 @@ def test_the_papers_fine_tuning_rolls_out_eight_steps_from_one_frame(store, tmp_
     trainer, asked = Trainer(settings), []
 
     def watched(stage):
-        def loss(states, points, weight, history):
+        def loss(states, hands, weight, history, *objects):
             asked.append((stage.index, tuple(states.shape[:2]), history))
-            return stage.loss(states, points, weight, history)
+            return stage.loss(states, hands, weight, history, *objects)
 
         return dataclasses.replace(stage, loss=loss)
 

@@ -1,0 +1,62 @@
+"""Training a model with an object head, on masks that are drawn without a simulator."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from support.synthetic_store import write_store
+from support.trainings import SMALL, config, strict_rows
+
+from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.dexwm.training.train import Trainer, train
+from dexbench.agents.learning import object_masks
+from dexbench.utils.errors import UserError
+
+MODEL = dataclasses.replace(SMALL, object_head=True, hand_maps=True, residual=True)
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """In every frame a block of pixels, which moves to the right from frame to frame."""
+
+    def draw(folders, clips, bits):
+        for first, length in zip(clips.first, clips.length, strict=True):
+            masks = np.zeros((length, *object_masks.SIZE), bool)
+            for frame in range(length):
+                masks[frame, 60:70, 4 * frame : 4 * frame + 10] = True
+            bits[first : first + length] = np.packbits(masks, axis=-1)
+
+    monkeypatch.setattr(object_masks, "_draw", draw)
+    store = write_store(tmp_path / "set")
+    return config(store, tmp_path / "w.safetensors", model=MODEL, steps=(4, 3, 3))
+
+
+def test_all_stages_learn_what_shows_objects(settings):
+    trainer = Trainer(settings)
+    before = {name: value.clone() for name, value in trainer.model.objects.state_dict().items()}
+    result = trainer.run()
+    assert {"object_skill", "object_skill_1", "object_skill_3"} <= result.keys()
+    rows = [row for row in strict_rows(settings.out) if "loss" in row]
+    assert all(row["objects"] > 0 for row in rows)
+    assert [("real_objects" in row) for row in rows] == [False] * 4 + [True] * 6
+    model, _ = load_model(settings.out)
+    assert model.config.object_head and model.config.hand_maps and model.config.residual
+    after = model.objects.state_dict()
+    assert any(not np.allclose(value, after[name], atol=1e-4) for name, value in before.items())
+
+
+def test_its_weight_is_part_of_the_runs_identity(settings):
+    train(settings)
+    with pytest.raises(UserError, match="belongs to a run with other"):
+        train(dataclasses.replace(settings, object_weight=1.0))
+
+
+def test_without_the_head_its_weight_does_not_matter(settings):
+    plain = dataclasses.replace(settings, model=SMALL)
+    train(plain)
+    train(dataclasses.replace(plain, object_weight=1.0))
+
+
+def test_fewer_frames_than_the_masks_have_are_refused(settings):
+    with pytest.raises(UserError, match="leave out --max-rate"):
+        train(dataclasses.replace(settings, max_rate=5.0))
