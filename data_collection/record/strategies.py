@@ -4,7 +4,7 @@ A strategy is a pure function of a scene and a random stream, so that a set's co
 on workers, order or interruptions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -97,13 +97,8 @@ def lift_noise(simulation: Simulation, scene: Scene, rng: np.random.Generator) -
 
 def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
     """Random targets, a third near objects and a third astray; no Lift data."""
-    settle(simulation)
-    resting = simulation.get_state()
     clips = []
-    for clip in range(CLIPS):
-        simulation.set_state(resting)
-        permute_objects(simulation, rng, np.full(3, 10.0))
-        settle(simulation)
+    for clip in _permuted(simulation, rng):
         kind = "wander" if clip % CLIPS else "open-close"
         record = wander if clip % CLIPS else open_close
         clips.append(record(simulation, scene, rng, {"kind": kind, "clip": clip}))
@@ -112,28 +107,29 @@ def programmatic(simulation: Simulation, scene: Scene, rng: np.random.Generator)
 
 def play(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
     """Push, grasp, carry, drop and miss permuted objects, without goals; no Lift data."""
-    settle(simulation)
-    resting = simulation.get_state()
-    clips = []
-    for clip in range(CLIPS):
-        simulation.set_state(resting)
-        permute_objects(simulation, rng, np.full(3, 10.0))
-        settle(simulation)
-        clips.append(play_clip(simulation, scene, rng, {"kind": "play", "clip": clip}))
-    return clips
+    return [
+        play_clip(simulation, scene, rng, {"kind": "play", "clip": clip})
+        for clip in _permuted(simulation, rng)
+    ]
 
 
 def waypoints(simulation: Simulation, scene: Scene, rng: np.random.Generator) -> list[Episode]:
     """Move as a planner does among permuted objects, and take a picture where it looks."""
+    return [
+        waypoint_clip(simulation, scene, rng, {"kind": "waypoints", "clip": clip})
+        for clip in _permuted(simulation, rng)
+    ]
+
+
+def _permuted(simulation: Simulation, rng: np.random.Generator) -> Iterator[int]:
+    """Yield the number of each clip, the objects put somewhere else and at rest before it."""
     settle(simulation)
     resting = simulation.get_state()
-    clips = []
     for clip in range(CLIPS):
         simulation.set_state(resting)
         permute_objects(simulation, rng, np.full(3, 10.0))
         settle(simulation)
-        clips.append(waypoint_clip(simulation, scene, rng, {"kind": "waypoints", "clip": clip}))
-    return clips
+        yield clip
 
 
 STRATEGIES: dict[str, Strategy] = {

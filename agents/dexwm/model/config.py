@@ -10,8 +10,6 @@ from dexbench.utils.errors import UserError
 
 ACTION_DIM = 132
 """Left hand 21x3, right hand 21x3, camera translation 3, camera rotation 3 (paper Eq. 2)."""
-PLACED_DIM = ACTION_DIM + 63
-"""The same, and where the right hand is before: what a predictor with ``hand_maps`` takes."""
 
 NORM_GROUPS = 8
 """Groups of channels that the compact encoder normalises by themselves."""
@@ -91,11 +89,6 @@ class ModelConfig(WeightsConfig):
                 raise UserError(f"model.{width} is {value}, expected a multiple of {parts} ({why})")
         if min(self.grid) < 1:
             raise UserError(f"model.grid is {self.grid}, expected 1 row and column or more")
-
-    @property
-    def action_dim(self) -> int:
-        """Numbers of an action as the predictor takes it."""
-        return PLACED_DIM if self.hand_maps else ACTION_DIM
 
     @property
     def tokens(self) -> int:

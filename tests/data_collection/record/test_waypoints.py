@@ -10,26 +10,9 @@ from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.motion.waypoints import follow
 from dexbench.envs.robocasa.build import build_scene
 from dexbench.envs.scenes.recipe import draw_recipe
-from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
-from dexbench.envs.suite import Suite
 from dexbench.envs.tasks.base import Rejected
 from dexbench.utils.seeding import rng
-
-
-@pytest.fixture
-def scene():
-    trial = Suite.load("v1").trial("grasp", 48)
-    return Scene(trial.xml, trial.objects, trial.instances, trial.recipe)
-
-
-@pytest.fixture
-def simulation(scene, monkeypatch):
-    """A kitchen at rest whose pictures cost nothing."""
-    monkeypatch.setattr(Simulation, "render", lambda self: np.zeros((1, 1, 3), np.uint8))
-    simulation = Simulation(scene.xml, scene.objects)
-    strategies.settle(simulation)
-    return simulation
 
 
 def test_a_frame_follows_from_the_last_as_a_planners_waypoint_does(scene, simulation):

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from dexbench.agents.dexwm.model.object_head import MASK
 from dexbench.agents.learning.object_masks import ObjectMasks
 from dexbench.data_collection.store.manifest import INFO, info_bytes
 from dexbench.data_collection.store.masks import NEITHER, ROBOT, SIZE, object_masks
@@ -94,6 +95,10 @@ def test_states_of_another_scene_are_refused(copied, wanted):
     row = wanted[0][0]
     with pytest.raises(UserError, match="states have 3 numbers"):
         next(play_states(source.model(row), np.zeros((1, 3))))
+
+
+def test_the_object_head_answers_in_masks():
+    assert MASK == SIZE
 
 
 def test_alone_objects_are_shown_behind_the_robot_too(copied, wanted, masks):
