@@ -12,7 +12,7 @@ from torch import Tensor
 from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
 from dexbench.agents.dexwm.model.decoder import load_decoder, pictures
 from dexbench.agents.dexwm.model.history import KeysValues
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.world_model import best_dtype
 from dexbench.agents.learning.weights import pick_device
 from dexbench.agents.planning.belief import Belief

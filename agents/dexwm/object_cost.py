@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints, cell_centres
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints, cell_centres
 from dexbench.agents.dexwm.model.object_head import MASK
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import N_DISTINCT

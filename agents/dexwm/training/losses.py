@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
-from dexbench.agents.dexwm.model.keypoint_head import LEFT, RIGHT, hands_loss, project, to_edge
+from dexbench.agents.dexwm.model.keypoint_head import LEFT, RIGHT
+from dexbench.agents.dexwm.model.keypoint_loss import hands_loss
+from dexbench.agents.dexwm.model.keypoint_maps import project, to_edge
 from dexbench.agents.dexwm.model.object_head import object_loss
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.learning.clips import Clips

@@ -13,7 +13,7 @@ from support.synthetic_store import KINEMATICS, keypoints_of, picture
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import COSTS, LEAVING, CostConfig, near_edge
 from dexbench.agents.dexwm.model.checkpoint import save_model
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
 from dexbench.agents.planning.cem import CEMConfig, in_tiles
 from dexbench.agents.planning.planner_config import PLANNERS

@@ -13,7 +13,7 @@ from support.trainings import SMALL
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import COSTS, OBJECTS, REACH
 from dexbench.agents.dexwm.model.checkpoint import save_model
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.object_cost import REACH as REACH_PX
 from dexbench.agents.dexwm.object_cost import ObjectGoal
