@@ -74,7 +74,7 @@ class RealRunConfig:
     out: Path = Path("runs")
     """Folder of ledgers: OUT/real/DRIVER/AGENT/TASK/real.jsonl."""
     fresh: bool = False
-    """Delete the ledger of this robot, agent and task first."""
+    """Delete the ledger first, of a driver that ships; a robot's trials cannot be played again."""
     name: str | None = None
     """The agent's name in ledger and leaderboard, to keep variants apart."""
 
@@ -124,11 +124,15 @@ def check(config: RealRunConfig) -> Plan:
     _refuse_privileged(spec)
     at_least(1, trials=config.trials, waypoints=config.waypoints)
     at_least(0.01, pace=config.pace)
-    if config.yes and config.driver not in DRIVERS:
-        raise UserError(
-            f"--yes is for the drivers that ship ({', '.join(DRIVERS)}), which move nothing real; "
-            f"leave it out, and {config.driver} asks before it moves"
-        )
+    for option, cure in (
+        ("yes", "leave it out, to be asked before the robot moves"),
+        ("fresh", "choose another --name or --out, and keep what the robot has done"),
+    ):
+        if getattr(config, option) and config.driver not in DRIVERS:
+            raise UserError(
+                f"--{option} is for the drivers that ship ({', '.join(DRIVERS)}), which move "
+                f"nothing real; {cure}"
+            )
     name = config.name or config.agent
     if not is_agent_name(name):
         raise UserError(f"--name is {name!r}, expected letters, digits, '.', '_' and '-' only")
@@ -141,7 +145,7 @@ def check(config: RealRunConfig) -> Plan:
     driver_args = keyword_arguments(config.driver_args, "--driver-args")
     calibration = Calibration.load(config.calibration)
     goals = tuple(
-        Goal(path, read_goal(path, calibration), file_sha256(path)) for path in config.goal
+        Goal(path.name, read_goal(path, calibration), file_sha256(path)) for path in config.goal
     )
     return Plan(config, task, name, agent_args, driver_args, calibration, goals)
 

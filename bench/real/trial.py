@@ -24,7 +24,7 @@ from .sheet import foreseen_hand, plan_sheet
 REFUSED = "the person refused the plan"
 """Why a trial ended in which the robot was not let move."""
 INTERRUPTED = "interrupted by a person (Ctrl-C)"
-"""Why one ended; while the robot moves, `play` says the same."""
+"""Why one ended with Ctrl-C; `play` says the same of one while the robot moves."""
 
 
 class Seen(NamedTuple):

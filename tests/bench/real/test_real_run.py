@@ -257,6 +257,7 @@ def test_the_table_has_an_interval(tmp_path: Path, shipped: str, capsys: Any) ->
         ({"agent": "support.real_robot:Blind"}, "is given the simulator's state"),
         ({"agent": "hodl"}, "did you mean 'hold'?"),
         ({"yes": True}, "--yes is for the drivers that ship"),
+        ({"fresh": True}, "--fresh is for the drivers that ship"),
         ({"driver": "support.real_robot:Nothing"}, "has no class Nothing"),
         ({"goal": ()}, "give goal pictures by --goal"),
         ({"goal": (Path("nowhere.png"),)}, "there is no goal picture nowhere.png"),
