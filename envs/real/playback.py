@@ -133,6 +133,8 @@ def _play(
     problem = limits.measured(before, held, before, 1.0) or camera.problem(robot, before, played)
     if problem is not None:
         return problem
+    if (problem := limits.commanded(targets, held, pace)) is not None:
+        return problem
     path = interpolate(held, targets, robot.rate, pace)
     if (problem := limits.commanded(path, held, 1 / robot.rate)) is not None:
         return problem
