@@ -32,7 +32,7 @@ def test_what_is_no_driver_is_refused(name: str, complaint: str) -> None:
 
 @pytest.mark.parametrize("rate", [None, 0, -5.0, float("inf"), float("nan"), "10"])
 def test_a_rate_must_be_a_number_of_times_a_second(rate: Any) -> None:
-    driver = type("Arm", (), {**{name: print for name in METHODS}, "rate": rate})()
+    driver = type("Arm", (), {**dict.fromkeys(METHODS, print), "rate": rate})()
     with pytest.raises(UserError, match="its rate is .* in Hz"):
         check_driver("arm", driver)
     driver.rate = 30
