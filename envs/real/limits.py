@@ -62,8 +62,8 @@ class Limits:
     """Largest speed of a commanded arm joint in rad/s. The benchmark's own ramps have it, so agents
     have learnt from it; the FR3's slowest joint may do 2.62."""
     hand_speed: float = 3.0
-    """Largest speed of a commanded finger joint in rad/s, the benchmark's too. The experts of v1 and
-    v2 use 1.4."""
+    """Largest speed of a commanded finger joint in rad/s, the benchmark's too. Its experts
+    reach 1.4."""
     box_low: Box = (0.25, -0.75, 0.77)
     """Least x, y and z of wrist and fingertips in the base frame, in m. The experts of v1 and v2
     command 0.30, -0.66 and 0.81, with the counter at 0.82. The floor is 5 cm below it: a compliant
