@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.envs.simulation import Simulation
+from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import rng
 
 
@@ -33,6 +34,11 @@ class Flaws:
     """How far in m the camera is from where its calibration says, in a drawn direction."""
     seed: int = 0
     """Draws axes, directions and zeros."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < np.inf:
+                raise UserError(f"{name} is {value}, expected a number from 0 on")
 
     def zeros(self) -> NDArray[np.float64]:
         """Return how far the 23 joints are measured from where they are, in rad."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from dexbench.envs.embodiment.robot import N_JOINTS
+from dexbench.envs.embodiment.robot import LOWER, N_JOINTS, UPPER
 from dexbench.utils.errors import describe
 
 from .limits import Limits, hand_points
@@ -128,10 +128,13 @@ def _play(
     if targets.ndim != 2 or targets.shape[1] != N_JOINTS or not len(targets):
         return f"the targets have shape {targets.shape}, expected (n, {N_JOINTS})"
     before, then = robot.joints(), robot.time()
-    held = before if start is None else np.asarray(start, np.float64)
+    # A joint at its stop may be measured a little beyond.
+    held = np.clip(before, LOWER, UPPER) if start is None else np.asarray(start, np.float64)
     camera = _Camera(limits)
     problem = limits.measured(before, held, before, 1.0) or camera.problem(robot, before, played)
     if problem is not None:
+        return problem
+    if (problem := limits.commanded(targets, held, pace)) is not None:
         return problem
     path = interpolate(held, targets, robot.rate, pace)
     if (problem := limits.commanded(path, held, 1 / robot.rate)) is not None:

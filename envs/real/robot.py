@@ -22,7 +22,8 @@ class Look(NamedTuple):
     """One picture of the robot's camera."""
 
     picture: NDArray[np.uint8]
-    """(height, width, 3) uint8 RGB, upright and free of lens distortion, at the camera's size."""
+    """(height, width, 3) uint8 RGB, upright and free of lens distortion, at the camera's size.
+    Twice the 392x224 px that agents see is plenty; a trial's pictures are all kept in memory."""
     time: float
     """When the shutter closed, in s, on the clock of `Robot.time`."""
 

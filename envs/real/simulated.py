@@ -53,7 +53,8 @@ class SimulatedRobot:
             target=_serve, args=(other, other_emergency, settings), daemon=True
         )
         self.process.start()
-        other.close(), other_emergency.close()
+        other.close()
+        other_emergency.close()
         try:
             self.rate, self._began = self._receive(self._link, "its making", MADE)
         except BaseException:

@@ -16,6 +16,7 @@ from dexbench.envs.rendering import CAMERA
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite
 from dexbench.envs.tasks import HELD_STEPS, Goal, find_task
+from dexbench.envs.trial import Trial
 from dexbench.utils.errors import UserError
 from dexbench.utils.seeding import rng
 
@@ -47,7 +48,7 @@ class SteppedRobot:
         **flaws: Those of `Flaws`, by name.
 
     Raises:
-        UserError: There is no such suite or trial.
+        UserError: There is no such suite or trial, or a flaw is no number from 0 on.
         TypeError: There is no such flaw.
     """
 
@@ -69,8 +70,10 @@ class SteppedRobot:
         self._camera = Calibration.nominal(width, height)
         self._camera_ticks = max(1, round(1 / camera_rate / TICK))
         self._zeros = self.flaws.zeros()
-        self._ticks = 0
-        self._simulation: Simulation | None = None
+        self._ticks = self._begun = 0
+        self._loaded: tuple[int, Trial, Simulation] | None = None
+        self._under_way: deque[tuple[float, NDArray[np.float64]]] = deque()
+        self._looks: deque[Look] = deque()
         self.set_up(0)
 
     def set_up(self, index: int) -> None:
@@ -84,17 +87,12 @@ class SteppedRobot:
                 f"the simulated robot has {len(self._trials)} trials; asked for {index}; give more "
                 "to its argument 'trials'"
             )
-        trial = self._suite.trial(self._task.name, self._trials[index])
-        if self._simulation is not None:
-            self._simulation.close()
-        size = (self._camera.height, self._camera.width)
-        self.trial, self._simulation = trial, Simulation(trial.xml, trial.objects, size)
-        simulation = self._simulation
-        self.flaws.stiffen(simulation)
-        camera = simulation.model.camera(CAMERA)
-        camera.fovy[:] = np.degrees(2 * np.arctan(self._camera.height / 2 / self._camera.fy))
-        self.flaws.displace(camera.pos, camera.quat)
-        self._camera_quat, self._shakes = camera.quat, rng("real", "jitter", self.flaws.seed, index)
+        number = self._trials[index]
+        if self._loaded is None or self._loaded[0] != number:
+            self._load(number)
+        self._looks.clear()
+        simulation, trial = self.simulation, self.trial
+        self._shakes = rng("real", "jitter", self.flaws.seed, number)
         simulation.set_state(trial.goal_state)
         goal = Goal.seen(simulation, trial.target)
         self._goal = simulation.render(self._task.goal_shows_robot)
@@ -102,15 +100,35 @@ class SteppedRobot:
         self._criterion = self._task.begin(simulation, trial.target, goal)
         self._outcome, self._held = self._criterion.evaluate(simulation), 0
         self._target = simulation.joint_targets
-        self._under_way: deque[tuple[float, NDArray[np.float64]]] = deque()
+        self._under_way.clear()
         self._stopped = self._holds = False
-        self._looks = deque([Look(self._shoot(), self.time() - self.flaws.latency)])
+        self._begun = self._ticks
+        self._looks.append(Look(self._shoot(), self.time() - self.flaws.latency))
+
+    def _load(self, number: int) -> None:
+        """Make the simulation of a trial, with the robot's flaws."""
+        trial = self._suite.trial(self._task.name, number)
+        if self._loaded is not None:
+            self.simulation.close()
+        size = (self._camera.height, self._camera.width)
+        simulation = Simulation(trial.xml, trial.objects, size)
+        self._loaded = number, trial, simulation
+        self.flaws.stiffen(simulation)
+        camera = simulation.model.camera(CAMERA)
+        camera.fovy[:] = np.degrees(2 * np.arctan(self._camera.height / 2 / self._camera.fy))
+        self.flaws.displace(camera.pos, camera.quat)
+
+    @property
+    def trial(self) -> Trial:
+        """The trial that is set up."""
+        assert self._loaded is not None
+        return self._loaded[1]
 
     @property
     def simulation(self) -> Simulation:
         """What is simulated; for tests and figures, not for what drives the robot."""
-        assert self._simulation is not None
-        return self._simulation
+        assert self._loaded is not None
+        return self._loaded[2]
 
     def calibration(self) -> Calibration:
         """Return where its camera is said to be; `Flaws` may have moved it since."""
@@ -122,7 +140,8 @@ class SteppedRobot:
 
     def look(self) -> Look:
         """Return the newest picture that has arrived."""
-        while len(self._looks) > 1 and self._looks[1].time <= self.time() - self.flaws.latency:
+        arrived = self.time() - self.flaws.latency + 1e-6
+        while len(self._looks) > 1 and self._looks[1].time <= arrived:
             self._looks.popleft()
         return self._looks[0]
 
@@ -179,16 +198,19 @@ class SteppedRobot:
             self._target = self._under_way.popleft()[1]
         simulation.step(self._target, round(TICK / simulation.model.opt.timestep))
         self._ticks += 1
-        if self._ticks % JUDGED == 0:
+        since = self._ticks - self._begun
+        if since % JUDGED == 0:
             self._outcome = self._criterion.evaluate(simulation)
             self._held = self._held + 1 if self._outcome.holds else 0
-        if self._ticks % self._camera_ticks == 0:
+        if since % self._camera_ticks == 0:
             self._looks.append(Look(self._shoot(), self.time()))
 
     def _shoot(self) -> NDArray[np.uint8]:
-        still = self._camera_quat.copy()
-        turn(self._camera_quat, self.flaws.jitter * self._shakes.standard_normal(3))
+        """Return what the shaking camera sees."""
+        quat = self.simulation.model.camera(CAMERA).quat
+        still = quat.copy()
+        turn(quat, self.flaws.jitter * self._shakes.standard_normal(3))
         try:
             return self.simulation.render()
         finally:
-            self._camera_quat[:] = still
+            quat[:] = still

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import describe
 
 from .robot import Look, Robot
@@ -47,7 +48,10 @@ class Watched:
 
     def joints(self) -> NDArray[np.float64]:
         """Return the joint angles (23,) in rad as measured now."""
-        return self._ask("joints", lambda: np.array(self.robot.joints(), np.float64))
+        joints = self._ask("joints", lambda: np.array(self.robot.joints(), np.float64))
+        if joints.shape != (N_JOINTS,):
+            raise DriverError(f"the driver gave joints {joints.shape}, expected ({N_JOINTS},)")
+        return joints
 
     def look(self) -> Look:
         """Return the newest picture."""
