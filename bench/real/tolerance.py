@@ -6,13 +6,14 @@ Given again, the command plays only the trials that are missing.
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dexbench.bench.ledger.real import RealEntry
 from dexbench.bench.scores.real import real_table, score_real
 from dexbench.envs.real.calibration import Calibration
+from dexbench.envs.real.limits import Limits
 from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.files import write_atomic
 
@@ -38,6 +39,8 @@ class ToleranceConfig:
     """Trials of each."""
     driver: str = "stepped"
     """stepped, whose clock stands while nothing moves, or simulated, in real time."""
+    limits: Limits = field(default_factory=lambda: Limits(answer=60.0))
+    """What stops the robot. A stepped one may take as long for an answer as the machine does."""
     out: Path = Path("runs")
     """Folder of ledgers, as for `dexbench real run`; OUT/tolerance.png is the picture."""
 
@@ -67,6 +70,7 @@ def main(config: ToleranceConfig) -> None:
                     config.agent,
                     trials=config.trials,
                     driver_args=(f"{flaw}={value!r}",) if value else (),
+                    limits=config.limits,
                     name=f"{config.agent.replace(':', '.')}-{called}",
                     out=config.out,
                     yes=True,

@@ -52,7 +52,7 @@ COMMANDS = {
 }
 STATED = "--authors me --training-data none --hardware cpu --against OUT"
 TABLETOP = "--driver tabletop --calibration CAMERA.json"
-NODS = "--agent support.real_robot:Nods"
+NODS = "--agent support.real_robot:Nods --limits.answer 60"
 RESULTS = Path(cli.__file__).parents[1] / "results" / "v1"
 
 WRITES = {

@@ -24,6 +24,7 @@ from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.real import robot as drivers
 from dexbench.envs.real.calibration import Calibration
+from dexbench.envs.real.limits import Limits
 from dexbench.envs.spaces import observation_space
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import read_video
@@ -72,6 +73,7 @@ def config(folder: Path, **changes: Any) -> RealRunConfig:
         "agent": "support.real_robot:Nods",
         "goal": (goal,),
         "trials": 2,
+        "limits": Limits(answer=60.0),
         "out": folder / "out",
         **changes,
     }

@@ -20,7 +20,7 @@ LINE = {"rate": 0.5, "ci_low": 0.3, "ci_high": 0.7}
 def config(tmp_path: Path, monkeypatch: Any) -> ToleranceConfig:
     monkeypatch.setitem(drivers.DRIVERS, "tabletop", "support.real_robot:JudgingArm")
     return ToleranceConfig(
-        "support.real_robot:Nods", (0.0, 0.2), (0.04, 0.0), 2, "tabletop", tmp_path
+        "support.real_robot:Nods", (0.0, 0.2), (0.04, 0.0), 2, "tabletop", out=tmp_path
     )
 
 
