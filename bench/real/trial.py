@@ -11,10 +11,10 @@ from PIL.Image import Image
 from dexbench.agents.base import Agent, check_chunk
 from dexbench.bench.run.pictures import imagined
 from dexbench.bench.run.trial import Clock
-from dexbench.envs.embodiment.robot import N_JOINTS
+from dexbench.envs.embodiment.robot import LOWER, N_JOINTS, UPPER
 from dexbench.envs.real.calibration import Calibration
 from dexbench.envs.real.limits import Limits
-from dexbench.envs.real.playback import Played, play
+from dexbench.envs.real.playback import INTERRUPTED, Played, play
 from dexbench.envs.real.watched import DriverError, Watched
 from dexbench.utils.errors import describe, full_traceback
 
@@ -23,8 +23,6 @@ from .sheet import foreseen_hand, plan_sheet
 
 REFUSED = "the person refused the plan"
 """Why a trial ended in which the robot was not let move."""
-INTERRUPTED = "interrupted by a person (Ctrl-C)"
-"""Why one ended with Ctrl-C; `play` says the same of one while the robot moves."""
 
 
 class Seen(NamedTuple):
@@ -108,7 +106,7 @@ def play_trial(
     """
     course = Course()
     try:
-        course.error = _play(setting, robot, agent, goal, seed, allows, course)
+        _play(setting, robot, agent, goal, seed, allows, course)
     except KeyboardInterrupt:
         course.error = INTERRUPTED
         _stop(robot, course)
@@ -135,19 +133,23 @@ def _play(
     seed: int,
     allows: Allows,
     course: Course,
-) -> str | None:
-    """Play until something is wrong; return what."""
+) -> None:
+    """Play until something is wrong, which the course then says."""
     calibration, limits, clock = setting.calibration, setting.limits, course.clock
     with clock("decision_s"):
         agent.reset(setting.task, seed)
-    left, target = setting.steps, robot.joints()
+    left = setting.steps
+    held: NDArray[np.float64] | None = None
     while left > 0:
         look, joints = robot.look(), robot.joints()
+        # At first the robot holds where it is; a joint at its stop may be measured beyond.
+        target = np.clip(joints, LOWER, UPPER) if held is None else held
         # No plan is made of what a broken camera or encoder says.
-        problem = limits.seen(look, robot.time()) or limits.measured(joints, target, joints, 1.0)
-        if problem is not None:
+        now = robot.time()
+        course.error = limits.seen(look, now) or limits.measured(joints, target, joints, 1.0)
+        if course.error is not None:
             _stop(robot, course)
-            return problem
+            return
         view = calibration.view(look.picture)
         with clock("decision_s"):
             chunk = check_chunk(agent.act(observe(view, joints, target, goal, left)))[:left]
@@ -156,14 +158,14 @@ def _play(
         course.looks.append(Seen(*look, expected))
         sheet = plan_sheet(calibration, view, goal, joints, chunk, expected, foreseen_hand(agent))
         if not allows(sheet, len(course.chunks)):
-            return REFUSED
+            course.error = REFUSED
+            return
         course.chunks.append(chunk)
         with clock("motion_s"):
-            played = play(robot, chunk, limits, target, setting.pace)
+            played = play(robot, chunk, limits, held, setting.pace)
         course.played.append(played)
         course.looks += [Seen(*seen, expected) for seen in played.looks]
         if played.reason is not None:
-            course.stopped = True
-            return played.reason
-        target, left = chunk[-1].astype(np.float64), left - len(chunk)
-    return None
+            course.error, course.stopped = played.reason, True
+            return
+        held, left = chunk[-1].astype(np.float64), left - len(chunk)

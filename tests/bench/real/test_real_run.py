@@ -18,13 +18,14 @@ from dexbench.bench.real import run as real_run
 from dexbench.bench.real.person import Person
 from dexbench.bench.real.run import RealRunConfig, check, main, run
 from dexbench.bench.real.session import UNJUDGED
-from dexbench.bench.real.trial import INTERRUPTED, REFUSED
+from dexbench.bench.real.trial import REFUSED
 from dexbench.envs.embodiment.camera import base_to_camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.envs.real import robot as drivers
 from dexbench.envs.real.calibration import Calibration
 from dexbench.envs.real.limits import Limits
+from dexbench.envs.real.playback import INTERRUPTED
 from dexbench.envs.spaces import observation_space
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import read_video
