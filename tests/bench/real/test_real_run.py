@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,16 @@ def test_a_driver_that_judges_needs_no_person(
         ("driver", 2.05),
     ]
     assert len({row["goal"]["sha256"] for row in rows}) == 3 and len(made) == 1
+
+
+def test_fresh_begins_anew(tmp_path: Path, shipped: str) -> None:
+    settings = config(tmp_path, driver=shipped, goal=(), yes=True, waypoints=1)
+    folder = folder_of(settings)
+    run(settings)
+    (row,) = run(replace(settings, trials=1, fresh=True))
+    assert (folder / "real.jsonl").read_text().count("\n") == 1 and row["trial"] == 0
+    for beside in ("actions", "plans", "videos"):
+        assert len(list((folder / beside).iterdir())) == 1
 
 
 @pytest.mark.parametrize("fault", ["nan", "no verdict"])
