@@ -29,7 +29,7 @@ class Arm:
         latency, camera_shift: Flaws, which it only notes.
     """
 
-    rate = 50.0
+    rate = 10.0
     made: list["Arm"] = []
     """All robots that were made, for tests to look at."""
 

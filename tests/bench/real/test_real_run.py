@@ -75,6 +75,7 @@ def config(folder: Path, **changes: Any) -> RealRunConfig:
         "agent": "support.real_robot:Nods",
         "goal": (goal,),
         "trials": 2,
+        "waypoints": 1,
         "limits": Limits(answer=60.0),
         "out": folder / "out",
         **changes,
@@ -94,7 +95,7 @@ def played(config: RealRunConfig, *answers: str) -> tuple[list[Row], list[str]]:
 
 
 def test_a_person_sets_up_allows_judges_and_notes(tmp_path: Path, made: list[Arm]) -> None:
-    settings = config(tmp_path)
+    settings = config(tmp_path, waypoints=2)
     answers = ("", "y", "yes", "y", " held well ", "", "y", "y", "n", "")
     rows, asked = played(settings, *answers)
     assert [(row["success"], row["judge"], row["note"]) for row in rows] == [
@@ -118,7 +119,7 @@ def test_a_person_sets_up_allows_judges_and_notes(tmp_path: Path, made: list[Arm
 
 
 def test_what_is_beside_the_ledger(tmp_path: Path) -> None:
-    settings = config(tmp_path, trials=1, waypoints=1)
+    settings = config(tmp_path, trials=1)
     (row,), _ = played(settings, "", "y", "y", "")
     folder = folder_of(settings)
     assert folder == tmp_path / "out/real/support.real_robot.Arm/support.real_robot.Nods/grasp"
@@ -143,7 +144,7 @@ def test_agents_see_what_environments_show_them(tmp_path: Path, monkeypatch: Any
         return agent, make(*args, **kwargs)[1]
 
     monkeypatch.setattr(real_run, "make_agent", keep)
-    played(config(tmp_path, trials=1), "", "y", "y", "y", "")
+    played(config(tmp_path, trials=1, waypoints=2), "", "y", "y", "y", "")
     first, second = agent.seen
     assert observation_space().contains(first)
     assert np.array_equal(first["pixels"][1:], PICTURE[1:])
@@ -187,7 +188,7 @@ def test_after_a_stop_the_driver_is_made_anew(tmp_path: Path, made: list[Arm]) -
 
 
 def test_an_agent_that_fails_is_made_anew(tmp_path: Path, made: list[Arm]) -> None:
-    settings = config(tmp_path, agent_args=("fault=raise",))
+    settings = config(tmp_path, agent_args=("fault=raise",), waypoints=2)
     rows, _ = played(settings, "", "y", "", "", "y", "")
     assert [row["error"] for row in rows] == ["RuntimeError: no idea"] * 2
     assert "no idea" in (folder_of(settings) / "errors" / "trial-000.txt").read_text()
@@ -195,7 +196,7 @@ def test_an_agent_that_fails_is_made_anew(tmp_path: Path, made: list[Arm]) -> No
 
 
 def test_the_command_goes_on_where_it_was_left(tmp_path: Path) -> None:
-    settings = config(tmp_path, trials=3, waypoints=1)
+    settings = config(tmp_path, trials=3)
     script = Scripted("", "y", "y", "", "^C")
     with pytest.raises(KeyboardInterrupt):
         run(settings, Person(script))
@@ -207,7 +208,7 @@ def test_the_command_goes_on_where_it_was_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["^C", "^D"])
 def test_a_trial_that_moved_counts_even_if_nobody_judges(tmp_path: Path, key: str) -> None:
-    settings = config(tmp_path, trials=3, waypoints=1)
+    settings = config(tmp_path, trials=3)
     with pytest.raises(KeyboardInterrupt):
         run(settings, Person(Scripted("", "y", key)))
     lines = (folder_of(settings) / "real.jsonl").read_text().splitlines()
@@ -218,7 +219,7 @@ def test_goals_come_in_turn(tmp_path: Path) -> None:
     settings = config(tmp_path)
     other = tmp_path / "other.png"
     Image.fromarray(PICTURE).save(other)
-    settings = config(tmp_path, goal=(*settings.goal, other), trials=3, waypoints=1)
+    settings = config(tmp_path, goal=(*settings.goal, other), trials=3)
     rows, _ = played(settings, *["", "y", "y", ""] * 3)
     assert [row["goal"]["file"] for row in rows] == ["goal.png", "other.png", "goal.png"]
     assert len({row["goal"]["sha256"] for row in rows}) == 2
@@ -227,7 +228,7 @@ def test_goals_come_in_turn(tmp_path: Path) -> None:
 def test_a_driver_that_judges_needs_no_person(
     tmp_path: Path, shipped: str, made: list[Arm]
 ) -> None:
-    settings = config(tmp_path, driver=shipped, goal=(), trials=3, yes=True, waypoints=1)
+    settings = config(tmp_path, driver=shipped, goal=(), trials=3, yes=True)
     rows = run(settings)
     assert [row["success"] for row in rows] == [True, False, True]
     assert [(row["judge"], row["distance"]) for row in rows] == [
@@ -239,7 +240,7 @@ def test_a_driver_that_judges_needs_no_person(
 
 
 def test_fresh_begins_anew(tmp_path: Path, shipped: str) -> None:
-    settings = config(tmp_path, driver=shipped, goal=(), yes=True, waypoints=1)
+    settings = config(tmp_path, driver=shipped, goal=(), yes=True)
     folder = folder_of(settings)
     run(settings)
     (row,) = run(replace(settings, trials=1, fresh=True))
@@ -259,7 +260,7 @@ def test_a_trial_that_failed_is_none_that_a_judge_calls_solved(
 
 
 def test_the_table_has_an_interval(tmp_path: Path, shipped: str, capsys: Any) -> None:
-    main(config(tmp_path, driver=shipped, goal=(), yes=True, waypoints=1))
+    main(config(tmp_path, driver=shipped, goal=(), yes=True))
     out = capsys.readouterr().out
     assert "1/2  50.0%  9.5% to 90.5%" in out and "real.jsonl" in out
 
@@ -329,8 +330,8 @@ def test_agents_that_plan_have_the_papers_planner(
 
 
 def test_other_limits_or_drivers_are_another_ledger(tmp_path: Path) -> None:
-    settings = config(tmp_path, trials=1, waypoints=1)
+    settings = config(tmp_path, trials=1)
     played(settings, "", "y", "y", "")
     for changes in ({"driver_args": ("fault=late",)}, {"waypoints": 2}):
         with pytest.raises(UserError, match="holds rows with"):
-            run(config(tmp_path, trials=2, **{"waypoints": 1, **changes}), Person(Scripted()))
+            run(config(tmp_path, **changes), Person(Scripted()))
