@@ -31,7 +31,7 @@ COLUMNS = (
 class LeaderboardConfig:
     """Derives the leaderboard from the ledgers in a folder and prints it.
 
-    Trials of real robots have a table and a CSV of their own, CSV with -real in its name.
+    Trials of real robots have a table of their own, and a CSV whose name ends with -real.
     """
 
     ledgers: Path = Path("results")
