@@ -100,6 +100,19 @@ COMMANDS: Commands = {
         "pack an agent's rows into a file for the leaderboard",
     ),
     "check": ("dexbench.bench.submit.check:main", "check a submitted file, a verdict a line"),
+    "real calibrate": (
+        "dexbench.bench.real.calibrate:main",
+        "see whether a real robot's camera is calibrated",
+    ),
+    "real look": ("dexbench.bench.real.look:main", "take a goal picture with a real robot"),
+    "real run": (
+        "dexbench.bench.real.run:main",
+        "play an agent with a real robot, and ask before it moves",
+    ),
+    "real tolerance": (
+        "dexbench.bench.real.tolerance:main",
+        "score success against a simulated robot's latency and calibration",
+    ),
     "diagnose": (
         "dexbench.bench.diagnose.diagnose:main",
         "what a planner expected of every waypoint, and what came of it",

@@ -72,14 +72,18 @@ class Simulation:
         """Mask (ngeom,) of the whole robot's geoms, both hands among them."""
         mujoco.mj_forward(self.model, self.data)
 
-    def step(self, target: NDArray[Any]) -> None:
+    def step(self, target: NDArray[Any], physics_steps: int = PHYSICS_STEPS) -> None:
         """Hold the joint targets (23,) in rad for one control step of 0.1 s.
+
+        Args:
+            target: Joint targets.
+            physics_steps: For how many steps of 2 ms instead.
 
         Raises:
             FloatingPointError: The simulation diverged; only ``set_state`` helps then.
         """
         self.data.ctrl[:] = np.clip(target, LOWER, UPPER)
-        mujoco.mj_step(self.model, self.data, PHYSICS_STEPS)
+        mujoco.mj_step(self.model, self.data, physics_steps)
         if self.data.warning.number[DIVERGED].any():
             raise FloatingPointError("the simulation diverged: a number is not finite, or huge")
         # MuJoCo leaves positions as they were before the last 2 ms; this changes no later step.

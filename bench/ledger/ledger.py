@@ -89,7 +89,13 @@ def _parse(data: bytes, path: Path) -> tuple[list[Row], int]:
 class Ledger:
     """A task's ledger, open for appending by this process alone."""
 
-    def __init__(self, folder: Path, identity: Row | None = None, fresh: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        identity: Row | None = None,
+        fresh: bool = False,
+        rows_file: str = ROWS_FILE,
+    ) -> None:
         """Open or create the ledger in ``folder`` and drop a torn last line.
 
         Args:
@@ -97,13 +103,14 @@ class Ledger:
             identity: What all rows of the run share, `rows.IDENTITY` among it; each row that is
                 appended gets it. By default rows are appended as they are.
             fresh: Delete what the ledger holds.
+            rows_file: Name of the file of its rows.
 
         Raises:
             UserError: It belongs to a run of another identity, it cannot be written, another
                 process has it open, or it is damaged.
         """
         self.folder = folder
-        self.path = folder / ROWS_FILE
+        self.path = folder / rows_file
         self._identity = identity
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +132,7 @@ class Ledger:
         """Read the rows, or delete them, and make the file end with the last whole one."""
         if fresh:
             os.ftruncate(self._file, 0)
-            for name in ("actions", "videos", "errors"):
+            for name in ("actions", "videos", "errors", "plans"):
                 shutil.rmtree(self.folder / name, ignore_errors=True)
         self.rows, end = _parse(self.path.read_bytes(), self.path)
         if self._identity is not None:

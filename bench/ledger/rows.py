@@ -14,6 +14,7 @@ IDENTITY = (
     *("agent", "task", "suite", "suite_hash", "weights_hash", "agent_args", "threads"),
     *("dtype", "privileged", "entry_point", "planner", "cost"),
     *("settings_hash", "hide_robot"),
+    *("kind", "driver", "driver_args", "limits", "steps", "pace"),
 )
 """What must agree between the rows of one ledger, beside MuJoCo, whose version changes
 trajectories. Earlier rows lack some of it, which then agrees with anything."""

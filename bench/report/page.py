@@ -7,8 +7,12 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from dexbench.bench.ledger.entries import Entry, leave_hidden, read_entries
+from dexbench.bench.ledger.ledger import ROWS_FILE
+from dexbench.bench.ledger.real import RealEntry, read_real
 from dexbench.bench.scores.novelty import ASPECTS
+from dexbench.bench.scores.real import score_real
 from dexbench.utils import pages
+from dexbench.utils.files import find_files
 
 from .openloop import Predicted, read_openloop
 
@@ -20,24 +24,33 @@ class ReportConfig:
     """Writes scores, curves and every trial's outcome as one HTML file to look at and pass on."""
 
     ledgers: Positional[tuple[Path, ...]] = (Path("results/v2"),)
-    """Folders that are searched for trials.jsonl files, of one suite, and for openloop.json files.
-    Rows of --hide-robot are left out, unless there are no others."""
+    """Folders that are searched for trials.jsonl files, of one suite, for openloop.json files, and
+    for real.jsonl files of real robots. Rows of --hide-robot are left out, unless there are no
+    others."""
     out: Path = Path("report.html")
     """The file; it is replaced."""
 
 
 def main(config: ReportConfig) -> None:
     """Write the file and say where."""
-    entries = leave_hidden(read_entries(config.ledgers))
-    pages.write(config.out, render(entries, read_openloop(config.ledgers)))
+    real = read_real(config.ledgers)
+    simulated = any(find_files(folder, ROWS_FILE) for folder in config.ledgers)
+    # Where there are only real trials, the lack of simulated ones is no error.
+    entries = leave_hidden(read_entries(config.ledgers)) if simulated or not real else []
+    pages.write(config.out, render(entries, read_openloop(config.ledgers), real))
 
 
-def render(entries: Sequence[Entry], predicted: Sequence[Predicted] = ()) -> str:
+def render(
+    entries: Sequence[Entry],
+    predicted: Sequence[Predicted] = (),
+    real: Sequence[RealEntry] = (),
+) -> str:
     """Return the page.
 
     Args:
-        entries: Of one suite.
+        entries: Of one suite; there may be none if there are real ones.
         predicted: Open-loop evaluations.
+        real: Trials of real robots, which the page shows apart.
 
     Returns:
         HTML; the same ledgers give the same text.
@@ -51,7 +64,7 @@ def render(entries: Sequence[Entry], predicted: Sequence[Predicted] = ()) -> str
     names = content.tasks_of(entries)
     tasks = [content.describe_task(name, agents) for name in names]
     shared, differing = content.facts(agents)
-    rows = [row for entry in entries for row in entry.rows]
+    rows = [row for entry in (*entries, *real) for row in entry.rows]
     return pages.render(
         HERE,
         agents=agents,
@@ -68,7 +81,9 @@ def render(entries: Sequence[Entry], predicted: Sequence[Predicted] = ()) -> str
         differing=differing,
         errors=content.errors(agents),
         commands=content.commands(agents),
-        suite=rows[0]["suite"],
+        real=score_real(real),
+        real_trials=[(entry, row) for entry in real for row in entry.rows],
+        suite=entries[0].rows[0]["suite"] if entries else None,
         trials=sorted({len(entry.rows) for entry in entries}),
         last=max(row["timing"]["finished_at"] for row in rows)[:10],
     )

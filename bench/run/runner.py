@@ -4,7 +4,6 @@ A trial that is in the ledger is not played again, so a run that was interrupted
 stopped when the same command is given again.
 """
 
-import ast
 import math
 import sys
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from dexbench.envs.suite import Suite
 from dexbench.envs.task_names import suite_of
 from dexbench.utils.errors import UserError, at_least
 
+from .arguments import keyword_arguments
 from .backend import DEXBENCH, Backend
 from .pool import Pool
 from .progress import Progress
@@ -293,17 +293,6 @@ def _pool(config: RunConfig, setup: Setup) -> "Pool | RayPool":
 
 
 def _agent_args(config: RunConfig) -> dict[str, Any]:
-    """Return the agent's keyword arguments; a value that is no Python literal is a string."""
-    pairs = list(config.agent_args)
-    if config.planner is not None:
-        pairs.append(f"planner={config.planner}")
-    arguments: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.isidentifier() or key in arguments:
-            raise UserError(f"--agent-args has {pair!r}, expected KEY=VALUE with each key once")
-        try:
-            arguments[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            arguments[key] = value
-    return dict(sorted(arguments.items()))
+    """Return the agent's keyword arguments."""
+    planner = [] if config.planner is None else [f"planner={config.planner}"]
+    return keyword_arguments((*config.agent_args, *planner), "--agent-args")

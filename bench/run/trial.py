@@ -1,7 +1,7 @@
 """One trial: an agent in an environment, from reset to the last step, as a ledger row."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
@@ -151,11 +151,15 @@ def play(
 class Clock:
     """Adds up where a trial's time goes [s]."""
 
-    def __init__(self) -> None:
-        """Start the trial's wall clock."""
+    def __init__(self, names: Sequence[str] = ("decision_s", "sim_s")) -> None:
+        """Start the trial's wall clock.
+
+        Args:
+            names: Of what is told apart.
+        """
         self.decisions = 0
         self._start = time.perf_counter()
-        self._seconds = {"decision_s": 0.0, "sim_s": 0.0}
+        self._seconds = dict.fromkeys(names, 0.0)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:

@@ -8,12 +8,15 @@ from typing import Any
 from dexbench.bench.ledger.entries import Entry, check_pairable
 from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
 from dexbench.bench.ledger.planning import planner_and_cost
+from dexbench.bench.ledger.real import KIND, read_real
 from dexbench.bench.ledger.rows import Row, check_compatible, play_key, suite_label
 from dexbench.bench.ledger.task_names import in_order, rank
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import find_files, write_atomic
 
 from .ranking import ranks
+from .real import COLUMNS as REAL_COLUMNS
+from .real import real_table, score_real
 from .summary import score_table, summarise
 
 COLUMNS = (
@@ -26,16 +29,19 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class LeaderboardConfig:
-    """Derives the leaderboard from the ledgers in a folder and prints it."""
+    """Derives the leaderboard from the ledgers in a folder and prints it.
+
+    Trials of real robots have a table of their own, and a CSV whose name ends with -real.
+    """
 
     ledgers: Path = Path("results")
-    """Folder that is searched for trials.jsonl files."""
+    """Folder that is searched for trials.jsonl files, and for real.jsonl files of real robots."""
     csv: Path | None = None
     """Where to write the table; LEDGERS/leaderboard.csv by default."""
     markdown: bool = False
     """Print the table as the README shows it."""
     suite: str | None = None
-    """Print this suite alone; the CSV holds all of them."""
+    """Print this suite alone, or real for real robots alone; the CSVs hold all of them."""
 
 
 def derive(ledgers: Path) -> list[dict[str, Any]]:
@@ -90,26 +96,42 @@ def derive(ledgers: Path) -> list[dict[str, Any]]:
 
 
 def main(config: LeaderboardConfig) -> None:
-    """Write the CSV and print the table.
+    """Write the CSVs and print the tables.
 
     Raises:
-        UserError: As `derive`, or the CSV cannot be written.
+        UserError: As `derive` and `read_real`, or a CSV cannot be written.
     """
+    real = score_real(read_real([config.ledgers]))
+    # Where there are only real trials, the lack of simulated ones is no error.
+    lines = derive(config.ledgers) if find_files(config.ledgers, ROWS_FILE) or not real else []
+    shown = [line for line in lines if config.suite in (None, line["suite"])]
+    real_shown = real if config.suite in (None, KIND) else []
+    if not shown and not real_shown:
+        suites = [*sorted({line["suite"] for line in lines}), *([KIND] if real else [])]
+        raise UserError(f"no trials of suite {config.suite}; the ledgers hold {', '.join(suites)}")
+    texts = [markdown_table(shown) if config.markdown else score_table(shown)] if shown else []
+    texts += [real_table(real_shown)] if real_shown else []
+    path = config.csv or config.ledgers / "leaderboard.csv"
+    tables = [(path, lines, COLUMNS), (_real_csv(path), real, REAL_COLUMNS)]
+    written = [_write(*table) for table in tables if table[1]]
+    print("\n\n".join(texts))
+    print(f"wrote {', '.join(map(str, written))}", file=sys.stderr)
+
+
+def _real_csv(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-{KIND}{path.suffix}")
+
+
+def _write(path: Path, lines: list[dict[str, Any]], columns: tuple[str, ...]) -> Path:
+    """Write a table as CSV; return where it is."""
     import pandas
 
-    lines = derive(config.ledgers)
-    path = config.csv or config.ledgers / "leaderboard.csv"
-    table = pandas.DataFrame(lines, columns=list(COLUMNS), dtype=object)
+    table = pandas.DataFrame(lines, columns=list(columns), dtype=object)
     try:
         write_atomic(path, table.to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         raise UserError(f"cannot write {path} ({error}); choose another --csv") from error
-    shown = [line for line in lines if config.suite in (None, line["suite"])]
-    if not shown:
-        suites = ", ".join(sorted({line["suite"] for line in lines}))
-        raise UserError(f"no trials of suite {config.suite}; the ledgers hold {suites}")
-    print(markdown_table(shown) if config.markdown else score_table(shown))
-    print(f"wrote {path}", file=sys.stderr)
+    return path
 
 
 def markdown_table(lines: list[dict[str, Any]]) -> str:

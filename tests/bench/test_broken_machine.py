@@ -41,6 +41,8 @@ from dexbench.data_collection.record.strategies import CLIPS
 from dexbench.data_collection.sets import rerender
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs import suite
+from dexbench.envs.real.calibration import Calibration
+from dexbench.envs.real.robot import DRIVERS
 
 COMMANDS = {
     **WITH_FAKE_RUN,
@@ -49,6 +51,8 @@ COMMANDS = {
     "check": ("support.submissions:check_from_memory", ""),
 }
 STATED = "--authors me --training-data none --hardware cpu --against OUT"
+TABLETOP = "--driver tabletop --calibration CAMERA.json"
+NODS = "--agent support.real_robot:Nods --limits.answer 60"
 RESULTS = Path(cli.__file__).parents[1] / "results" / "v1"
 
 WRITES = {
@@ -71,6 +75,10 @@ WRITES = {
     "ablate": "--data SET --evaluate SET --out OUT/ablate",
     "leaderboard": "--ledgers LEDGERS --csv OUT/table.csv",
     "report": f"{RESULTS}/hold {RESULTS}/random --out OUT/report.html",
+    "real calibrate": f"{TABLETOP} --out OUT/calibration.png",
+    "real look": f"{TABLETOP} --out OUT/goal.png",
+    "real run": f"{TABLETOP} {NODS} --trials 1 --waypoints 1 --yes --out OUT",
+    "real tolerance": f"{NODS} --driver tabletop --trials 1 --latency 0 --camera-shift 0 --out OUT",
     "diagnose": "--agent kinematic --task reach --out OUT/diagnosis.csv",
     "submit": f"MINE --out OUT/mine.submission {STATED}",
     "check": "MINE/mine.submission --against OUT --accept OUT",
@@ -101,18 +109,21 @@ READS = {
     "verify": "LEDGERS",
     "submit": f"MINE --out OUT/mine.submission {STATED}",
     "check": "MINE/mine.submission --against OUT",
+    "real calibrate": f"{TABLETOP} --out OUT/calibration.png",
+    "real look": f"{TABLETOP} --out OUT/goal.png",
+    "real run": f"{TABLETOP} {NODS} --yes --out OUT",
     "view": "--agent hold --ledgers LEDGERS --out OUT/trials.png",
     "list": "",
     "speed data": "SET",
 }
-"""Commands that read below SET, LEDGERS or MINE; the list reads the suites."""
+"""Commands that read below SET, LEDGERS, MINE or CAMERA; the list reads the suites."""
 NO_FILES = {"doctor", "speed planner", "speed rollouts"}
 """The doctor tells of errors as findings; a random model is in no file."""
 ATOMIC = (
     *("leaderboard", "report", "submit", "check"),
-    *("diagnose", "data preview", "data report", "data pack"),
+    *("diagnose", "data preview", "data report", "data pack", "real calibrate", "real look"),
 )
-RESUMED = ("run", "collect")
+RESUMED = ("run", "collect", "real run")
 
 
 def record(config: CollectConfig, index: int) -> list[dict[str, Any]]:
@@ -135,6 +146,7 @@ def inputs(tmp_path_factory: Any) -> Path:
     collect.main(CollectConfig(root / "SET", "programmatic", 12, workers=1), FULL_SIZE)
     for agent in ("hold", "support.fake:Wander"):
         run_fake(root / "LEDGERS", agent, trials=2)
+    Calibration.nominal().save(root / "CAMERA.json")
     unpack(honest().plays, root / "MINE")
     (root / "MINE" / "mine.submission").write_bytes(encode(honest()))
     return root
@@ -153,10 +165,11 @@ def quick(monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setattr(robomimic, "write", lambda root, draft, *_: draft.write_bytes(b"x"))
     monkeypatch.setattr(rerender, "check_camera", lambda model, name: None)
     monkeypatch.setattr(view, "shoot", lambda play, every_step: film)
+    monkeypatch.setitem(DRIVERS, "tabletop", "support.real_robot:JudgingArm")
 
 
 def words_of(command: str, options: str, inputs: Path, out: Path) -> list[str]:
-    named = ("SET", "LEDGERS", "MINE", "LONG", "MODEL")
+    named = ("SET", "LEDGERS", "MINE", "LONG", "MODEL", "CAMERA")
     places = {**{name: inputs / name for name in named}, "OUT": out}
     words = options.split()
     for name, place in places.items():

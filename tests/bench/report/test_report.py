@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ledgers import write_ledger
+from support.ledgers import write_ledger, write_real
 
 from dexbench.bench.ledger.entries import read_entries
+from dexbench.bench.ledger.real import read_real
 from dexbench.bench.report.page import ReportConfig, main, render
 from dexbench.bench.scores.novelty import ASPECTS, is_new
 from dexbench.envs.suite import Suite
@@ -234,3 +235,29 @@ def test_a_page_of_another_suite_asks_for_all_of_its_tasks(tmp_path: Path) -> No
     html = page(tmp_path)
     assert "dexbench run --agent dexwm --task all --trials 4 --suite v2" in html
     assert "in the plane of the counter" in html, "what counts as success"
+
+
+def test_real_trials_have_a_section_of_their_own(results: Path) -> None:
+    entries = read_entries([results])
+    without = render(entries)
+    write_real(results, "dexwm", 3)
+    html = render(entries, real=read_real([results]))
+    parser = Nesting()
+    parser.feed(html)
+    assert parser.open == []
+    assert "Real robot" not in without
+    shown = words(section(html, "Real robot"))
+    assert "lab.arm:Arm dexwm grasp 3/4 75 % [30, 95] 1 person 2.500 paper-real paper" in shown
+    assert "cup.png solved note 0 &lt;b&gt;" in shown and "stopped: joint 3 too fast" in shown
+    for title in ("Scores", "Trial by trial", "Errors"):
+        assert section(html, title) == section(without, title)
+
+
+def test_a_page_of_real_trials_alone(tmp_path: Path) -> None:
+    write_real(tmp_path / "ledgers", "dexwm", 3)
+    main(ReportConfig((tmp_path / "ledgers",), tmp_path / "report.html"))
+    html = (tmp_path / "report.html").read_text()
+    parser = Nesting()
+    parser.feed(html)
+    assert parser.open == [] and "lab.arm:Arm" in section(html, "Real robot")
+    assert "<h2>Scores</h2>" not in html and "None" not in html

@@ -1,0 +1,1 @@
+"""Trials of a real robot: look, plan, ask, move, judge."""

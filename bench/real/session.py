@@ -1,0 +1,226 @@
+"""A robot, an agent and whoever watches, through several trials."""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from dexbench.agents.base import Agent
+from dexbench.agents.registry import AgentSpec
+from dexbench.bench.ledger.actions import actions_hash
+from dexbench.bench.ledger.ledger import Ledger
+from dexbench.bench.ledger.real import DRIVER, KIND, PERSON
+from dexbench.bench.ledger.rows import Row
+from dexbench.bench.run.pictures import write_video
+from dexbench.bench.run.progress import Progress
+from dexbench.bench.run.worker import seed_global_generators, warn_if_unwritten
+from dexbench.envs.real.judge import Judge
+from dexbench.envs.real.robot import Robot
+from dexbench.envs.real.watched import Watched
+from dexbench.utils.errors import UserError, describe
+from dexbench.utils.files import atomic_file, write_atomic
+from dexbench.utils.seeding import seed_for
+
+from .film import FPS, film
+from .person import Person
+from .trial import Course, Setting, play_trial
+
+UNJUDGED = "nobody judged the trial"
+"""Why a trial that was played to its end is none that counts as solved."""
+
+
+class Goal(NamedTuple):
+    """A goal picture."""
+
+    name: str
+    """Of its file, or who gave it."""
+    picture: NDArray[np.uint8]
+    """What agents see of it, (224, 392, 3) uint8."""
+    sha256: str
+    """Of the file, or of the picture."""
+
+
+class Session:
+    """Plays trials one after the other, and writes a row of each.
+
+    Args:
+        load: Makes the driver.
+        make: Makes the agent, again after one that failed.
+        agent: The first.
+        setting: With what trials are played.
+        goals: Trial i has the i-th, and again from the first; may be empty where the driver is a
+            `Judge`.
+        person: Is asked; None asks nobody.
+
+    Raises:
+        UserError: The driver cannot be made, or there is no goal.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Robot],
+        make: Callable[[], tuple[Agent, AgentSpec]],
+        agent: Agent,
+        setting: Setting,
+        goals: tuple[Goal, ...],
+        person: Person | None,
+    ):
+        self.load, self.make, self.agent, self.setting = load, make, agent, setting
+        self.goals, self.person = goals, person
+        self.robot: Watched | None = None
+        self.judge: Judge | None = None
+        """The driver, if it sets trials up and judges them."""
+        self._begin()
+        self.stopped = False
+        """Whether the robot was stopped in the trial before."""
+        self.ended = False
+        """Whether the person has ended the session."""
+        if not goals and self.judge is None:
+            self.close()
+            raise UserError("this driver sets up no trials: give goal pictures by --goal")
+
+    def play(self, ledger: Ledger, plays: Sequence[tuple[int, int]]) -> None:
+        """Play the trials that are missing.
+
+        Args:
+            ledger: Gets the rows; plans, videos and tracebacks go beside it.
+            plays: (trial, 0) of all that shall be in it.
+
+        Raises:
+            UserError: The driver cannot be made again or set a trial up, or the disk is full.
+            KeyboardInterrupt: The person ends the session. All rows are written.
+        """
+        missing = ledger.missing(plays)
+        bar = Progress(self.setting.task, len(missing), ledger.select(plays))
+        with bar if self.person is None else nullcontext():
+            for trial, _ in missing:
+                name = f"Trial {trial + 1} of {len(plays)}"
+                course, row = self._play_one(trial, name, ledger.folder)
+                ledger.append(row, course.actions)
+                if self.person is None:
+                    bar.update(row)
+                if self.ended:
+                    raise KeyboardInterrupt
+
+    def _play_one(self, trial: int, name: str, folder: Path) -> tuple[Course, Row]:
+        robot, goal = self._set_up(trial, name)
+        seed = seed_for(KIND, self.setting.task, trial)
+        seed_global_generators(trial)
+
+        def allows(sheet: Image, number: int) -> bool:
+            path = folder / "plans" / f"trial-{trial:03d}-{number}.png"
+            with atomic_file(path) as draft:
+                sheet.save(draft, format="PNG")
+            return self.person is None or self.person.allows(path)
+
+        course = play_trial(self.setting, robot, self.agent, goal.picture, seed, allows)
+        judged = self._judge(course)
+        self.stopped = course.stopped
+        if course.traceback is not None:
+            # An agent that raised may be in any state; the next trial must not see it.
+            self.agent, _ = self.make()
+            with warn_if_unwritten(f"the traceback of trial {trial}"):
+                write_atomic(folder / "errors" / f"trial-{trial:03d}.txt", course.traceback)
+        row = {
+            "trial": trial,
+            "repeat": 0,
+            "seed": seed,
+            "calibration": self.setting.calibration.hash,
+            "goal": {"file": goal.name, "sha256": goal.sha256},
+            **judged,
+            "largest_lag": None if course.lag is None else round(course.lag, 4),
+            "actions_hash": actions_hash(course.actions),
+            "video": self._film(folder, f"videos/trial-{trial:03d}.mp4", course, goal),
+            "timing": course.clock.record(),
+        }
+        return course, row
+
+    def _begin(self) -> Watched:
+        """Make the driver, and watch over it."""
+        driver = self.load()
+        self.robot = Watched(driver, self.setting.limits.answer)
+        self.judge = driver if isinstance(driver, Judge) else None
+        return self.robot
+
+    def _set_up(self, trial: int, name: str) -> tuple[Watched, Goal]:
+        """Bring about the beginning of a trial, and return its goal."""
+        if self.stopped:
+            self.close()  # A stopped robot takes no targets: its driver begins anew.
+        goal = self.goals[trial % len(self.goals)] if self.goals else None
+        if self.person is not None and goal is not None and self.judge is None:
+            self.person.sets_up(name, goal.name, self.stopped)
+        robot = self.robot or self._begin()
+        if self.judge is not None:
+            try:
+                self.judge.set_up(trial)
+                goal = goal or self._goal_of(self.judge)
+            except UserError:
+                raise  # it names its own cure
+            except Exception as error:
+                raise UserError(
+                    f"the driver cannot set up trial {trial} ({describe(error)}); mend that and "
+                    "give the command again"
+                ) from error
+        assert goal is not None  # as __init__ saw to
+        return robot, goal
+
+    def _goal_of(self, judge: Judge) -> Goal:
+        picture = self.setting.calibration.view(judge.goal())
+        return Goal("of the driver", picture, hashlib.sha256(picture.tobytes()).hexdigest())
+
+    def _judge(self, course: Course) -> Row:
+        """Return the row's part about success; a trial that ended early is none."""
+        row: Row = {"success": False, "judge": None, "distance": None, "note": ""}
+        try:
+            if course.error is not None:
+                if self.person is not None:
+                    self.person.tell(f"The trial ended: {course.error}")
+            elif self.judge is not None:
+                success, distance = self.judge.verdict()
+                row |= {"success": bool(success), "judge": DRIVER, "distance": round(distance, 6)}
+            elif self.person is not None:
+                row |= {"success": self.person.judges(), "judge": PERSON}
+            if self.person is not None:
+                row["note"] = self.person.notes()
+        except Exception as exception:
+            course.error, course.stopped = f"no verdict: {describe(exception)}", True
+        except KeyboardInterrupt:
+            self.ended = True
+            if course.error is None and row["judge"] is None:
+                course.error = UNJUDGED  # The robot has moved, so the trial counts.
+        return {**row, "error": course.error}
+
+    def _film(self, folder: Path, name: str, course: Course, goal: Goal) -> str | None:
+        """Write the video; return its name, None if there is none."""
+        with warn_if_unwritten(f"the video {name}"):
+            if frames := film(course, self.setting.calibration, goal.picture):
+                write_video(folder / name, frames, FPS)
+                return name
+        return None
+
+    def close(self) -> None:
+        """Let the robot go, which stays where it is."""
+        robot, self.robot = self.robot, None
+        if robot is not None:
+            try:
+                robot.close()
+            except Exception as error:  # It may be dead, which its trial's row says.
+                warnings.warn(f"the driver did not close ({describe(error)})", stacklevel=2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,133 @@
+"""A driver whose calls are timed: one that does not return is noticed, and the arm stopped.
+
+Python cannot end a call that hangs. So a thread makes all calls but `stop`, and whoever asks waits
+for its answer only so long. After a silence that thread is lost with the call; nothing but `stop`,
+which has a thread of its own, reaches the driver any more.
+"""
+
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dexbench.envs.embodiment.robot import N_JOINTS
+from dexbench.utils.errors import describe
+
+from .robot import Look, Robot
+
+T = TypeVar("T")
+Call = tuple[Callable[[], Any], "SimpleQueue[Any]"]
+"""What is to be called, and where its answer goes."""
+STOP = 2.0
+"""How long `stop` may take in s before a person is told that it has failed."""
+
+
+class DriverError(RuntimeError):
+    """A driver that does not answer, raises, or gives what is no answer."""
+
+
+class Watched:
+    """A robot, each of whose calls ends within a time.
+
+    Its methods are those of the driver, and raise a `DriverError` for whatever goes wrong.
+
+    Args:
+        robot: The driver.
+        answer: Longest time of a call in s.
+    """
+
+    def __init__(self, robot: Robot, answer: float):
+        self.robot, self.answer = robot, answer
+        self.rate = float(robot.rate)
+        self._silent: str | None = None
+        self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        Thread(target=_serve, args=(self._calls,), daemon=True).start()
+
+    def joints(self) -> NDArray[np.float64]:
+        """Return the joint angles (23,) in rad as measured now."""
+        joints = self._ask("joints", lambda: np.array(self.robot.joints(), np.float64))
+        if joints.shape != (N_JOINTS,):
+            raise DriverError(f"the driver gave joints {joints.shape}, expected ({N_JOINTS},)")
+        return joints
+
+    def look(self) -> Look:
+        """Return the newest picture."""
+        return self._ask("look", lambda: Look(*self.robot.look()))
+
+    def command(self, targets: NDArray[np.float64]) -> None:
+        """Send joint targets (23,) in rad."""
+        row = np.array(targets, np.float64)
+        self._ask("command", lambda: self.robot.command(row))
+
+    def time(self) -> float:
+        """Return the robot's time in s."""
+        return self._ask("time", lambda: float(self.robot.time()))
+
+    def wait(self, until: float) -> None:
+        """Return at a time in s; the call may take until then, and as long as any other."""
+        longer = max(0.0, until - self.time())
+        self._ask("wait", lambda: self.robot.wait(until), longer)
+
+    def stop(self) -> None:
+        """Stop the robot, from a thread of its own; Ctrl-C meanwhile does not stop the stopping.
+
+        Raises:
+            DriverError: It raised, or has not returned for `STOP`.
+        """
+        answers: SimpleQueue[Any] = SimpleQueue()
+        Thread(target=_answer, args=(self.robot.stop, answers), daemon=True).start()
+        while True:
+            try:
+                self._value("stop", answers, STOP)
+                return
+            except KeyboardInterrupt:
+                continue
+
+    def close(self) -> None:
+        """Let go of the hardware; of a driver that is silent nothing is asked."""
+        if self._silent is None:
+            self._ask("close", self.robot.close, STOP)
+        self.leave()
+
+    def leave(self) -> None:
+        """End the watch, not the driver."""
+        self._calls.put(None)
+
+    def _ask(self, name: str, call: Callable[[], T], longer: float = 0.0) -> T:
+        if self._silent is not None:
+            raise DriverError(self._silent)
+        answers: SimpleQueue[Any] = SimpleQueue()
+        self._calls.put((call, answers))
+        value: T = self._value(name, answers, self.answer + longer)
+        return value
+
+    def _value(self, name: str, answers: "SimpleQueue[Any]", seconds: float) -> Any:
+        try:
+            value, error = answers.get(timeout=seconds)
+        except Empty:
+            silence = f"the driver's {name} has not returned for {seconds:.2g} s"
+            if name != "stop":
+                self._silent = silence
+            raise DriverError(silence) from None
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        if error is not None:
+            raise DriverError(f"the driver's {name} failed: {describe(error)}") from error
+        return value
+
+
+def _serve(calls: "SimpleQueue[Call | None]") -> None:
+    """Make calls one after the other, until there is none."""
+    while (call := calls.get()) is not None:
+        _answer(*call)
+
+
+def _answer(call: Callable[[], Any], answers: "SimpleQueue[Any]") -> None:
+    """Make a call and tell its value or what it raised."""
+    try:
+        answers.put((call(), None))
+    except BaseException as error:
+        answers.put((None, error))

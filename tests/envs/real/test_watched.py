@@ -1,0 +1,105 @@
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dexbench.envs.real.robot import Look
+from dexbench.envs.real.watched import DriverError, Watched
+
+
+class Slow:
+    """A driver, a method of which hangs until it is let go."""
+
+    rate = 10.0
+
+    def __init__(self, hangs: str = "") -> None:
+        self.hangs, self.go = hangs, threading.Event()
+        self.called: list[str] = []
+        self.threads: set[int] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        answers = {"joints": np.zeros(23), "time": 5, "look": (np.zeros((2, 2, 3), np.uint8), 4.5)}
+
+        def call(*args: Any) -> Any:
+            self.called.append(name)
+            if name != "stop":
+                self.threads.add(threading.get_ident())
+            if name == self.hangs:
+                self.go.wait(30)
+            return answers.get(name)
+
+        return call
+
+
+def test_answers_come_back_from_one_thread() -> None:
+    driver = Slow()
+    watched = Watched(driver, 30.0)
+    assert watched.rate == 10 and watched.time() == 5.0
+    assert np.array_equal(watched.joints(), np.zeros(23))
+    assert isinstance(watched.look(), Look) and watched.look().time == 4.5
+    watched.command(np.ones(23))
+    watched.wait(7.0)
+    watched.stop()
+    watched.close()
+    assert driver.called == [
+        *("time", "joints", "look", "look", "command", "time", "wait", "stop", "close")
+    ]
+    assert len(driver.threads) == 1 and threading.get_ident() not in driver.threads
+
+
+@pytest.mark.parametrize("method", ["joints", "look", "command", "time", "wait"])
+def test_a_call_that_hangs_is_noticed_and_the_robot_can_still_be_stopped(method: str) -> None:
+    driver = Slow(method)
+    watched = Watched(driver, 1.0)
+    arguments = {"command": (np.ones(23),), "wait": (0.0,)}
+    began = time.monotonic()
+    with pytest.raises(DriverError, match=f"the driver's {method} has not returned for 1 s"):
+        getattr(watched, method)(*arguments.get(method, ()))
+    assert time.monotonic() - began < 20
+    before = list(driver.called)
+    # Nothing else reaches a driver that has been silent, but the stop does.
+    with pytest.raises(DriverError, match=f"the driver's {method} has not returned"):
+        watched.joints()
+    watched.stop()
+    watched.close()
+    assert driver.called == [*before, "stop"]
+    driver.go.set()
+
+
+def test_a_wait_may_take_until_its_time() -> None:
+    driver = Slow("wait")
+    watched = Watched(driver, 1.0)
+    threading.Timer(2.0, driver.go.set).start()
+    watched.wait(35.0)  # It is 5 s.
+
+
+def test_a_stop_that_hangs_is_noticed(monkeypatch: Any) -> None:
+    monkeypatch.setattr("dexbench.envs.real.watched.STOP", 1.0)
+    driver = Slow("stop")
+    watched = Watched(driver, 30.0)
+    with pytest.raises(DriverError, match="the driver's stop has not returned for 1 s"):
+        watched.stop()
+    assert watched.time() == 5
+    driver.go.set()
+
+
+def test_what_a_driver_raises_is_told(monkeypatch: Any) -> None:
+    driver = Slow()
+    watched = Watched(driver, 30.0)
+
+    def gone() -> None:
+        raise ConnectionError("the controller is gone")
+
+    driver.joints = gone
+    with pytest.raises(DriverError, match="joints failed: ConnectionError: the controller is gone"):
+        watched.joints()
+    driver.joints = lambda: np.zeros(7)
+    with pytest.raises(DriverError, match=r"joints \(7,\), expected \(23,\)"):
+        watched.joints()
+    driver.look = lambda: None
+    with pytest.raises(DriverError, match="look failed: TypeError"):
+        watched.look()
+    # One that has raised is not silent.
+    assert watched.time() == 5
