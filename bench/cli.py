@@ -64,7 +64,7 @@ COMMANDS: Commands = {
         "write a set for robomimic or LeRobot",
     ),
     "suite build": ("dexbench.bench.suites.build:main", "draw, solve and freeze a suite's trials"),
-    "train dexwm": ("dexbench.agents.dexwm.training.train:main", "train a compact DexWM"),
+    "train dexwm": ("dexbench.agents.dexwm.training.train:main", "train a DexWM"),
     "train keypoint-layer": (
         "dexbench.agents.dexwm.readout.train:main",
         "train the layer that open-loop predictions are measured by",

@@ -1,7 +1,7 @@
 """Gymnasium wrappers with which other libraries drive and train in the environments.
 
 stable-worldmodel's World needs `WorldAdapter`. Stable-Baselines3 trains on the ids as they are, and
-faster with `ResizePictures` and `FrozenTrials`.
+faster with `ResizePictures`; `FrozenTrials` is for evaluation.
 """
 
 from pathlib import Path

@@ -12,7 +12,7 @@ from torch import Tensor
 from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
 from dexbench.agents.dexwm.model.decoder import load_decoder, pictures
 from dexbench.agents.dexwm.model.history import KeysValues
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.world_model import best_dtype
 from dexbench.agents.learning.weights import pick_device
 from dexbench.agents.planning.belief import Belief
@@ -44,6 +44,8 @@ class Context:
     """What the head reads off it; None if it shows no hand."""
     objects: ObjectGoal | None
     """Where objects are and should be; None if they do not count."""
+    hand_share: float
+    """By how much the terms that ask for the goal's hand count."""
     scale: Tensor | None = None
     """``(6,)`` standard deviations of the cost terms in the first population."""
 
@@ -136,6 +138,7 @@ class DexWM(WaypointAgent):
         self._hands: list[Tensor] = []
         self._goal: tuple[Tensor, Keypoints | None] | None = None
         self._objects: ObjectGoal | None = None
+        self._hand_share = 1.0
 
     def encode(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Return the latent state ``(1, P, C)`` of a picture ``(224, 392, 3)`` uint8."""
@@ -155,6 +158,9 @@ class DexWM(WaypointAgent):
             hand: Keypoints = self.model.head(goal)
             self._goal = goal, hand if hand.shows_hand() else None
         self._seen.append(self.encode(obs["pixels"]))
+        if len(self._seen) == 1 and self.costs.config.hand_way:
+            seen: Keypoints = self.model.head(self._seen[0])
+            self._hand_share = self.costs.config.hand_share(seen, self._goal[1])
         if self._objects is None and self.costs.object_head is not None:
             start, end = (self.costs.object_head(state) for state in (self._seen[0], self._goal[0]))
             self._objects = ObjectGoal.read(start, end)
@@ -164,7 +170,8 @@ class DexWM(WaypointAgent):
         hands = torch.stack(self._hands)[None]
         actions = self.model.leading(self.model.action(hands[:, :-1], hands[:, 1:]), hands[:, 0])
         encoded = self.model.predictor.encode_history(history, actions=actions)
-        return Context(encoded, history[:, -1], keypoints, *self._goal, self._objects)
+        known = self._objects, self._hand_share
+        return Context(encoded, history[:, -1], keypoints, *self._goal, *known)
 
     def goal_hand(self, context: Context) -> Tensor | None:
         """Return the keypoints that the head sees in the goal picture.
@@ -185,7 +192,8 @@ class DexWM(WaypointAgent):
         if context.scale is None:
             context.scale = terms.detach().std(0, correction=0).clamp(min=1e-6)
         with_hand = context.goal_keypoints is not None
-        return self.costs.total(terms, context.scale, self.task, with_hand).cpu()
+        share = context.hand_share
+        return self.costs.total(terms, context.scale, self.task, with_hand, share).cpu()
 
     def see(self, picture: NDArray[np.uint8]) -> Belief:
         """Return what it makes of a picture ``(224, 392, 3)`` uint8.

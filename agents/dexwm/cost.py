@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.planner_config import name_of
 from dexbench.envs.embodiment import camera
@@ -67,6 +67,10 @@ class CostConfig:
     reach: float = 0.0
     """Weight of the hand's distance from objects that are not where they should be, which draws it
     there; likewise."""
+    hand_way: float = 0.0
+    """Metres that the goal's hand must be from the first picture's for latent and keypoint terms to
+    count in full; nearer they count in proportion, and without a hand in the goal picture not at
+    all. They would tell a hand to stay that has to push and come back. 0 counts them always."""
 
     def __post_init__(self) -> None:
         if self.mix not in ("paper", "scaled") or not 0 <= self.latent_share <= 1:
@@ -74,11 +78,12 @@ class CostConfig:
                 "mix must be 'paper' or 'scaled' and latent_share within 0..1, got "
                 f"{self.mix!r} and {self.latent_share}"
             )
-        for name in ("leaving", "objects", "reach"):
+        for name in ("leaving", "objects", "reach", "hand_way"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or above, got {getattr(self, name)}")
-        if self.own_hand and not self.depth:
-            raise ValueError("own_hand compares 3-D points: give depth=True with it")
+        for name in ("own_hand", "hand_way"):
+            if getattr(self, name) and not self.depth:
+                raise ValueError(f"{name} compares 3-D points: give depth=True with it")
 
     def settings(self) -> dict[str, Any]:
         """Return the settings as ledgers hold them: those that came later only where they are on.
@@ -86,12 +91,25 @@ class CostConfig:
         So the rows of a cost without them stay what they were.
         """
         settings = dataclasses.asdict(self)
-        return {k: v for k, v in settings.items() if v or k not in ("objects", "reach")}
+        later = ("objects", "reach", "hand_way")
+        return {k: v for k, v in settings.items() if v or k not in later}
+
+    def hand_share(self, start: Keypoints, goal: Keypoints | None) -> float:
+        """Return by how much latent and keypoint terms count, 0..1, if ``hand_way`` is set.
+
+        Args:
+            start: What the head reads off the first picture.
+            goal: The same of the goal; None if it shows no hand.
+        """
+        if goal is None:
+            return 0.0
+        way = (goal.points() - start.points()).norm(dim=-1).mean()
+        return min(float(way) / self.hand_way, 1.0)
 
 
 COSTS = {
     "predicted": CostConfig(leaving=3.0),
-    "objects": CostConfig(leaving=3.0, objects=5.0, reach=1.0),
+    "objects": CostConfig(leaving=3.0, objects=5.0, reach=1.0, hand_way=0.1),
     "own-hand": CostConfig(leaving=3.0, own_hand=True),
     "paper": CostConfig(mix="paper", depth=False, orientation=0.4),
 }
@@ -166,8 +184,8 @@ class LatentCost:
             ``(N, 6)``: latent error (mean square), keypoint error (m, or px without ``depth``) and
             orientation (rad), summed over steps by their weights; then leaving (0..1), at the
             worst step that has a weight; then what is left to do with objects, and the hand's
-            distance from them, summed as the first. Without a hand in the goal the keypoint error
-            is 0.
+            distance from them, by the mean over steps by their weights. Without a hand in the goal
+            the keypoint error is 0.
         """
         count, horizon = sequences.shape[:2]
         # Steps without weight need neither errors nor the keypoint head.
@@ -196,12 +214,14 @@ class LatentCost:
             logits = self.object_head(states.flatten(0, 1))
             left = objects.left(logits).unflatten(0, (count, -1))
             reach = objects.reach(logits, predicted).unflatten(0, (count, -1)) * left.clamp(max=1)
-        latent, keypoint, angle, left, reach = (
-            term @ weights for term in (latent, keypoint, angle, left, reach)
-        )
+        latent, keypoint, angle = (term @ weights for term in (latent, keypoint, angle))
+        # Divided by nothing later on, these must not count less with each decision of a trial.
+        left, reach = (term @ weights / weights.sum() for term in (left, reach))
         return torch.stack([latent, keypoint, angle, leaving.amax(1), left, reach], -1)
 
-    def total(self, terms: Tensor, scale: Tensor, task: str, with_hand: bool) -> Tensor:
+    def total(
+        self, terms: Tensor, scale: Tensor, task: str, with_hand: bool, hand_share: float = 1.0
+    ) -> Tensor:
         """Return costs ``(N,)``: the sum of the terms, each by its factor.
 
         Args:
@@ -211,6 +231,7 @@ class LatentCost:
             task: As in ``terms``.
             with_hand: Whether the goal shows a hand. Otherwise the latent term has the keypoint
                 term's share as well.
+            hand_share: Factor on latent and keypoint terms, see ``CostConfig.hand_share``.
         """
         config = self.config
         if config.mix == "paper":
@@ -220,6 +241,7 @@ class LatentCost:
             shares = terms.new_tensor([latent_share, 1 - latent_share, 0.0, 0.0])
             factors = shares / scale[:OBJECTS]
             factors[LEAVING] = config.leaving
+        factors[:ORIENTATION] *= hand_share
         if task == "grasp":
             factors[ORIENTATION] = config.orientation
         total = (terms[:, :OBJECTS] * factors).sum(-1)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints, cell_centres
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints, cell_centres
 from dexbench.agents.dexwm.model.object_head import MASK
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
@@ -20,10 +20,13 @@ CELL = 2
 BLURS = (2.0, 5.0, 12.0)
 """Standard deviations in cells by which maps are blurred, about 5, 12 and 28 cm on the counter:
 masks that no longer overlap still tell how far they are apart."""
-LEAST = 20.0
-"""Cells of difference that count as nothing to do: an object has about 25."""
-REACH = 100.0
+LEAST = 60.0
+"""Cells of difference that count as nothing to do. Squares of a blurred object add up: this is
+what an object of 25 cells makes, the usual size, that has moved by about 5 cm."""
+REACH = 50.0
 """Distance in px to which the hand's distance is scaled."""
+FADED = 2.0
+"""Predictions that show less in all than the goal are taken up to so many times; more, likewise."""
 
 
 @dataclass
@@ -38,7 +41,8 @@ class ObjectGoal:
     @staticmethod
     def read(start: Tensor, goal: Tensor) -> "ObjectGoal":
         """Make it of logits ``(1, 112, 196)`` of the object head."""
-        return ObjectGoal(blurred(start)[0], blurred(goal)[0])
+        wanted = blurred(goal)
+        return ObjectGoal(_as_much(blurred(start), wanted)[0], wanted[0])
 
     def left(self, logits: Tensor) -> Tensor:
         """Return how much of the difference between start and goal is left, ``(B,)``.
@@ -49,7 +53,7 @@ class ObjectGoal:
         Args:
             logits: Of predicted states ``(B, 112, 196)``.
         """
-        apart = (blurred(logits) - self.goal).square().sum((-1, -2))
+        apart = (_as_much(blurred(logits), self.goal) - self.goal).square().sum((-1, -2))
         whole = (self.start - self.goal).square().sum((-1, -2))
         least = LEAST * self._peak()
         ratios: Tensor = apart / torch.maximum(whole, least)
@@ -65,7 +69,8 @@ class ObjectGoal:
             logits: Of predicted states ``(B, 112, 196)``.
             hand: What the keypoint head reads off them.
         """
-        surplus = (blurred(logits)[:, 1] - self.goal[1]).clamp(min=0).square()
+        shown = _as_much(blurred(logits), self.goal)[:, 1]
+        surplus = (shown - self.goal[1]).clamp(min=0).square()
         mass = surplus.sum((-1, -2)).clamp(min=1e-6)
         rows, columns = surplus.shape[-2:]
         v, u = (
@@ -81,6 +86,16 @@ class ObjectGoal:
         """Return what one cell of difference adds to each blurred map's squares, ``(3,)``."""
         sigmas = self.start.new_tensor(BLURS)
         return 1 / (4 * torch.pi * sigmas.square())
+
+
+def _as_much(maps: Tensor, goal: Tensor) -> Tensor:
+    """Return maps ``(B, 3, h, w)`` that show as much in all as a goal's.
+
+    What is left to do is about places. A prediction that is faint all over would otherwise cost
+    more than one that is wrong.
+    """
+    share = goal.sum((-1, -2), keepdim=True) / maps.sum((-1, -2), keepdim=True).clamp(min=1e-6)
+    return maps * share.clamp(1 / FADED, FADED)
 
 
 def blurred(logits: Tensor) -> Tensor:

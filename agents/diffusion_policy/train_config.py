@@ -11,7 +11,7 @@ from .config import PolicyConfig
 
 @dataclass(frozen=True)
 class PolicyTrainConfig:
-    """Settings of one training run."""
+    """Train a goal-conditioned Diffusion Policy."""
 
     data: tuple[Path, ...] = field(metadata=RESOLVED)
     """Episode sets to train on."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.planning.planner_config import PlannerConfig
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample

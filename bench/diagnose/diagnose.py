@@ -41,7 +41,7 @@ class DiagnoseConfig:
     """Play the first so many trials of the suite."""
     suite: str | None = None
     """Name of the frozen suite, or the path of its folder; by default v2 for push, pick, carry and
-    avoid, else v1."""
+        avoid, else v1. So all is v1's tasks unless you give v2."""
     planner: str | None = None
     """As for dexbench run."""
     agent_args: tuple[str, ...] = ()

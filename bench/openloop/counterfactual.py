@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from dexbench.agents.dexwm.model.keypoint_head import project
+from dexbench.agents.dexwm.model.keypoint_maps import project
 from dexbench.agents.dexwm.model.unroll import unroll
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.readout.layers import Readout

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dexbench.agents.dexwm.model.keypoint_head import project
+from dexbench.agents.dexwm.model.keypoint_maps import project
 from dexbench.agents.dexwm.readout.layers import Readout
 from dexbench.data_collection.store.masks import ROBOT
 from dexbench.envs.embodiment.keypoints import N_DISTINCT, WRIST, WRIST_AND_TIPS

@@ -47,7 +47,7 @@ class RunConfig:
     """Play the first so many trials of the suite; all by default."""
     suite: str | None = None
     """Name of the frozen suite, or the path of its folder; by default v2 for push, pick, carry and
-    avoid, else v1. mini and mini-v2 are their first five trials of each task, for a quick look."""
+    avoid, else v1, also for all. mini and mini-v2 are their first five trials of each task."""
     repeats: int = 1
     """Play every trial so many times, with other seeds for the agent. Scores count the first;
     the others tell how much of a score is the agent's own noise."""

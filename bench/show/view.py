@@ -45,7 +45,7 @@ class ViewConfig:
     """Instead of --trials: the training trials that `reset(seed=...)` draws, with the expert."""
     suite: str | None = None
     """Name of the frozen suite, or the path of its folder; by default v2 for push, pick, carry and
-    avoid, else v1."""
+        avoid, else v1. So all is v1's tasks unless you give v2."""
     agent: str = "expert"
     """Whose actions lead to the end. The expert's are in the suite; others need a ledger."""
     ledgers: Path = Path("results")

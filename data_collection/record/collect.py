@@ -48,9 +48,9 @@ class CollectConfig:
     strategy: Literal[
         "lift", "lift-noise", "programmatic", "play", "waypoints", "egohand", "gripper"
     ] = "lift-noise"
-    """How the robot is driven; lift-noise and programmatic are the paper's (4.5). The others are
-    stand-ins for other people's data, in their layouts: egohand shows two human hands (EgoDex),
-    gripper a Panda with a parallel gripper (DROID)."""
+    """How the robot is driven. lift-noise and programmatic are the paper's (4.5); lift, play and
+    waypoints are other ways. Two are stand-ins for other people's data, in their layouts: egohand
+    shows two human hands (EgoDex), gripper a Panda with a parallel gripper (DROID)."""
     episodes: int | None = None
     """Clips to record (rounded up to whole scenes)."""
     hours: float | None = None

@@ -105,14 +105,25 @@ def _interaction(simulation: Simulation, rng: np.random.Generator) -> list[Waypo
 
 
 def drawn(
-    simulation: Simulation, rng: np.random.Generator, push: Draw[Drawn], grasp: Draw[Drawn]
+    simulation: Simulation,
+    rng: np.random.Generator,
+    push: Draw[Drawn],
+    grasp: Draw[Drawn],
+    pushes: float = PUSHES,
 ) -> Drawn | None:
     """Return what one of two functions makes of an object; None if neither can.
 
     Now and then they are shown the object where it is not. The simulation stays as it was.
+
+    Args:
+        simulation: The scene.
+        rng: What is drawn from.
+        push: Plans a push.
+        grasp: Plans a grasp.
+        pushes: Share of pushes.
     """
     for _ in range(TRIES):
-        draw = push if rng.random() < PUSHES else grasp
+        draw = push if rng.random() < pushes else grasp
         name = simulation.objects[int(rng.integers(len(simulation.objects)))]
         state = simulation.get_state()
         simulation.set_joints(np.concatenate([READY_ARM, OPEN_HAND]))  # for a natural elbow

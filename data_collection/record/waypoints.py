@@ -28,9 +28,14 @@ WAYPOINTS = 12
 """Waypoints of a clip; fewer if an object falls off the counter."""
 LEAST = 4
 """A scene with a clip of fewer is not kept."""
-ASTRAY, BACK = 0.4, 0.15
+ASTRAY, BACK, HELD = 0.3, 0.15, 0.1
 """How often what follows a push or a grasp is a waypoint around the last one, as a planner's first
-candidates are, and how often it is where the clip began. Otherwise it is another push or grasp."""
+candidates are, how often it is where the clip began, and how often the hand stays. Then comes
+another push or grasp."""
+LEFT = 0.15
+"""How often a waypoint of a push or grasp is around the last one instead, and the rest is left."""
+PUSHES = 0.75
+"""Share of pushes: they have three waypoints, and grasps seven."""
 AIM = 0.35
 """Most noise of a clip's waypoints, as a share of that of those astray."""
 
@@ -74,23 +79,35 @@ def _waypoints(
     """Yield waypoints; each interaction is planned from the state that the last one left."""
     scale = np.repeat([ARM_STRAY, HAND_STRAY], [N_ARM_JOINTS, N_HAND_JOINTS])
     aim = rng.uniform(0, AIM)
+    last = start
+
+    def around(posture: Posture, share: float) -> Posture:
+        noise = share * scale * rng.standard_normal(N_JOINTS)
+        return np.clip(posture + noise, LOWER, UPPER)
+
     planned = first
     while True:
         for posture in planned:
-            last = np.clip(posture + aim * scale * rng.standard_normal(N_JOINTS), LOWER, UPPER)
+            leaves = len(planned) > 1 and rng.random() < LEFT
+            last = around(last, 1) if leaves else around(posture, aim)
             yield last
+            if leaves:
+                break
         way = rng.random()
         if way < ASTRAY:
-            planned = [last + scale * rng.standard_normal(N_JOINTS)]
+            last = around(last, 1)
+            yield last
         elif way < ASTRAY + BACK:
-            planned = [start]
-        else:
-            planned = _interaction(simulation, rng)
+            last = around(start, aim)
+            yield last
+        elif way < ASTRAY + BACK + HELD:
+            yield last
+        planned = _interaction(simulation, rng)
 
 
 def _interaction(simulation: Simulation, rng: np.random.Generator) -> list[Posture]:
     """Return the postures that make a push or a grasp; a random one if none can be planned."""
-    return drawn(simulation, rng, _push, _grasp) or [clear_posture(simulation, rng)]
+    return drawn(simulation, rng, _push, _grasp, PUSHES) or [clear_posture(simulation, rng)]
 
 
 def _push(simulation: Simulation, name: str, rng: np.random.Generator) -> list[Posture] | None:

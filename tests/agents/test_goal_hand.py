@@ -6,7 +6,7 @@ import torch
 
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import COSTS, KEYPOINT, LATENT, LEAVING
-from dexbench.agents.dexwm.model.keypoint_head import HAND_SPREAD, Keypoints, soft_argmax
+from dexbench.agents.dexwm.model.keypoint_maps import HAND_SPREAD, Keypoints, soft_argmax
 from dexbench.agents.planning import waypoint_agent
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.reference.keypoint_fk import KeypointFK

@@ -9,7 +9,7 @@ from dexbench.agents.dexwm.model.keypoint_head import RIGHT
 from dexbench.agents.dexwm.model.predictor import Predictor
 from dexbench.agents.dexwm.model.world_model import hand_action
 from dexbench.agents.dexwm.training.hands import Hands
-from dexbench.agents.dexwm.training.losses import keypoint_metrics
+from dexbench.agents.dexwm.training.validation import keypoint_metrics
 from dexbench.agents.planning.optimiser import Problem
 
 SMALL_PAPER = ModelConfig(

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
 
-from .keypoint_head import DEPTH_CENTRE, DEPTH_SPREAD, cell_centres, project
+from .keypoint_head import DEPTH_CENTRE, DEPTH_SPREAD
+from .keypoint_maps import cell_centres, project
 
 MOMENTS = 5
 """Moments of the path at which the hand is drawn, the first and the last among them."""

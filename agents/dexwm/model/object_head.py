@@ -16,8 +16,8 @@ MASK = (112, 196)
 """Height and width of the masks in px."""
 RARE = -3.0
 """Logit of an object before training: 5%."""
-CHANGED = 10.0
-"""Weight of pixels that an object has entered or left."""
+NEAR, WEIGHT = 20, 5.0
+"""Pixels as near as this to where an object was count so many times: there it may go, or not."""
 
 
 class ObjectHead(Trunk):
@@ -57,13 +57,22 @@ def object_loss(logits: Tensor, shown: Tensor, before: Tensor | None = None) -> 
     Args:
         logits: ``(B, 112, 196)``.
         shown: Whether each pixel shows an object, ``(B, 112, 196)`` bool.
-        before: The same in an earlier frame. Pixels that differ count ``CHANGED`` times: few
-            objects move, and the planner asks for those.
+        before: The same in an earlier frame. Pixels ``NEAR`` an object of that frame count
+            ``WEIGHT`` times, whether anything has changed there or not: a weight that knew would
+            teach that whatever may move does.
 
     Returns:
         The mean over pixels, a scalar.
     """
     loss = F.binary_cross_entropy_with_logits(logits, shown.float(), reduction="none")
     if before is not None:
-        loss = loss * (1 + (CHANGED - 1) * (before ^ shown).float())
+        loss = loss * (1 + (WEIGHT - 1) * _grown(before))
     return loss.mean()
+
+
+def _grown(shown: Tensor) -> Tensor:
+    """Return 1 within ``NEAR`` pixels, along rows and columns, of what is shown, else 0."""
+    grown = shown.float().unsqueeze(1)
+    for axis in ((2 * NEAR + 1, 1), (1, 2 * NEAR + 1)):
+        grown = F.max_pool2d(grown, axis, stride=1, padding=(axis[0] // 2, axis[1] // 2))
+    return grown.squeeze(1)

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
-from dexbench.agents.dexwm.model.keypoint_head import keypoint_loss, project
-from dexbench.agents.dexwm.training.losses import PCK_PIXELS
+from dexbench.agents.dexwm.model.keypoint_loss import keypoint_loss
+from dexbench.agents.dexwm.model.keypoint_maps import project
+from dexbench.agents.dexwm.training.validation import PCK_PIXELS
 from dexbench.agents.learning.disk import check_file, check_folder
 from dexbench.agents.learning.episodes import Episodes, load_episodes, open_sets
 from dexbench.agents.learning.features import encoder_digest

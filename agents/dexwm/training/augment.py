@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexbench.agents.dexwm.model.keypoint_head import project
+from dexbench.agents.dexwm.model.keypoint_maps import project
 from dexbench.envs.embodiment import camera
 
 ABOVE, LEFT = 0.5, 0.3

@@ -21,7 +21,7 @@ HAND_WEIGHT = {"compact": 0.02, "paper": 100.0}
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of one training run."""
+    """Train a DexWM: on episode sets, or on other people's data."""
 
     data: tuple[Path, ...] = field(metadata=RESOLVED)
     """Data to train on: episode sets, or any folder that `dexbench data index` reads."""

@@ -27,9 +27,9 @@ from dexbench.utils.seeding import rng
 from .batches import Batches
 from .beginning import check_parts, check_places, run_identity
 from .config import STAGES, TrainConfig, resolve
-from .losses import validate
 from .networks import build
 from .stages import Stage, build_stages
+from .validation import validate
 
 CURE = "lower --rates or --dtype float32"
 """What to change where a training diverges."""
@@ -217,7 +217,7 @@ class Trainer:
         return any(self.progress(stage) < 1 for stage in last)
 
     def validate(self, predict: bool) -> dict[str, float]:
-        """Return metrics on the held-out episodes; see ``losses.validate``."""
+        """Return metrics on the held-out episodes; see ``validation.validate``."""
         windows = self.config.validation_windows
         return validate(self.model, self.clips, self.batches.masks, predict, windows)
 
@@ -278,7 +278,7 @@ def train(
         on_step: Called with every step's metrics.
 
     Returns:
-        The validation metrics of ``losses.validate``, and ``weights_hash``.
+        The validation metrics of ``validation.validate``, and ``weights_hash``.
 
     Raises:
         UserError: Bad data or settings, places that cannot be written to, a checkpoint of another

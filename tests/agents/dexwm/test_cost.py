@@ -13,7 +13,7 @@ from support.synthetic_store import KINEMATICS, keypoints_of, picture
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import COSTS, LEAVING, CostConfig, near_edge
 from dexbench.agents.dexwm.model.checkpoint import save_model
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
 from dexbench.agents.planning.cem import CEMConfig, in_tiles
 from dexbench.agents.planning.planner_config import PLANNERS
@@ -234,7 +234,7 @@ def test_how_terms_make_a_cost(monkeypatch):
     for task in ("reach", "grasp"):
         agent.reset(task, 0)
         agent.costs.config = COSTS["predicted"]
-        context = SimpleNamespace(scale=None, goal_keypoints=())
+        context = SimpleNamespace(scale=None, goal_keypoints=(), hand_share=1.0)
         spread = terms.std(0, correction=0)
         wanted = 0.3 * latent / spread[0] + 0.7 * pixel / spread[1] + 3 * outside
         assert torch.allclose(agent.cost(torch.zeros(3, 3, 23), context), wanted)

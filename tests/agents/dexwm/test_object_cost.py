@@ -13,22 +13,23 @@ from support.trainings import SMALL
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import COSTS, OBJECTS, REACH
 from dexbench.agents.dexwm.model.checkpoint import save_model
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.object_cost import REACH as REACH_PX
 from dexbench.agents.dexwm.object_cost import ObjectGoal
 from dexbench.agents.registry import make_agent
+from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 from dexbench.utils.errors import UserError
 
 RESULTS = Path(__file__).parents[3] / "results"
 
 
-def discs(*centres, radius=5):
+def discs(*centres, radius=5, sure=1.0):
     """Logits ``(1, 112, 196)`` that show discs around centres (column, row) in mask pixels."""
     v, u = torch.meshgrid(torch.arange(112), torch.arange(196), indexing="ij")
     shown = [(u - x) ** 2 + (v - y) ** 2 < radius**2 for x, y in centres]
-    return torch.where(torch.stack(shown).any(0), 9.0, -9.0)[None]
+    return torch.logit(torch.stack(shown).any(0) * sure, eps=1e-4)[None]
 
 
 CLUTTER = (40, 80)
@@ -43,11 +44,21 @@ def test_what_is_left_falls_from_one_to_nothing_on_the_way():
     assert float(goal.left(discs((112, 70), (60, 80)))) > 0.3, "something else has moved"
 
 
-def test_where_nothing_is_to_move_a_move_of_three_centimetres_costs_about_one():
+def test_where_nothing_is_to_move_a_move_of_six_centimetres_costs_about_one():
     goal = ObjectGoal.read(discs((90, 70)), discs((90, 70)))
     assert float(goal.left(discs((90, 70)))) == 0
-    assert 0.4 < float(goal.left(discs((92.6, 70)))) < 2
-    assert float(goal.left(discs((100, 70)))) > 4
+    assert 0.1 < float(goal.left(discs((92.6, 70)))) < 0.4, "3 cm"
+    assert 0.6 < float(goal.left(discs((95, 70)))) < 1.2, "6 cm"
+    assert float(goal.left(discs((100, 70)))) > 2
+
+
+def test_a_faint_prediction_is_judged_by_where_it_shows_objects():
+    start, end = discs((90, 70), CLUTTER), discs((105, 70), CLUTTER)
+    goal = ObjectGoal.read(start, end)
+    faint = discs((105, 70), CLUTTER, sure=0.7)
+    assert float(goal.left(faint)) == pytest.approx(0, abs=1e-3)
+    assert float(goal.left(discs(CLUTTER))) > 1, "an object that vanishes gains nothing"
+    assert float(ObjectGoal.read(end, end).left(faint)) == pytest.approx(0, abs=1e-3)
 
 
 def test_the_hand_is_drawn_to_what_is_not_where_it_should_be():
@@ -91,6 +102,55 @@ def test_a_model_with_the_head_plans_by_it_and_says_so(with_head):
     more = agent.costs.total(terms, scale, "push", True)
     less = agent.costs.total(without, scale, "push", True)
     assert torch.allclose(more - less, 5 * terms[:, OBJECTS] + terms[:, REACH], atol=1e-5)
+    half = agent.costs.total(without, scale, "push", True, hand_share=0.5)
+    asked = terms[:, :2] @ torch.tensor([0.3, 0.7])
+    assert torch.allclose(less - half, asked / 2, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_last_decision_heeds_objects_as_much_as_the_first(with_head):
+    agent = DexWM(weights=with_head, dtype="float32", tile=4)
+    start = INIT_JOINTS.astype(np.float32)
+    agent.reset("push", 0)
+    context = agent.observe(pictured(start, goal_near(3)))
+    still = torch.tensor(start).expand(1, 1, 23)
+    states = agent.roll_out(still, context)
+    goal = context.goal, context.goal_keypoints
+    full, part = (
+        agent.costs.terms(still, states, goal, torch.tensor([w]), "push", context.objects)[0]
+        for w in (1.0, 0.51)
+    )
+    assert torch.allclose(full[OBJECTS:], part[OBJECTS:], rtol=1e-5)
+    assert float(part[0]) == pytest.approx(0.51 * float(full[0]), rel=1e-5)
+
+
+def test_the_goals_hand_counts_by_how_far_it_is_from_the_first_ones():
+    def hand(x):
+        pixels = torch.tensor([float(camera.WIDTH) / 2, float(camera.HEIGHT) / 2])
+        points = camera.unproject(pixels.expand(1, 17, 2), torch.ones(1, 17))
+        points[..., 0] += x
+        return Keypoints(torch.zeros(1), None, camera.project(points), points[..., 2])
+
+    cost = COSTS["objects"]
+    assert cost.hand_share(hand(0), hand(0)) == pytest.approx(0, abs=1e-5)
+    assert cost.hand_share(hand(0), hand(cost.hand_way / 2)) == pytest.approx(0.5, abs=1e-3)
+    assert cost.hand_share(hand(0), hand(0.3)) == 1
+    assert cost.hand_share(hand(0), None) == 0, "the goal shows no hand"
+
+
+@torch.no_grad()
+def test_a_push_does_not_ask_for_the_hand_where_it_is(with_head):
+    """Goal and start picture are one: no term of the goal's hand is left in the cost."""
+    agent = DexWM(weights=with_head, dtype="float32", tile=4)
+    start = INIT_JOINTS.astype(np.float32)
+    agent.reset("push", 0)
+    obs = pictured(start, goal_near(3))
+    obs["goal"] = obs["pixels"]
+    context = agent.observe(obs)
+    assert context.hand_share == 0
+    plain = DexWM(weights=with_head, cost="predicted", dtype="float32", tile=4)
+    plain.reset("push", 0)
+    assert plain.observe(obs).hand_share == 1
 
 
 def test_a_model_without_the_head_cannot_count_objects():

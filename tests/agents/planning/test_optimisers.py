@@ -11,7 +11,7 @@ from support.synthetic_store import keypoints_of, picture
 
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import COSTS, ORIENTATION
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.planning.cem import noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.gradient import GradientConfig, gradient

@@ -9,7 +9,7 @@ import torch
 from support.trainings import SMALL
 
 from dexbench.agents.dexwm.model.checkpoint import save_model
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.readout.layers import Readout, save_readout
 from dexbench.agents.learning.features import encoder_digest

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.bench.openloop.clips import Objects
 from dexbench.bench.openloop.measures import (
     contact_onset,

@@ -10,13 +10,8 @@ from support.trainings import SMALL
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.model.config import ModelConfig
-from dexbench.agents.dexwm.model.keypoint_head import (
-    LEFT,
-    RIGHT,
-    build_head,
-    hands_loss,
-    keypoint_loss,
-)
+from dexbench.agents.dexwm.model.keypoint_head import LEFT, RIGHT, build_head
+from dexbench.agents.dexwm.model.keypoint_loss import hands_loss, keypoint_loss
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 

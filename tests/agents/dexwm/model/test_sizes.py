@@ -10,12 +10,9 @@ from support.synthetic_store import keypoints_of
 from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.encoder_specs import PRETRAINED
-from dexbench.agents.dexwm.model.keypoint_head import (
-    PaperKeypointHead,
-    build_head,
-    keypoint_loss,
-    project,
-)
+from dexbench.agents.dexwm.model.keypoint_head import PaperKeypointHead, build_head
+from dexbench.agents.dexwm.model.keypoint_loss import keypoint_loss
+from dexbench.agents.dexwm.model.keypoint_maps import project
 from dexbench.agents.dexwm.model.predictor import Predictor
 from dexbench.agents.dexwm.model.sizes import SIZES, sized
 from dexbench.agents.dexwm.model.world_model import DexWMModel

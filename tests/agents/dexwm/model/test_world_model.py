@@ -9,13 +9,8 @@ from support.synthetic_store import keypoints_of
 from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.encoder import CompactEncoder, PixelDecoder
-from dexbench.agents.dexwm.model.keypoint_head import (
-    Keypoints,
-    keypoint_loss,
-    project,
-    soft_argmax,
-    to_edge,
-)
+from dexbench.agents.dexwm.model.keypoint_loss import keypoint_loss
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints, project, soft_argmax, to_edge
 from dexbench.agents.dexwm.model.layers import attention
 from dexbench.agents.dexwm.model.predictor import Predictor
 from dexbench.agents.dexwm.model.world_model import (

@@ -15,7 +15,7 @@ from dexbench.agents.dexwm.cost import COSTS
 from dexbench.agents.dexwm.model.checkpoint import weights_file
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.decoder import decoder_path, load_decoder
-from dexbench.agents.dexwm.model.keypoint_head import Keypoints
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.training import train as training
 from dexbench.agents.dexwm.training.train import Trainer, train

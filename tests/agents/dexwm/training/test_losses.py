@@ -11,7 +11,7 @@ from support.trainings import SMALL, config
 
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
-from dexbench.agents.dexwm.model.keypoint_head import keypoint_loss
+from dexbench.agents.dexwm.model.keypoint_loss import keypoint_loss
 from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
 from dexbench.agents.dexwm.training.config import HAND_WEIGHT
 from dexbench.agents.dexwm.training.losses import end_to_end_loss, prediction_loss
