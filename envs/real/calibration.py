@@ -83,11 +83,16 @@ class Calibration:
             )
             raise UserError(f"calibration {path}: {problem}")
         try:
-            turn = tuple(tuple(float(v) for v in row) for row in values.pop("rotation"))
-            place = tuple(float(v) for v in values.pop("position"))
-            size = {name: int(values.pop(name)) for name in ("width", "height")}
-            numbers = {name: float(value) for name, value in values.items()}
-            camera = Calibration(**size, **numbers, position=place, rotation=turn)
+            camera = Calibration(
+                width=int(values["width"]),
+                height=int(values["height"]),
+                fx=float(values["fx"]),
+                fy=float(values["fy"]),
+                cx=float(values["cx"]),
+                cy=float(values["cy"]),
+                position=tuple(map(float, values["position"])),
+                rotation=tuple(tuple(map(float, row)) for row in values["rotation"]),
+            )
         except (TypeError, ValueError, OverflowError) as error:
             raise UserError(
                 f"calibration {path}: {describe(error)}; expected numbers, a position of 3 and a "

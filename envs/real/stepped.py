@@ -7,6 +7,7 @@ It is a kitchen of a frozen trial, driven as hardware is, with the flaws of hard
 from collections import deque
 from collections.abc import Sequence
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,7 +104,8 @@ class SteppedRobot:
         self._under_way.clear()
         self._stopped = self._holds = False
         self._begun = self._ticks
-        self._looks.append(Look(self._shoot(), self.time() - self.flaws.latency))
+        # Nothing has moved for long, so that this picture is not late.
+        self._looks.append(Look(self._shoot(), self.time()))
 
     def _load(self, number: int) -> None:
         """Make the simulation of a trial, with the robot's flaws."""
@@ -175,7 +177,7 @@ class SteppedRobot:
     def skip(self, until: float) -> None:
         """Let time pass in which nothing moves, as while a person sets the scene up."""
         self._ticks = max(self._ticks, round(until / TICK))
-        self._looks = deque([Look(self._looks[-1].picture, self.time() - self.flaws.latency)])
+        self._looks = deque([Look(self._looks[-1].picture, self.time())])
 
     def goal(self) -> NDArray[np.uint8]:
         """Return the camera's picture (height, width, 3) uint8 of the end of the expert's play."""
@@ -207,10 +209,13 @@ class SteppedRobot:
 
     def _shoot(self) -> NDArray[np.uint8]:
         """Return what the shaking camera sees."""
-        quat = self.simulation.model.camera(CAMERA).quat
+        model, data = self.simulation.model, self.simulation.data
+        quat = model.camera(CAMERA).quat
         still = quat.copy()
         turn(quat, self.flaws.jitter * self._shakes.standard_normal(3))
+        mujoco.mj_camlight(model, data)
         try:
             return self.simulation.render()
         finally:
             quat[:] = still
+            mujoco.mj_camlight(model, data)

@@ -1,5 +1,4 @@
 import re
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,8 @@ from dexbench.envs.real.stepped import SteppedRobot
 from dexbench.envs.real.watched import Watched
 
 INF = np.inf
+MEASURED, SEEN = ({name: lambda *args: None} for name in ("measured", "seen"))
+"""A check that finds nothing."""
 
 
 def swing(robot: Any) -> Any:
@@ -40,30 +41,30 @@ def test_the_robot_goes_where_it_is_told_in_small_steps(
     assert not np.array_equal(played.looks[0].picture, played.looks[-1].picture)
 
 
-FAULTS: list[tuple[str, str, dict[str, float] | None]] = [
-    ("not a number", "measured arm joint right_fr3_joint4 is nan rad, no number", None),
-    ("infinite", "measured hand joint joint_13.0 is inf rad, no number", None),
-    ("short", r"joints \(7,\), expected \(23,\)", None),
-    ("jump", "measured arm joint right_fr3_joint2 moves at [34].* rad/s, too fast", None),
+FAULTS: list[tuple[str, str, dict[str, Any]]] = [
+    ("not a number", "measured arm joint right_fr3_joint4 is nan rad, no number", MEASURED),
+    ("infinite", "measured hand joint joint_13.0 is inf rad, no number", MEASURED),
+    ("jump", "measured arm joint right_fr3_joint2 moves at [34].* rad/s, too fast", MEASURED),
     ("deaf", "right_fr3_joint1 is 0.2.* rad from its target", {"arm_error": INF}),
-    ("frozen camera", r"the newest picture is 0.5\d s old, at most 0.5 s", {"picture_age": INF,
-                                                                           "frozen": INF}),
+    ("frozen camera", r"newest picture is 0.5\d s old, at most 0.5 s",
+     {"picture_age": INF, "frozen": INF}),
     ("frozen picture", "not changed while the hand moved 0.1.* it is frozen", {"frozen": INF}),
-    ("two clocks", r"1e\+02 s from now: two clocks", None),
-    ("timeless picture", "nan s from now", None),
-    ("float picture", r"the camera gave float32 \(224, 392, 3\), expected uint8", None),
-    ("no picture", "the camera gave .*NoneType", None),
-    ("raises", "the driver's command failed: ConnectionError: the controller is gone", None),
-    ("button", "the robot was stopped, and takes no targets", None),
-    ("dead clock", "the robot's clock stands at 0.000 s", None),
-    ("ctrl-c", "the person stopped the robot", None),
+    ("two clocks", r"1e\+02 s from now: two clocks", SEEN),
+    ("timeless picture", "nan s from now", SEEN),
+    ("float picture", r"the camera gave float32 \(224, 392, 3\), expected uint8", SEEN),
+    ("no picture", "the camera gave .*NoneType", SEEN),
+    ("short", r"joints \(7,\), expected \(23,\)", {}),
+    ("raises", "the driver's command failed: ConnectionError: the controller is gone", {}),
+    ("button", "the robot was stopped, and takes no targets", {}),
+    ("dead clock", "the robot's clock stands at 0.000 s", {}),
+    ("ctrl-c", "the person stopped the robot", {}),
 ]  # fmt: skip
-"""What goes wrong, what is said of it, and the limits that find it and nothing else does."""
+"""What goes wrong, what is said of it, and the limits or checks without which nothing finds it."""
 
 
-@pytest.mark.parametrize(("fault", "reason", "loosened"), FAULTS, ids=[row[0] for row in FAULTS])
+@pytest.mark.parametrize(("fault", "reason", "without"), FAULTS, ids=[row[0] for row in FAULTS])
 def test_a_fault_stops_the_robot_where_it_is(
-    fault: str, reason: str, loosened: Any, robot: SteppedRobot, limits: Limits
+    fault: str, reason: str, without: dict[str, Any], robot: SteppedRobot, limits: Limits
 ) -> None:
     driver = FaultyRobot(robot, fault)
     goal = swing(robot)
@@ -76,11 +77,12 @@ def test_a_fault_stops_the_robot_where_it_is(
     robot.wait(robot.time() + 1)
     assert np.abs(robot.joints() - there)[:7].max() < 0.05
     assert abs(there[0] - goal[-1, 0]) > 0.05
-    if loosened is not None:
-        # No other check finds it.
+    if without:
         robot.set_up(0)
         driver = FaultyRobot(robot, fault)
-        assert play(driver, goal, replace(limits, **loosened)).reason is None
+        for name, value in without.items():
+            object.__setattr__(limits, name, value)
+        assert play(driver, goal, limits).reason is None
         assert driver.stops == []
 
 
@@ -125,14 +127,14 @@ def test_a_stop_that_fails_calls_for_a_person(robot: SteppedRobot, limits: Limit
     assert "no route" in reason and reason.endswith("PRESS THE EMERGENCY STOP")
 
 
-def test_a_driver_that_hangs_is_stopped(robot: SteppedRobot, limits: Limits) -> None:
+def test_a_driver_that_hangs_is_stopped(
+    robot: SteppedRobot, limits: Limits, monkeypatch: Any
+) -> None:
+    # Nothing is simulated, so that every other call is quick on a busy machine too.
+    monkeypatch.setattr(robot, "wait", robot.skip)
     driver = FaultyRobot(robot, "hangs")
-    watched = Watched(driver, 60.0)
-    targets = swing(robot)
-    driver.left = 100
-    play(watched, targets[:1], limits)  # What a first call takes is over.
-    driver.left, watched.answer = 6, 5.0
-    played = play(watched, targets, limits)
+    watched = Watched(driver, 5.0)
+    played = play(watched, swing(robot), limits)
     assert played.reason == "the driver's look has not returned for 5 s"
     assert len(driver.stops) == 1 and len(played.steps) == 6
     driver.released.set()
