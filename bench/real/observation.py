@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from dexbench.envs.embodiment.camera import HEIGHT, WIDTH, base_to_camera
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
@@ -77,7 +77,7 @@ def read_goal(path: Path, calibration: Calibration) -> NDArray[np.uint8]:
         raise UserError(
             f"there is no goal picture {path}; `dexbench real look` takes one"
         ) from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise UserError(f"--goal {path} is no picture; expected a PNG or JPEG") from None
     except (SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise UserError(

@@ -64,7 +64,7 @@ def render(
     names = content.tasks_of(entries)
     tasks = [content.describe_task(name, agents) for name in names]
     shared, differing = content.facts(agents)
-    rows = [row for entry in (*entries, *real) for row in entry.rows]
+    rows = [row for group in (entries, real) for entry in group for row in entry.rows]
     return pages.render(
         HERE,
         agents=agents,

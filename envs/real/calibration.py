@@ -76,12 +76,12 @@ class Calibration:
         names = {field.name for field in fields(Calibration)}
         given = set(values) if isinstance(values, dict) else set()
         if given != names:
-            problem = "; ".join(
+            differing = "; ".join(
                 f"{what} {', '.join(sorted(some))}"
                 for what, some in (("it lacks", names - given), ("it must not have", given - names))
                 if some
             )
-            raise UserError(f"calibration {path}: {problem}")
+            raise UserError(f"calibration {path}: {differing}")
         try:
             camera = Calibration(
                 width=int(values["width"]),

@@ -141,7 +141,8 @@ class Limits:
             now: The robot's time in s.
         """
         picture, age = look.picture, now - look.time
-        shape, kind = getattr(picture, "shape", ()), getattr(picture, "dtype", type(picture))
+        shape: tuple[int, ...] = getattr(picture, "shape", ())
+        kind = getattr(picture, "dtype", type(picture))
         if len(shape) != 3 or shape[2] != 3 or kind != np.uint8:
             return f"the camera gave {kind} {shape}, expected uint8 (height, width, 3)"
         if not np.isfinite(look.time) or age < -AHEAD:

@@ -104,7 +104,8 @@ class SimulatedRobot:
 
     def time(self) -> float:
         """Return the time in s since it was made."""
-        return time.monotonic() - self._began
+        now: float = time.monotonic() - self._began
+        return now
 
     def wait(self, until: float) -> None:
         """Sleep to a time in s."""
@@ -163,6 +164,7 @@ def _serve(link: Connection, emergency: Connection, settings: Mapping[str, Any])
                 name, args = asked.recv()
             except EOFError:
                 return
+            answer: tuple[Any, Exception | None]
             try:
                 answer = (getattr(robot, name)(*args), None)
             except Exception as error:
