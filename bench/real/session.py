@@ -98,13 +98,15 @@ class Session:
             KeyboardInterrupt: The person ends the session. All rows are written.
         """
         missing = ledger.missing(plays)
-        bar = Progress(self.setting.task, len(missing), ledger.select(plays))
-        with bar if self.person is None else nullcontext():
+        bar = None
+        if self.person is None:  # A bar would write over what a person is asked.
+            bar = Progress(self.setting.task, len(missing), ledger.select(plays))
+        with bar or nullcontext():
             for trial, _ in missing:
                 name = f"Trial {trial + 1} of {len(plays)}"
                 course, row = self._play_one(trial, name, ledger.folder)
                 ledger.append(row, course.actions)
-                if self.person is None:
+                if bar is not None:
                     bar.update(row)
                 if self.ended:
                     raise KeyboardInterrupt
