@@ -6,8 +6,11 @@ other, so that each use ends by giving the thread back what was current before.
 """
 
 import os
+import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import mujoco
 
@@ -18,6 +21,10 @@ SPARE = 2
 _owner: int | None = None
 """The process that first used OpenGL, among this one and those that it was forked from."""
 _spare: "list[mujoco.GLContext]" = []
+_made: "weakref.WeakSet[mujoco.GLContext]" = weakref.WeakSet()
+"""All contexts that `take_context` has made."""
+_uses = threading.local()
+"""How many uses a thread is in, one within the other."""
 
 
 def claim_opengl() -> None:
@@ -50,7 +57,9 @@ def take_context(width: int, height: int) -> "mujoco.GLContext":
     try:
         return _spare.pop()
     except IndexError:
-        return mujoco.GLContext(width, height)
+        context = mujoco.GLContext(width, height)
+        _made.add(context)
+        return context
 
 
 def return_context(context: "mujoco.GLContext") -> None:
@@ -69,7 +78,10 @@ def free_spare_contexts() -> None:
 
 @contextmanager
 def given_back() -> Iterator[None]:
-    """At the end, make current again what was before: another context, or none."""
+    """At the end, make current again what was before: another's context, or none.
+
+    One of ours is current only while it is used. If it was left so, no other thread could draw.
+    """
     kind = mujoco.gl_context.GLContext.__module__
     if kind == "mujoco.egl":
         from mujoco.egl import EGL
@@ -79,9 +91,15 @@ def given_back() -> Iterator[None]:
         EGL.eglBindAPI(EGL.EGL_OPENGL_API)
         context, display = EGL.eglGetCurrentContext(), EGL.eglGetCurrentDisplay()
         draw, read = (EGL.eglGetCurrentSurface(use) for use in (EGL.EGL_DRAW, EGL.EGL_READ))
+        outer = getattr(_uses, "count", 0)
+        if not outer and _is_ours(context):
+            draw = read = EGL.EGL_NO_SURFACE
+            context = EGL.EGL_NO_CONTEXT
+        _uses.count = outer + 1
         try:
             yield
         finally:
+            _uses.count = outer
             EGL.eglBindAPI(EGL.EGL_OPENGL_API)
             display = display or mujoco.egl.EGL_DISPLAY
             try:
@@ -100,3 +118,9 @@ def given_back() -> Iterator[None]:
             glfw.make_context_current(window)
     else:  # OSMesa draws into plain memory, and takes a context from whichever thread has it.
         yield
+
+
+def _is_ours(handle: Any) -> bool:
+    """Return whether an EGL context is one that `take_context` has made."""
+    ours = (context._context for context in list(_made))
+    return bool(handle) and any(own and own.address == handle.address for own in ours)

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import mujoco
 import numpy as np
 import pytest
@@ -260,3 +262,18 @@ def test_what_the_robot_touches(sim):
     low[3] -= 1.2  # the elbow stretches, and the hand is in the counter
     sim.set_joints(low)
     assert sim.robot_touches(objects=False)
+
+
+def test_another_thread_can_draw_whatever_was_left_current(scene):
+    egl = pytest.importorskip("mujoco.egl")
+    if mujoco.gl_context.GLContext is not egl.GLContext:
+        pytest.skip("rendered by another backend")
+    simulation = Simulation(scene.xml, scene.objects)
+    try:
+        first = simulation.render()
+        simulation._camera._renderer._gl_context.make_current()
+        simulation.render()
+        with ThreadPoolExecutor(1) as pool:
+            np.testing.assert_array_equal(pool.submit(simulation.render).result(), first)
+    finally:
+        simulation.close()
