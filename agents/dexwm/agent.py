@@ -24,7 +24,8 @@ from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample
 
-from .cost import COST_OF, CostConfig, LatentCost, cost_config
+from .cost import LatentCost
+from .cost_config import COST_OF, CostConfig, cost_config
 from .object_cost import ObjectGoal
 
 

@@ -46,7 +46,7 @@ def _plans_nothing(row: Row) -> bool:
 @cache
 def _named_settings() -> dict[str | None, tuple[str, str]]:
     """Return the names of planner and cost by the hash of the settings that they have today."""
-    from dexbench.agents.dexwm.cost import COSTS
+    from dexbench.agents.dexwm.cost_config import COSTS
     from dexbench.agents.planning.planner_config import PLANNERS
     from dexbench.agents.planning.waypoint_agent import hash_settings
 

@@ -6,6 +6,7 @@ is given again. Nothing is ever taken out: a robot's trial cannot be played a se
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -206,7 +207,7 @@ def run(config: RealRunConfig, person: Person | None = None) -> list[Row]:
     setting = Setting(plan.calibration, config.limits, plan.task, identity["steps"], config.pace)
     # The driver first: a ledger is not begun, nor deleted, for a robot that does not answer.
     with (
-        Session(load, make, agent, setting, plan.goals, person) as session,
+        closing(Session(load, make, agent, setting, plan.goals, person)) as session,
         Ledger(plan.folder, identity, config.fresh, REAL_FILE) as ledger,
     ):
         session.play(ledger, plays)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from dexbench.agents.dexwm.agent import DexWM
-from dexbench.agents.dexwm.cost import COSTS, KEYPOINT, LATENT, LEAVING
+from dexbench.agents.dexwm.cost import KEYPOINT, LATENT, LEAVING
+from dexbench.agents.dexwm.cost_config import COSTS
 from dexbench.agents.dexwm.model.keypoint_maps import HAND_SPREAD, Keypoints, soft_argmax
 from dexbench.agents.planning import waypoint_agent
 from dexbench.agents.planning.cem import CEMConfig

@@ -11,7 +11,8 @@ from support.stand_ins import SMALL_PAPER, busy_predictor
 from support.synthetic_store import KINEMATICS, keypoints_of, picture
 
 from dexbench.agents.dexwm.agent import DexWM
-from dexbench.agents.dexwm.cost import COSTS, LEAVING, CostConfig, near_edge
+from dexbench.agents.dexwm.cost import LEAVING, near_edge
+from dexbench.agents.dexwm.cost_config import COSTS, CostConfig
 from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action

@@ -11,7 +11,8 @@ from support.planners import goal_near, pictured
 from support.trainings import SMALL
 
 from dexbench.agents.dexwm.agent import DexWM
-from dexbench.agents.dexwm.cost import COSTS, OBJECTS, REACH
+from dexbench.agents.dexwm.cost import OBJECTS, REACH
+from dexbench.agents.dexwm.cost_config import COSTS
 from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.world_model import DexWMModel

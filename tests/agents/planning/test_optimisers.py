@@ -10,7 +10,8 @@ from support.stand_ins import watched_problem
 from support.synthetic_store import keypoints_of, picture
 
 from dexbench.agents.dexwm.agent import DexWM
-from dexbench.agents.dexwm.cost import COSTS, ORIENTATION
+from dexbench.agents.dexwm.cost import ORIENTATION
+from dexbench.agents.dexwm.cost_config import COSTS
 from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.planning.cem import noise
 from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP

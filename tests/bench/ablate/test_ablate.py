@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.synthetic_store import write_store
 
-from dexbench.agents.dexwm.cost import cost_config
+from dexbench.agents.dexwm.cost_config import cost_config
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.training.config import TrainConfig, resolve
 from dexbench.agents.learning.weights import read_tensors

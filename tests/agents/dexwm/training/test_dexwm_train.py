@@ -11,7 +11,7 @@ from support.synthetic_store import write_store
 from support.trainings import SMALL, config, losses, strict_rows
 
 from dexbench.agents.dexwm.agent import DexWM
-from dexbench.agents.dexwm.cost import COSTS
+from dexbench.agents.dexwm.cost_config import COSTS
 from dexbench.agents.dexwm.model.checkpoint import weights_file
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.decoder import decoder_path, load_decoder
