@@ -2,11 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +11,8 @@ import tyro
 from tqdm import tqdm
 
 from dexbench.utils.cores import usable_cores
-from dexbench.utils.errors import UserError, at_least
-from dexbench.utils.processes import die_with_parent
+from dexbench.utils.errors import at_least
+from dexbench.utils.pool import map_in_processes
 
 from .clip import ClipFacts
 from .errors import ClipError
@@ -99,20 +96,10 @@ def _looks(
     root: Path, layout: Layout, names: Sequence[str], workers: int, decode: bool
 ) -> Iterator[ClipFacts | Problem]:
     """Yield what is to be said of each clip, in their order, whoever looks at it."""
-    if workers == 1 or len(names) < FEW:
-        yield from (_look(layout, decode, name) for name in names)
-        return
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, die_with_parent) as pool:
-        try:
-            yield from pool.map(partial(_look_in, root, decode), names, chunksize=8)
-        except BrokenProcessPool as error:
-            raise UserError(
-                f"a process that read {root} was killed, perhaps for want of memory; "
-                "give fewer --workers"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    if len(names) < FEW:
+        workers = 1
+    look = partial(_look_in, root, decode) if workers > 1 else partial(_look, layout, decode)
+    yield from map_in_processes(look, names, workers, f"read {root}", chunk=8)
 
 
 def _look_in(root: Path, decode: bool, name: str) -> ClipFacts | Problem:

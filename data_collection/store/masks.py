@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from tqdm import tqdm
 
 from dexbench.envs.rendering import HeadCamera
 from dexbench.envs.simulation import ROBOT_PREFIXES
+from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file
+from dexbench.utils.pool import map_in_processes
 
 from .states import SetStates, play_states
 from .store import EpisodeStore
@@ -29,6 +32,8 @@ SIZE = (112, 196)
 """Height and width of the masks in px."""
 ROBOT, NEITHER = -1, 0
 """What a mask holds where there is no object; the k-th object is k + 1."""
+FEW = 8
+"""Scenes that are drawn sooner than processes start."""
 
 Wanted = Sequence[tuple[dict[str, Any], NDArray[np.int64]]]
 """Episodes, by their manifest rows, and which of their frames."""
@@ -77,26 +82,43 @@ def draw_masks(
 ) -> Iterator[tuple[int, NDArray[np.int8]]]:
     """Draw masks as ``object_masks`` does; yield each episode's place among ``wanted`` with them.
 
-    Scenes come one after the other, as each is compiled once.
+    Scenes are shared among the usable cores, as each is compiled once.
     """
+
+    def scene_of(place: int) -> str:
+        return str(wanted[place][0]["model"])
+
+    scenes = [
+        [(place, *wanted[place]) for place in places]
+        for _, places in itertools.groupby(sorted(range(len(wanted)), key=scene_of), key=scene_of)
+    ]
+    workers = usable_cores() if len(scenes) >= FEW else 1
+    with tqdm(total=len(wanted), desc="masks", unit="ep", disable=None) as bar:
+        draw = partial(_draw_scene, root, alone)
+        for drawn in map_in_processes(draw, scenes, workers, f"drew masks of {root}"):
+            yield from drawn
+            bar.update(len(drawn))
+
+
+def _draw_scene(
+    root: Path, alone: bool, scene: Sequence[tuple[int, dict[str, Any], NDArray[np.int64]]]
+) -> list[tuple[int, NDArray[np.int8]]]:
+    """Draw the masks of episodes that share a scene."""
     source, store = SetStates(root), EpisodeStore(root)
-    order = sorted(range(len(wanted)), key=lambda index: str(wanted[index][0]["model"]))
-    bar = tqdm(total=len(order), desc="masks", unit="ep", disable=None)
-    for _, places in itertools.groupby(order, key=lambda index: str(wanted[index][0]["model"])):
-        scene = list(places)
-        model = source.model(wanted[scene[0]][0])
-        camera = HeadCamera(model, *SIZE)
-        try:
-            for index in scene:
-                row, frames = wanted[index]
-                of_geom = geom_labels(model, object_names(store, row))
-                hidden = of_geom[:-1] <= NEITHER if alone else None
-                states = play_states(model, source.states(row)[frames])
-                yield index, np.stack([of_geom[camera.segment(data, hidden)] for data in states])
-                bar.update()
-        finally:
-            camera.close()
-    bar.close()
+    model = source.model(scene[0][1])
+    camera = HeadCamera(model, *SIZE)
+    drawn = []
+    try:
+        for place, row, frames in scene:
+            of_geom = geom_labels(model, object_names(store, row))
+            hidden = of_geom[:-1] <= NEITHER if alone else None
+            states = play_states(model, source.states(row)[frames])
+            drawn.append(
+                (place, np.stack([of_geom[camera.segment(data, hidden)] for data in states]))
+            )
+    finally:
+        camera.close()
+    return drawn
 
 
 def geom_labels(model: mujoco.MjModel, objects: Sequence[str]) -> NDArray[np.int8]:

@@ -11,7 +11,7 @@ import pytest
 from dexbench.agents.dexwm.model.object_head import MASK
 from dexbench.agents.learning.object_masks import ObjectMasks
 from dexbench.data_collection.store.manifest import INFO, info_bytes
-from dexbench.data_collection.store.masks import NEITHER, ROBOT, SIZE, object_masks
+from dexbench.data_collection.store.masks import NEITHER, ROBOT, SIZE, draw_masks, object_masks
 from dexbench.data_collection.store.states import SetStates, play_states
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.camera import HEIGHT, base_to_camera, project
@@ -33,6 +33,15 @@ def wanted(copied):
 @pytest.fixture(scope="module")
 def masks(copied, wanted):
     return object_masks(copied, wanted)
+
+
+def test_processes_draw_what_one_draws(copied, wanted, masks, monkeypatch):
+    monkeypatch.setattr("dexbench.data_collection.store.masks.FEW", 0)
+    monkeypatch.setattr("dexbench.data_collection.store.masks.usable_cores", lambda: 2)
+    assert len({row["model"] for row, _ in wanted}) > 1
+    drawn = dict(draw_masks(copied, wanted))
+    for number, expected in enumerate(masks):
+        np.testing.assert_array_equal(drawn[number], expected)
 
 
 def test_objects_are_where_the_set_says_they_are(copied, wanted, masks):
