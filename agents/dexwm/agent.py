@@ -1,5 +1,6 @@
 """DexWM as an agent: planning over joint angles through the latent world model (paper 3.4)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,11 +191,22 @@ class DexWM(WaypointAgent):
             sequences.to(self.device),
             self.config.tile,
         )
-        if context.scale is None:
-            context.scale = terms.detach().std(0, correction=0).clamp(min=1e-6)
-        with_hand = context.goal_keypoints is not None
-        share = context.hand_share
-        return self.costs.total(terms, context.scale, self.task, with_hand, share).cpu()
+        return self._total(terms, context)
+
+    def cost_seen(
+        self, sequences: Tensor, pictures: Iterable[NDArray[np.uint8]], context: Context
+    ) -> Tensor | None:
+        """Return costs ``(N,)`` with what really came of candidates in place of predictions.
+
+        Args:
+            sequences: ``(N, T, 23)`` in rad.
+            pictures: Of each what was seen after each waypoint, ``(T, 224, 392, 3)`` uint8.
+            context: Of the plan; what it divided by stays.
+        """
+        with torch.no_grad():
+            states = [torch.cat([self.encode(picture) for picture in row]) for row in pictures]
+            terms = self.terms(sequences.to(self.device), context, torch.stack(states))
+        return self._total(terms, context)
 
     def see(self, picture: NDArray[np.uint8]) -> Belief:
         """Return what it makes of a picture ``(224, 392, 3)`` uint8.
@@ -237,12 +249,27 @@ class DexWM(WaypointAgent):
         actions = self.model.action(torch.cat([start, points[:, :-1]], 1), points)
         return self.model.predictor.rollout(context.history, context.last, actions)
 
-    def terms(self, sequences: Tensor, context: Context) -> Tensor:
-        """Cost terms ``(N, 6)`` of candidates ``(N, T, 23)`` in rad; see ``LatentCost.terms``."""
-        states = self.roll_out(sequences, context)
+    def terms(self, sequences: Tensor, context: Context, states: Tensor | None = None) -> Tensor:
+        """Return cost terms ``(N, 6)`` of candidates; see ``LatentCost.terms``.
+
+        Args:
+            sequences: ``(N, T, 23)`` in rad.
+            context: Of the plan.
+            states: Latent states after each waypoint ``(N, T, P, C)``; predicted if left out.
+        """
+        if states is None:
+            states = self.roll_out(sequences, context)
         weights = self.weights(sequences.shape[1]).to(self.device)
         goal = context.goal, context.goal_keypoints
         return self.costs.terms(sequences, states, goal, weights, self.task, context.objects)
+
+    def _total(self, terms: Tensor, context: Context) -> Tensor:
+        """Costs ``(N,)`` of terms ``(N, 6)``; the first ones of a plan say what it divides by."""
+        if context.scale is None:
+            context.scale = terms.detach().std(0, correction=0).clamp(min=1e-6)
+        with_hand = context.goal_keypoints is not None
+        share = context.hand_share
+        return self.costs.total(terms, context.scale, self.task, with_hand, share).cpu()
 
 
 def _belief(read: Keypoints, states: Tensor) -> Belief:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,21 @@ class WaypointAgent:
     def cost(self, sequences: Tensor, context: Any) -> Tensor:
         """Return costs ``(N,)`` of candidate sequences ``(N, T, 23)`` in rad."""
         raise NotImplementedError
+
+    def cost_seen(
+        self, sequences: Tensor, pictures: Iterable[NDArray[np.uint8]], context: Any
+    ) -> Tensor | None:
+        """Return costs ``(N,)`` with what really came of candidates in place of predictions.
+
+        Args:
+            sequences: ``(N, T, 23)`` in rad.
+            pictures: Of each what was seen after each waypoint, ``(T, 224, 392, 3)`` uint8.
+            context: From ``observe``.
+
+        Returns:
+            None of an agent whose cost is not of pictures.
+        """
+        return None
 
     def see(self, picture: NDArray[np.uint8]) -> Belief | None:
         """Return what the agent makes of a picture ``(224, 392, 3)`` uint8, or None."""

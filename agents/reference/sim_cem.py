@@ -116,6 +116,31 @@ class SimCEM(WaypointAgent):
         points = np.array(self.play(sequences, context, keypoints, unknown))
         return Belief(camera.base_to_camera(torch.from_numpy(points)).float())
 
+    def pictures(self, sequences: Tensor, begin: Moment) -> Iterator[NDArray[np.uint8]]:
+        """Yield what the head camera would see after each waypoint of sequences ``(N, T, 23)``.
+
+        The simulation stays as it is.
+
+        Args:
+            sequences: Joint targets in rad.
+            begin: Where all begin.
+
+        Yields:
+            Of each sequence ``(T, 224, 392, 3)`` uint8; black where the simulation diverges.
+        """
+
+        def states_of(states: Iterator[Simulation]) -> list[NDArray[np.float64]]:
+            return [simulation.get_state() for simulation in self._at_waypoints(states)]
+
+        simulation, now = self._simulation, self._simulation.get_state()
+        for states in self.play(sequences, begin, states_of, []):
+            pictures = np.zeros((sequences.shape[1], camera.HEIGHT, camera.WIDTH, 3), np.uint8)
+            for picture, state in zip(pictures, states, strict=False):
+                simulation.set_state(state)
+                picture[:] = simulation.render()
+            simulation.set_state(now)
+            yield pictures
+
     def play(
         self,
         sequences: Tensor,

@@ -1,6 +1,6 @@
 """The candidates of a plan, all simulated: what they were predicted to cost, and what they cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from dexbench.bench.ledger.rows import Row
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from dexbench.agents.planning.optimiser import Plan
+    from dexbench.agents.planning.waypoint_agent import WaypointAgent
     from dexbench.agents.reference.oracle import Oracle
     from dexbench.agents.reference.sim_cem import Moment
 
 SIMULATED = {
     "spearman_first": "rank correlation of predicted and true cost over the first candidates",
     "spearman_last": "the same over the last iteration's",
+    "spearman_seen": "of the first candidates, with pictures of what came of them for predictions",
     "elites_first": "true rank of the first elites: 0 the best candidates, 0.5 chance, 1 the worst",
     "elites_last": "the same of the last ones, among the last candidates",
     "regret_cm": "true cost of the plan chosen less that of the best candidate of both iterations",
@@ -43,6 +43,9 @@ class Iteration:
     """``(N,)`` in m; infinite where the simulation diverges."""
     elites: NDArray[np.int64]
     """``(K,)`` indices of those that the planner went on with."""
+    seen: NDArray[np.float64] | None = None
+    """``(N,)`` costs by the planner's own cost, had it foreseen what came of them: with pictures of
+    it in place of predictions. None where it has no cost of pictures, or was not asked."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,20 @@ class Judged:
 
 
 def judge(
-    plan: "Plan", chosen: "Tensor", predicted: float, oracle: "Oracle", begin: "Moment"
+    agent: "WaypointAgent",
+    plan: "Plan",
+    context: Any,
+    predicted: float,
+    oracle: "Oracle",
+    begin: "Moment",
 ) -> Judged | None:
     """Simulate the candidates of the first iteration and of the last, and the plan chosen.
 
     Args:
+        agent: Made the plan.
         plan: What the optimiser found.
-        chosen: ``(T, 23)`` the waypoints that were played, in rad.
-        predicted: Their predicted cost.
+        context: What the plan was based on.
+        predicted: Predicted cost of the waypoints that were chosen.
         oracle: Simulates; bound to the trial's environment.
         begin: Where the decision was made.
 
@@ -83,8 +92,13 @@ def judge(
         )
         for population in tried
     ]
-    true = float(oracle.cost(chosen[None], begin)[0])
-    return Judged(iterations[0], iterations[-1], predicted, true)
+    true = float(oracle.cost(agent.chosen(plan)[None], begin)[0])
+    tried_first = plan.populations[0].candidates
+    seen = agent.cost_seen(tried_first, oracle.pictures(tried_first, begin), context)
+    if seen is None:
+        return Judged(iterations[0], iterations[-1], predicted, true)
+    costs = np.where(np.isfinite(iterations[0].true), seen.double().numpy(), np.inf)
+    return Judged(replace(iterations[0], seen=costs), iterations[-1], predicted, true)
 
 
 def measure(judged: Judged | None) -> Row:
@@ -105,6 +119,9 @@ def measure(judged: Judged | None) -> Row:
     row |= {
         "spearman_first": spearman(first),
         "spearman_last": spearman(last),
+        "spearman_seen": None
+        if first.seen is None
+        else spearman(replace(first, predicted=first.seen)),
         "elites_first": elite_rank(first),
         "elites_last": elite_rank(last),
     }
@@ -145,7 +162,8 @@ def standardised(judged: Judged) -> Judged | None:
         return (np.where(np.isfinite(costs), costs, np.nan) - of.mean()) / of.std()
 
     def scaled(tried: Iteration) -> Iteration:
-        return Iteration(scale(tried.predicted, predicted), scale(tried.true, true), tried.elites)
+        costs = scale(tried.predicted, predicted), scale(tried.true, true)
+        return replace(tried, predicted=costs[0], true=costs[1])
 
     return Judged(
         scaled(first),

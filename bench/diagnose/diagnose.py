@@ -152,7 +152,7 @@ class Diagnosis:
                 judged = None
                 if oracle is not None:
                     begin = recorder.moments[index]
-                    judged = judge(plan, agent.chosen(plan), row["cost"], oracle, begin)
+                    judged = judge(agent, plan, context, row["cost"], oracle, begin)
                     row |= measure_candidates(judged)
                 yield Decision(row, judged)
         finally:

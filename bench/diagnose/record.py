@@ -31,8 +31,9 @@ def record(identity: Row, decisions: Sequence[Decision]) -> str:
 
     Returns:
         ``schema``, the identity, and under ``decisions`` of each its row and ``candidates``: of the
-        ``first`` and ``last`` iteration ``predicted`` and ``true`` costs and the indices of
-        ``elites``, and both costs of the plan chosen. What is not finite is null.
+        ``first`` and ``last`` iteration ``predicted`` and ``true`` costs, the indices of
+        ``elites``, and what the first would cost as ``seen``; and both costs of the plan chosen.
+        What is not finite, or was not asked, is null.
     """
     lines = [
         {**decision.row, "candidates": decision.judged and asdict(decision.judged)}

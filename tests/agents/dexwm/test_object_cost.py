@@ -109,6 +109,28 @@ def test_a_model_with_the_head_plans_by_it_and_says_so(with_head):
 
 
 @torch.no_grad()
+def test_what_was_seen_can_stand_for_what_was_predicted(with_head):
+    agent = DexWM(weights=with_head, dtype="float32", tile=4)
+    start = INIT_JOINTS.astype(np.float32)
+    agent.reset("push", 0)
+    obs = pictured(start, goal_near(3))
+    context = agent.observe(obs)
+    sequences = torch.tensor(start) + torch.linspace(-0.3, 0.3, 4)[:, None, None]
+    sequences = sequences.expand(4, 3, 23)
+    agent.cost(sequences, context)
+    scale = context.scale.clone()
+    pictures = [
+        np.stack([obs["pixels"], obs["pixels"], end]) for end in (obs["pixels"], obs["goal"])
+    ]
+    costs = agent.cost_seen(sequences[:2], pictures, context)
+    states = torch.stack([torch.cat([agent.encode(seen) for seen in row]) for row in pictures])
+    terms = agent.terms(sequences[:2], context, states)
+    expected = agent.costs.total(terms, scale, "push", True, context.hand_share)
+    assert torch.allclose(costs, expected) and torch.equal(context.scale, scale)
+    assert terms[1, 0] < terms[0, 0] and costs[1] < costs[0], "the goal itself is cheaper"
+
+
+@torch.no_grad()
 def test_the_last_decision_heeds_objects_as_much_as_the_first(with_head):
     agent = DexWM(weights=with_head, dtype="float32", tile=4)
     start = INIT_JOINTS.astype(np.float32)

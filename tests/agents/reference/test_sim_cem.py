@@ -81,6 +81,27 @@ def test_what_it_expects_is_what_happens(started):
         np.testing.assert_allclose(expected[waypoint], achieved, atol=1e-6)
 
 
+def test_pictures_show_what_comes_of_waypoints(started):
+    env, obs = started
+    agent = bound(env)
+    begin, now = agent.observe(obs), env.simulation.get_state()
+    start = torch.as_tensor(np.asarray(obs["agent_target"], np.float32))
+    moves = torch.zeros(2, 2, 23)
+    moves[0, :, 0], moves[1, :, 3] = 0.3, 0.2
+    shown = list(agent.pictures(start + moves, begin))
+    assert np.array_equal(env.simulation.get_state(), now) and len(shown) == 2
+    for move, pictures in zip(start + moves, shown, strict=True):
+        env.simulation.set_state(now)
+        targets = begin.targets
+        for waypoint, picture in zip(move, pictures, strict=True):
+            for row in ramp(targets, waypoint.double().numpy()):
+                env.simulation.step(row)
+            targets = waypoint.double().numpy()
+            # A pixel on an edge may fall on either side: states are drawn anew.
+            assert (picture != env.simulation.render()).any(-1).mean() < 1e-3
+    assert (shown[0] != shown[1]).any(-1).mean() > 0.02
+
+
 def test_the_cost_counts_hand_and_object(started):
     env, obs = started
     agent = bound(env, step_weights=(0.0, 0.0, 1.0))

@@ -1,5 +1,6 @@
 """The numbers that tell how well a planner told its candidates apart."""
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +42,22 @@ class Simulates:
         self.asked += len(sequences)
         return sequences[:, 0, 0] - begin
 
+    def pictures(self, sequences: torch.Tensor, begin: float) -> Iterator[Any]:
+        yield from (sequences[:, 0, 0] - begin).tolist()
+
+
+class Planner:
+    """Stands for the agent: it plays one waypoint, and what it sees costs twice the truth."""
+
+    def __init__(self, waypoint: float, looks: bool = False) -> None:
+        self.waypoint, self.looks = waypoint, looks
+
+    def chosen(self, plan: Plan) -> torch.Tensor:
+        return sheet(self.waypoint)[0]
+
+    def cost_seen(self, sequences: torch.Tensor, pictures: Any, context: Any) -> Any:
+        return 2 * torch.tensor(list(pictures)) + context if self.looks else None
+
 
 def plan_of(*populations: Population) -> Plan:
     zeros = torch.zeros(1, 23)
@@ -54,25 +71,38 @@ def tried(true: Any, predicted: Any) -> Population:
 
 def test_the_first_and_the_last_candidates_are_simulated_and_the_plan_chosen() -> None:
     oracle: Any = Simulates()
+    agent: Any = Planner(7.0)
     populations = tried([4.0, 5, 6], [3.0, 1, 2]), tried([0.0] * 3, [0.0] * 3), tried([2.0], [9.0])
-    judged = judge(plan_of(*populations), sheet(7.0)[0], 0.5, oracle, 1.0)  # type: ignore[arg-type]
+    judged = judge(agent, plan_of(*populations), None, 0.5, oracle, 1.0)  # type: ignore[arg-type]
     assert judged is not None
     assert judged.first.true.tolist() == [3, 4, 5] and judged.first.predicted.tolist() == [3, 1, 2]
     assert judged.first.elites.tolist() == [1, 2]
     assert judged.last.true.tolist() == [1] and judged.last.predicted.tolist() == [9]
     assert (judged.true, judged.predicted, oracle.asked) == (6.0, 0.5, 5)
+    assert judged.first.seen is None and measure(judged)["spearman_seen"] is None
+
+
+def test_the_first_candidates_are_judged_by_pictures_of_what_came_of_them() -> None:
+    oracle, agent = Simulates(), Planner(4.0, looks=True)
+    populations = tried([4.0, np.inf, 5], [3.0, 1, 2]), tried([0.0, 1], [0.0, 1])
+    judged = judge(agent, plan_of(*populations), 10.0, 0.5, oracle, 1.0)  # type: ignore[arg-type]
+    assert judged is not None and judged.first.seen is not None and judged.last.seen is None
+    assert judged.first.seen.tolist() == [16, np.inf, 18]
+    row = measure(judged)
+    assert row["spearman_seen"] == 1.0 and row["spearman_first"] == -1.0
 
 
 def test_a_single_iteration_is_simulated_once() -> None:
     oracle: Any = Simulates()
-    judged = judge(plan_of(tried([4.0, 5], [1.0, 2])), sheet(4.0)[0], 1.0, oracle, 0.0)  # type: ignore[arg-type]
+    agent: Any = Planner(4.0)
+    judged = judge(agent, plan_of(tried([4.0, 5], [1.0, 2])), None, 1.0, oracle, 0.0)  # type: ignore[arg-type]
     assert judged is not None and oracle.asked == 3
     assert judged.first is judged.last
 
 
 def test_a_plan_that_tried_nothing_has_no_numbers() -> None:
     nothing: Any = SimpleNamespace()
-    assert judge(plan_of(), sheet(1.0)[0], 1.0, nothing, nothing) is None
+    assert judge(nothing, plan_of(), nothing, 1.0, nothing, nothing) is None
     assert measure(None) == dict.fromkeys(SIMULATED)
 
 
@@ -87,6 +117,7 @@ def test_every_column_measures_what_it_says() -> None:
         {
             "spearman_first": 0.6,
             "spearman_last": -0.4,
+            "spearman_seen": None,
             "elites_first": 0.375,
             "elites_last": (0.875 + 0.375) / 2,
             "regret_cm": 4.0,
@@ -131,7 +162,7 @@ def test_what_diverges_ranks_last_and_counts_in_no_mean() -> None:
     assert row["promised_sd"] == pytest.approx(-1 / spread)
     assert row["elites_gap_sd"] == pytest.approx(0)
     row = measure(Judged(first, first, 1.0, np.inf))
-    empty = {"regret_cm", "realised_sd", "gap_sd", "gap_rank"}
+    empty = {"spearman_seen", "regret_cm", "realised_sd", "gap_sd", "gap_rank"}
     assert {key for key, value in row.items() if value is None} == empty
 
 

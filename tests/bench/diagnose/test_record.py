@@ -15,7 +15,7 @@ def test_what_is_not_finite_is_null_and_all_else_is_kept() -> None:
         Decision({"task": "reach", "cost": 3.0}, None),
     ]
     content = json.loads(record({"agent": "x", "versions": {"mujoco": "3"}}, decisions))
-    costs = {"predicted": [1.5, None], "true": [None, 0.25], "elites": [1]}
+    costs = {"predicted": [1.5, None], "true": [None, 0.25], "elites": [1], "seen": None}
     chosen = {"first": costs, "last": costs, "predicted": 2.0, "true": None}
     assert content == {
         "schema": 1,
