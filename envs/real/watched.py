@@ -23,7 +23,9 @@ T = TypeVar("T")
 Call = tuple[Callable[[], Any], "SimpleQueue[Any]"]
 """What is to be called, and where its answer goes."""
 STOP = 2.0
-"""How long `stop` or `close` may take in s before a person is told that it has failed."""
+"""How long `stop` may take in s before a person is told that it has failed."""
+CLOSE = 10.0
+"""The same of `close`, which nothing waits for that moves; a process is given 3 s to end itself."""
 
 
 class DriverError(RuntimeError):
@@ -103,9 +105,9 @@ class Watched:
         try:
             if self._idle():
                 self._silent = None
-                self._ask("close", self.robot.close, STOP)
+                self._ask("close", self.robot.close, CLOSE)
             else:
-                self._value("close", self._apart(self.robot.close), STOP)
+                self._value("close", self._apart(self.robot.close), CLOSE)
         finally:
             self.leave()
 

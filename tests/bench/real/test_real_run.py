@@ -197,10 +197,13 @@ def test_a_driver_that_hangs_is_closed_and_made_anew(tmp_path: Path, made: list[
     assert len(made) == 2 and all(arm.stops for arm in made)
 
 
-def test_no_driver_is_made_beside_one_that_does_not_close(tmp_path: Path, made: list[Arm]) -> None:
+def test_no_driver_is_made_beside_one_that_does_not_close(
+    tmp_path: Path, made: list[Arm], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("dexbench.envs.real.watched.CLOSE", 1.0)
     changes = {"driver_args": ("fault=hang for good",), "limits": Limits(answer=2.0)}
     script = Scripted("", "y", "it hangs")
-    with pytest.raises(UserError, match=r"close has not returned for 2 s, and it may still hold"):
+    with pytest.raises(UserError, match=r"close has not returned for 1 s, and it may still hold"):
         run(config(tmp_path, **changes), Person(script))
     settings = config(tmp_path, trials=1, **changes)
     (row,), _ = played(settings)  # It was written before.

@@ -85,7 +85,8 @@ def test_a_call_that_a_stop_ends_lets_the_driver_be_closed_from_the_same_thread(
 
 
 def test_a_driver_that_does_not_close_is_left_behind(monkeypatch: Any) -> None:
-    monkeypatch.setattr("dexbench.envs.real.watched.STOP", 1.0)
+    for limit in ("STOP", "CLOSE"):
+        monkeypatch.setattr(f"dexbench.envs.real.watched.{limit}", 1.0)
     for driver in (Slow("close"), Slow("look", "close")):
         others = set(threading.enumerate())
         watched = Watched(driver, 0.5)
