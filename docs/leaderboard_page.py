@@ -9,25 +9,49 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from dexbench.bench.ledger.real import read_real
 from dexbench.bench.ledger.rows import HIDDEN
 from dexbench.bench.run.runner import agent_folder
 from dexbench.bench.scores.leaderboard import derive
+from dexbench.bench.scores.real import score_real
 from dexbench.bench.submit.accept import RECORD
+from dexbench.envs.real.robot import DRIVERS
 from dexbench.utils.pages import render
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results"
-COLUMNS = (
-    ("rank", "one more than the number of agents that are significantly better"),
-    ("agent", "italics: it is given the simulator's state"),
+SOLVED = (
     ("solved", "trials solved, of those played"),
     ("95% interval", "Wilson's, of the rate"),
-    ("cm left", "median final distance"),
+)
+DECIDES = (
     ("s/decision", "mean seconds a decision"),
     ("planner", "what searches"),
     ("cost", "what it minimises"),
     ("pre-training", "data that do not show the benchmark's own robot"),
+)
+COLUMNS = (
+    ("rank", "one more than the number of agents that are significantly better"),
+    ("agent", "italics: it is given the simulator's state"),
+    *SOLVED,
+    ("cm left", "median final distance"),
+    *DECIDES,
     ("verified", "how, and whose rows they are"),
+)
+REAL_COLUMNS = (
+    ("driver", "what drives the robot"),
+    ("agent", "what plays"),
+    ("task", "what it is told to do"),
+    *SOLVED,
+    ("stopped", "trials that ended early; they count as not solved"),
+    *DECIDES,
+    ("calibration", "the first 12 digits of its sha256"),
+    ("judged by", "who said whether a trial was a success"),
+)
+REAL = (
+    "Trials of robots, which nobody can simulate again. A person beside the robot judged them, or "
+    "a driver that can tell, as those of simulated robots. So they have no ranks, and count "
+    "nowhere above. [A real robot](real_robot.md#the-record) says what is kept of each."
 )
 OWN = "rows-of-this-repository"
 """Anchor of the page's section on them."""
@@ -47,18 +71,25 @@ def leaderboard(results: Path = RESULTS) -> str:
             lines = sorted(of_task, key=lambda line: line["rank"] or 99)
             for line, group in zip(lines, _groups(lines), strict=True):
                 line["group"] = group
-                line["seconds"] = -1 if (s := line["decision_seconds"]) is None else s
                 line["anchor"], line["verified"] = OWN, "own rows, by verify"
                 if record := _record(results, suite.removesuffix(HIDDEN), line["agent"]):
                     anchor = "submission-" + re.sub(r"\W+", "-", f"{suite}-{line['agent']}")
                     line["anchor"], line["verified"] = anchor, "from outside, by check"
                     records[anchor] = f"{line['agent']} on {suite}", record
-            table = render(HERE / "_leaderboard", columns=COLUMNS, lines=lines)
-            parts.append(f"### {task.capitalize()}\n\n{_raw(table)}")
+            parts.append(f"### {task.capitalize()}\n\n{_table(COLUMNS, lines, 'simulated')}")
     if records:
         parts.append("## Rows from outside")
         parts += [_raw(_submission(anchor, *records[anchor])) for anchor in sorted(records)]
+    if real := score_real(read_real([results])):
+        lines = [line | {"simulated": line["driver"] in DRIVERS} for line in real]
+        parts += ["## Real robots", REAL, _table(REAL_COLUMNS, lines, "real")]
     return "\n\n".join(parts)
+
+
+def _table(columns: tuple[tuple[str, str], ...], lines: list[dict[str, Any]], row: str) -> str:
+    """Return a table; `row` names the template of its rows."""
+    page = render(HERE / "_leaderboard", columns=columns, lines=lines, row=f"{row}.html")
+    return _raw(page)
 
 
 def _groups(lines: list[dict[str, Any]]) -> Iterator[str]:

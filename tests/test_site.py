@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.ledgers import write_ledger
+from support.ledgers import write_ledger, write_real
 
 from dexbench.docs import check_links, conf, leaderboard_page
 
@@ -92,6 +92,10 @@ def test_the_leaderboard_shows_every_ledger_and_how_it_was_verified(tmp_path: Pa
         ("unranked", "-", "<em>seer</em>", "40/40"),
     ]
     assert cells[1][3].endswith("87 to 100%") and "M87" in cells[1][3]
+    # As they stand; a first click on what is better the larger puts the best first.
+    assert re.findall(r'aria-sort="ascending"><button type="button">(.*?)<', page) == ["rank"] * 2
+    largest = re.findall(r'data-first="largest"><button type="button">(.*?)<', page)
+    assert largest == ["solved", "95% interval"] * 2
     links = [row[-1] for row in cells]
     assert links.pop(3) == '<a href="#submission-v1-theirs">from outside, by check</a>'
     assert set(links) == {'<a href="#rows-of-this-repository">own rows, by verify</a>'}
@@ -99,6 +103,29 @@ def test_the_leaderboard_shows_every_ledger_and_how_it_was_verified(tmp_path: Pa
     assert "Ada &lt;script&gt;, Grace" in below and "<script>" not in page
     assert "40 of 40 rows, 40 exact" in below and "2026-12-01, with mujoco 3.3.1" in below
     assert "## Rows of this repository" in (DOCS / "leaderboard.md").read_text()
+
+
+def test_the_leaderboard_shows_real_robots_apart(tmp_path: Path) -> None:
+    write_ledger(tmp_path, "good", "reach", 3)
+    assert "Real robots" not in leaderboard_page.leaderboard(tmp_path)
+    write_real(tmp_path, "good", 9, trials=12)
+    write_real(tmp_path, "poor", 1, trials=12, driver="stepped", judge="driver")
+    page = leaderboard_page.leaderboard(tmp_path)
+    simulated, _, real = page.partition("## Real robots")
+    assert "A person beside the robot judged them" in real
+    assert "lab.arm" not in simulated and simulated.count("<table") == real.count("<table") == 1
+    heads, *rows = re.findall(r"<tr.*?>\n(.*?)</tr>", real, re.DOTALL)
+    names = re.findall(r'<button type="button">(.*?)</button>', heads)
+    cells = [
+        dict(zip(names, re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL), strict=True))
+        for row in rows
+    ]
+    seen = ("driver", "agent", "solved", "stopped", "calibration", "judged by")
+    assert [[row[name] for name in seen] for row in cells] == [
+        ["lab.arm:Arm", "good", "9/12", "1", "feedfacecafe", "person"],
+        ["stepped, simulated", "poor", "1/12", "1", "feedfacecafe", "driver"],
+    ]
+    assert cells[0]["95% interval"].endswith("47 to 91%")
 
 
 def test_the_leaderboard_is_filled_in(monkeypatch: Any) -> None:

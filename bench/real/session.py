@@ -22,7 +22,7 @@ from dexbench.bench.run.progress import Progress
 from dexbench.bench.run.worker import seed_global_generators, warn_if_unwritten
 from dexbench.envs.real.judge import Judge
 from dexbench.envs.real.robot import Robot
-from dexbench.envs.real.watched import Watched
+from dexbench.envs.real.watched import SilentError, Watched
 from dexbench.utils.errors import UserError, describe
 from dexbench.utils.files import atomic_file, write_atomic
 from dexbench.utils.seeding import seed_for
@@ -153,7 +153,7 @@ class Session:
     def _set_up(self, trial: int, name: str) -> tuple[Watched, Goal]:
         """Bring about the beginning of a trial, and return its goal."""
         if self.stopped:
-            self.close()  # A stopped robot takes no targets: its driver begins anew.
+            self._let_go()  # A stopped robot takes no targets: its driver begins anew.
         goal = self.goals[trial % len(self.goals)] if self.goals else None
         if self.person is not None and goal is not None and self.judge is None:
             self.person.sets_up(name, goal.name, self.stopped)
@@ -206,11 +206,29 @@ class Session:
                 return name
         return None
 
-    def close(self) -> None:
-        """Let the robot go, which stays where it is."""
+    def _let_go(self) -> None:
+        """Let the robot go, which stays where it is.
+
+        Raises:
+            UserError: Its driver does not even close, so that none may be made beside it: a call
+                that hangs could yet return, and move the arm.
+        """
         robot, self.robot = self.robot, None
-        if robot is not None:
-            try:
-                robot.close()
-            except Exception as error:  # It may be dead, which its trial's row says.
-                warnings.warn(f"the driver did not close ({describe(error)})", stacklevel=2)
+        if robot is None:
+            return
+        try:
+            robot.close()
+        except SilentError as error:
+            raise UserError(
+                f"{error}, and it may still hold the robot; see what is wrong with it, and give "
+                "the command again to go on"
+            ) from error
+        except Exception as error:  # It may be dead, which its trial's row says.
+            warnings.warn(f"the driver did not close ({describe(error)})", stacklevel=3)
+
+    def close(self) -> None:
+        """Let the robot go; a driver that does not close is left behind."""
+        try:
+            self._let_go()
+        except UserError as error:
+            warnings.warn(str(error), stacklevel=2)

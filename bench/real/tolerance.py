@@ -106,7 +106,7 @@ def draw(panels: Mapping[str, Sequence[tuple[float, Mapping[str, Any]]]]) -> byt
         below = [line["rate"] - line["ci_low"] for _, line in points]
         above = [line["ci_high"] - line["rate"] for _, line in points]
         axes.errorbar(values, rates, [below, above], marker="o", capsize=3, linewidth=1.2)
-        axes.set(xlabel=FLAWS[flaw], ylim=(0, 1))
+        axes.set(xlabel=FLAWS[flaw], xticks=values, ylim=(-0.04, 1.04))
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     subplots[0].set_ylabel("success, 95% interval")
     file = io.BytesIO()

@@ -6,7 +6,7 @@ No line of a submission is run: it is read as numbers and text, and its actions 
 import math
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tyro.conf import Positional
 
 from dexbench.bench.ledger.rows import Row
-from dexbench.bench.verify.resimulation import Finding
+from dexbench.bench.verify.resimulation import FAR, Finding
 from dexbench.bench.verify.verify import VerifyConfig, plan, simulate_again
 from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.seeding import rng
@@ -27,9 +27,11 @@ from .verdict import Verdict, well
 
 Simulate = Callable[[Sequence[Play], int, float | None], list[tuple[Row, Finding]]]
 """As `simulate`."""
-FAR = 0.001
+CHAOTIC = 0.25
 """Where most rows come out exact, the processors are of one family, and a distance that is further
-off than this [m] was written by hand."""
+off than `FAR` was written by hand. Else this holds of a row's mean difference, but for this share
+of the rows, in which contact may have amplified last digits. It did in 3 of 104 plays, where the
+state was off in its 12th or 14th digit at every step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,18 +129,32 @@ def simulation(submission: Submission, options: Options, simulate: Simulate) -> 
     results = simulate([plays[i] for i in order], options.workers, options.minutes)
     exact = sum(finding.verdict == "exact" for _, finding in results)
     faults = [f"{name_of(row)}: {reason}" for row, finding in results for reason in finding.reasons]
-    if 2 * exact > len(results):
-        faults += [
-            f"{name_of(row)}: a distance is {finding.apart:.6f} m from the one found, where "
-            f"{exact} of {len(results)} rows are exact"
-            for row, finding in results
-            if finding.verdict == "equal" and finding.apart > FAR
-        ]
+    faults += _written(results, exact)
     largest = max(finding.apart for _, finding in results)
     found = f"{len(results)} of {len(plays)} rows simulated again, {exact} exact, seed {seed}"
     found += "" if exact == len(results) else f"; distances up to {largest:.6f} m apart"
     found += "" if len(results) == len(plays) else f"; {_left_open(len(results), len(plays))}"
     return Verdict("simulation", found, faults)
+
+
+def _written(results: list[tuple[Row, Finding]], exact: int) -> Iterator[str]:
+    """Say which distances no processor can have come to, though all flags are right."""
+    equal = [(row, finding) for row, finding in results if finding.verdict == "equal"]
+    if 2 * exact > len(results):
+        for row, finding in equal:
+            if finding.apart > FAR:
+                yield (
+                    f"{name_of(row)}: a distance is {finding.apart:.6f} m from the one found, "
+                    f"where {exact} of {len(results)} rows are exact"
+                )
+        return
+    far = [(row, finding) for row, finding in equal if finding.typical > FAR]
+    if len(far) > CHAOTIC * len(results):
+        for row, finding in far:
+            yield (
+                f"{name_of(row)}: its distances are on average {finding.typical:.6f} m from those "
+                f"found, as in {len(far)} of {len(results)} rows"
+            )
 
 
 def _left_open(sampled: int, rows: int) -> str:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 FLAGS = ("success", "held_at_end")
 DERIVED = (*FLAGS, "steps_to_success", "final_distance", "min_distance", "held_distance")
 """What follows from the distances; rows of old ledgers lack ``held_distance``."""
+EARLY, FAR = 5, 0.001
+"""On every processor the distances at the start and of so many steps are the same to so many
+metres: last digits have not grown yet. Where the state was off in its 12th or 14th digit at every
+step, none of 104 plays was off by a millimetre before the 16th."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Finding:
     """Largest difference between a recorded distance and the one found [m]."""
     reasons: tuple[str, ...] = ()
     """Why it differs: each names a field, what was recorded and what was found."""
+    typical: float = 0.0
+    """Mean difference of the distances [m]."""
 
 
 def recorded_actions(path: Path, row: Row) -> NDArray[np.float32]:
@@ -142,10 +148,15 @@ def compare(row: Row, found: Row) -> Finding:
         found: As `simulate` returns it.
     """
     old, new = row["distances"], found["distances"]
-    apart = max(abs(a - b) for a, b in zip(old, new, strict=False))
+    gaps = [abs(a - b) for a, b in zip(old, new, strict=False)]
+    apart, typical = max(gaps), float(np.mean(gaps))
     reasons = []
     if len(old) != len(new):
         reasons.append(_reason("distances", f"{len(old)} of them", f"{len(new)}"))
+    for step, gap in enumerate(gaps[: EARLY + 1]):
+        if gap > FAR:
+            reasons.append(_reason(f"distances, step {step}", old[step], new[step]))
+            break
     # From the same distances the same must follow. From others the flags must, and what the row
     # says of its own distances must be so.
     wanted = found if apart == 0 else {**{flag: found[flag] for flag in FLAGS}, **claims(row)}
@@ -155,8 +166,8 @@ def compare(row: Row, found: Row) -> Finding:
         if key in row and key in wanted and row[key] != wanted[key]
     ]
     if reasons:
-        return Finding("differs", apart, tuple(reasons))
-    return Finding("exact" if apart == 0 else "equal", apart)
+        return Finding("differs", apart, tuple(reasons), typical)
+    return Finding("exact" if apart == 0 else "equal", apart, (), typical)
 
 
 def claims(row: Row) -> Row:

@@ -36,9 +36,9 @@ from .resimulation import DERIVED, Finding, Job, check
 class VerifyConfig:
     """Simulates the actions that ledgers hold again, and compares the outcomes with the rows.
 
-    A row is exact if all its distances and flags come out the same; equal if its success and
-    held_at_end do, as with another family of processors; and else it differs. Exits with code 1
-    if a row differs.
+    A row is exact if all its distances and flags come out the same; equal if its success,
+    held_at_end and first half second do, as with another family of processors; and else it differs.
+    Exits with code 1 if a row differs.
     """
 
     ledgers: Positional[Path] = Path("results")

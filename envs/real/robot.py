@@ -72,7 +72,12 @@ class Robot(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the hardware, which holds where it is; called once, at the end."""
+        """Let go of the hardware, which holds where it is; called once, at the end.
+
+        It comes from another thread only where a call has hung, been stopped, and still hangs. It
+        must return soon then as well: what does not close keeps its hardware, and no driver is made
+        beside it.
+        """
 
 
 DRIVERS = {

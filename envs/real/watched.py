@@ -1,8 +1,9 @@
 """A driver whose calls are timed: one that does not return is noticed, and the arm stopped.
 
 Python cannot end a call that hangs. So a thread makes all calls but `stop`, and whoever asks waits
-for its answer only so long. After a silence that thread is lost with the call; nothing but `stop`,
-which has a thread of its own, reaches the driver any more.
+for its answer only so long. After a silence nothing but `stop` and `close`, which then have threads
+of their own, reaches the driver any more. A thread whose call never returns is left behind; the
+program can end without it.
 """
 
 from collections.abc import Callable
@@ -23,10 +24,16 @@ Call = tuple[Callable[[], Any], "SimpleQueue[Any]"]
 """What is to be called, and where its answer goes."""
 STOP = 2.0
 """How long `stop` may take in s before a person is told that it has failed."""
+CLOSE = 10.0
+"""The same of `close`, which nothing waits for that moves; a process is given 3 s to end itself."""
 
 
 class DriverError(RuntimeError):
     """A driver that does not answer, raises, or gives what is no answer."""
+
+
+class SilentError(DriverError):
+    """A driver that does not answer."""
 
 
 class Watched:
@@ -77,8 +84,7 @@ class Watched:
         Raises:
             DriverError: It raised, or has not returned for `STOP`.
         """
-        answers: SimpleQueue[Any] = SimpleQueue()
-        Thread(target=_answer, args=(self.robot.stop, answers), daemon=True).start()
+        answers = self._apart(self.robot.stop)
         while True:
             try:
                 self._value("stop", answers, STOP)
@@ -87,10 +93,23 @@ class Watched:
                 continue
 
     def close(self) -> None:
-        """Let go of the hardware; of a driver that is silent nothing is asked."""
-        if self._silent is None:
-            self._ask("close", self.robot.close, STOP)
-        self.leave()
+        """Let go of the hardware.
+
+        A call that hangs may still return, as a stop often makes it: then the driver is closed as
+        ever. Else it is closed meanwhile, from a thread of its own.
+
+        Raises:
+            SilentError: It has not returned in time, and may still hold the hardware.
+            DriverError: It raised.
+        """
+        try:
+            if self._idle():
+                self._silent = None
+                self._ask("close", self.robot.close, CLOSE)
+            else:
+                self._value("close", self._apart(self.robot.close), CLOSE)
+        finally:
+            self.leave()
 
     def leave(self) -> None:
         """End the watch, not the driver."""
@@ -98,20 +117,40 @@ class Watched:
 
     def _ask(self, name: str, call: Callable[[], T], longer: float = 0.0) -> T:
         if self._silent is not None:
-            raise DriverError(self._silent)
+            raise SilentError(self._silent)
         answers: SimpleQueue[Any] = SimpleQueue()
         self._calls.put((call, answers))
-        value: T = self._value(name, answers, self.answer + longer)
+        try:
+            value: T = self._value(name, answers, self.answer + longer)
+        except SilentError as error:
+            self._silent = str(error)
+            raise
         return value
 
-    def _value(self, name: str, answers: "SimpleQueue[Any]", seconds: float) -> Any:
+    def _idle(self) -> bool:
+        """Return whether all calls have returned, or do so in time."""
+        answers: SimpleQueue[Any] = SimpleQueue()
+        self._calls.put((lambda: None, answers))
+        try:
+            answers.get(timeout=max(self.answer, STOP))
+        except Empty:
+            return False
+        return True
+
+    @staticmethod
+    def _apart(call: Callable[[], None]) -> "SimpleQueue[Any]":
+        """Make a call from a thread of its own; return where its answer goes."""
+        answers: SimpleQueue[Any] = SimpleQueue()
+        Thread(target=_answer, args=(call, answers), daemon=True).start()
+        return answers
+
+    @staticmethod
+    def _value(name: str, answers: "SimpleQueue[Any]", seconds: float) -> Any:
         try:
             value, error = answers.get(timeout=seconds)
         except Empty:
             silence = f"the driver's {name} has not returned for {seconds:.2g} s"
-            if name != "stop":
-                self._silent = silence
-            raise DriverError(silence) from None
+            raise SilentError(silence) from None
         if isinstance(error, KeyboardInterrupt):
             raise error
         if error is not None:

@@ -36,7 +36,8 @@ from dexbench.bench.submit.submission import encode, unpack
 from dexbench.data_collection.coverage import page
 from dexbench.data_collection.export import robomimic
 from dexbench.data_collection.record import collect
-from dexbench.data_collection.record.collect import CollectConfig, Recording
+from dexbench.data_collection.record.config import CollectConfig
+from dexbench.data_collection.record.fill import Recording
 from dexbench.data_collection.record.strategies import CLIPS
 from dexbench.data_collection.sets import rerender
 from dexbench.data_collection.store.store import EpisodeStore

@@ -4,6 +4,7 @@ Its clock stands still but in ``wait``, so that its tests take no time.
 """
 
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ class Arm:
 
     Args:
         fault: What goes wrong from its second on: "raise", "nan" or "frozen"; "deaf" follows no
-            command. "interrupt" is Ctrl-C while it moves.
+            command. "interrupt" is Ctrl-C while it moves. "hang" does not return from a command
+            until it is closed, "hang for good" not even then.
         picture: A file that the camera sees.
         latency, camera_shift: Flaws, which it only notes.
     """
@@ -48,6 +50,8 @@ class Arm:
         self.at = INIT_JOINTS.copy()
         self.sent: list[NDArray[np.float64]] = []
         self.stops = self.closes = 0
+        self.freed = Event()
+        """Ends what hangs."""
         self.made.append(self)
 
     @property
@@ -76,6 +80,9 @@ class Arm:
         assert not self.stops, "a stopped robot was commanded"
         if self.faulty and self.fault == "interrupt":
             raise KeyboardInterrupt
+        if self.faulty and self.fault.startswith("hang"):
+            self.freed.wait(60)
+            return
         self.sent.append(np.array(targets))
         if self.fault != "deaf":
             self.at += 0.5 * (targets - self.at)
@@ -95,6 +102,9 @@ class Arm:
     def close(self) -> None:
         """Note it."""
         self.closes += 1
+        if self.fault == "hang for good":
+            self.freed.wait(60)
+        self.freed.set()
 
 
 class JudgingArm(Arm):

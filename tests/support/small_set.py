@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from dexbench.data_collection.record import collect
-from dexbench.data_collection.record.collect import CollectConfig, Recording
+from dexbench.data_collection.record.config import CollectConfig
+from dexbench.data_collection.record.fill import Recording
 from dexbench.data_collection.record.strategies import CLIPS
 from dexbench.data_collection.store.episode import Episode
 from dexbench.data_collection.store.store import EpisodeStore

@@ -55,6 +55,8 @@ class Scripted:
 def made() -> Iterator[list[Arm]]:
     Arm.made.clear()
     yield Arm.made
+    for arm in Arm.made:
+        arm.freed.set()
     assert all(arm.closes == 1 for arm in Arm.made), "a driver was not closed"
 
 
@@ -186,6 +188,28 @@ def test_after_a_stop_the_driver_is_made_anew(tmp_path: Path, made: list[Arm]) -
     rows, asked = played(settings, "", "y", "", "", "y", "")
     assert len(made) == 2 and all(row["error"] for row in rows)
     assert "free the robot" not in asked[0] and "free the robot" in asked[3]
+
+
+def test_a_driver_that_hangs_is_closed_and_made_anew(tmp_path: Path, made: list[Arm]) -> None:
+    settings = config(tmp_path, driver_args=("fault=hang",), limits=Limits(answer=2.0))
+    rows, _ = played(settings, "", "y", "", "", "y", "")
+    assert [row["error"] for row in rows] == ["the driver's command has not returned for 2 s"] * 2
+    assert len(made) == 2 and all(arm.stops for arm in made)
+
+
+def test_no_driver_is_made_beside_one_that_does_not_close(
+    tmp_path: Path, made: list[Arm], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("dexbench.envs.real.watched.CLOSE", 1.0)
+    changes = {"driver_args": ("fault=hang for good",), "limits": Limits(answer=2.0)}
+    script = Scripted("", "y", "it hangs")
+    with pytest.raises(UserError, match=r"close has not returned for 1 s, and it may still hold"):
+        run(config(tmp_path, **changes), Person(script))
+    settings = config(tmp_path, trials=1, **changes)
+    (row,), _ = played(settings)  # It was written before.
+    assert row["note"] == "it hangs" and len(made) == 1
+    with pytest.warns(UserWarning, match="may still hold the robot"):
+        played(config(tmp_path, trials=1, name="last", **changes), "", "y", "")
 
 
 def test_an_agent_that_fails_is_made_anew(tmp_path: Path, made: list[Arm]) -> None:

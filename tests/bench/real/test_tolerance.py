@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from support.real_robot import Arm
 
+from dexbench.bench.ledger.real import read_real
 from dexbench.bench.real import tolerance
 from dexbench.bench.real.tolerance import ToleranceConfig, draw
 from dexbench.envs.real import robot as drivers
@@ -36,6 +37,29 @@ def test_each_flaw_is_played_and_none_of_them_twice(config: ToleranceConfig, cap
         assert picture.size[0] > 1.5 * picture.size[1]
     tolerance.main(config)
     assert capsys.readouterr().out == out and len(Arm.made) == 3
+
+
+def test_it_may_be_played_in_parts_and_rows_keep_the_flaws(config: ToleranceConfig) -> None:
+    Arm.made.clear()
+    tolerance.main(replace(config, latency=(0.2,), trials=1))
+    tolerance.main(replace(config, camera_shift=(0.0,), trials=1))
+    tolerance.main(config)
+    # What was played is not played again, be it a value or a trial of it.
+    assert [(arm.latency, arm.camera_shift) for arm in Arm.made] == [
+        *((0.2, 0), (0, 0), (0, 0.04), (0, 0), (0.2, 0), (0, 0.04))
+    ]
+    entries = read_real([config.out])
+    assert {
+        entry.agent.rpartition("Nods-")[2]: entry.rows[0]["driver_args"] for entry in entries
+    } == {
+        "no-flaw": {},
+        "latency-0.2": {"latency": 0.2},
+        "camera_shift-0.04": {"camera_shift": 0.04},
+    }
+    for entry in entries:
+        assert [row["trial"] for row in entry.rows] == [0, 1]
+        assert all(row["driver_args"] == entry.rows[0]["driver_args"] for row in entry.rows)
+        assert all(row["limits"]["answer"] == 60 for row in entry.rows)
 
 
 def test_the_picture_shows_the_rates() -> None:

@@ -1,6 +1,6 @@
 """Whatever is forged in a submission is found: most of it before anything is simulated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from support.submissions import PLACE, RESULTS, changed, honest, never, remember
 
 from dexbench.bench.ledger.actions import actions_hash, actions_path, read_actions
 from dexbench.bench.ledger.ledger import read_rows
+from dexbench.bench.ledger.outcome import held_distance
 from dexbench.bench.submit import copies
 from dexbench.bench.submit.check import CheckConfig, Options, examine, main
 from dexbench.bench.submit.submission import Play, Submission, encode, unpack
@@ -136,6 +137,37 @@ def forged_rows(index: int) -> Iterator[tuple[str, Submission]]:
     yield "simulation", changed(index, steps_to_success=row["steps_to_success"] - 1)
     closer = [distance / 10 for distance in distances]
     yield "simulation", changed(index, **_solves(closer))
+    # All flags are right as well.
+    yield "simulation", rewritten(0.8, 0.0, 0, [index])
+    yield "simulation", rewritten(0.8, 0.002, 10, [index])
+
+
+def rewritten(times: float, plus: float, since: int, which: Sequence[int]) -> Submission:
+    """Rows with other distances from a step on, and everything that follows from them; the flags,
+    which the simulator gives, stay."""
+    plays = list(honest().plays)
+    for index in which:
+        row, actions = plays[index]
+        old = row["distances"]
+        new = [*old[:since], *(round(times * d + plus, 6) for d in old[since:])]
+        held = held_distance(new[1:], [True] * (len(new) - 1))
+        plays[index] = Play({**row, "distances": new, **_ends(new), "held_distance": held}, actions)
+    return replace(honest(), plays=tuple(plays))
+
+
+def test_distances_that_were_rewritten_everywhere_are_found_though_all_flags_are_right() -> None:
+    everywhere = range(5)
+    assert refused_by(rewritten(1.0, 0.0, 0, everywhere), remembers) == "none"
+    for times, plus, since in ((0.7, 0.0, 0), (0.99, 0.0, 0), (0.9, 0.0, 8), (1.0, 0.004, 20)):
+        assert refused_by(rewritten(times, plus, since, everywhere), remembers) == "simulation"
+    # As another processor might: a little in all rows, or much in one of five.
+    assert refused_by(rewritten(1.0, 0.0005, 10, everywhere), remembers) == "none"
+    chaotic = rewritten(1.0, 0.0005, 10, everywhere)
+    one = rewritten(0.8, 0.0, 12, [3]).plays[3]
+    assert (
+        refused_by(replace(chaotic, plays=(*chaotic.plays[:3], one, chaotic.plays[4])), remembers)
+        == "none"
+    )
 
 
 def _ends(distances: list[float]) -> dict[str, Any]:
@@ -268,7 +300,10 @@ def test_another_processor_may_round_otherwise_but_not_one_row_alone() -> None:
     def off(by: float, rows: int) -> Any:
         def simulate(plays: Any, workers: int, minutes: Any) -> Any:
             found = remembers(plays)
-            far = [(row, replace(finding, verdict="equal", apart=by)) for row, finding in found]
+            far = [
+                (row, replace(finding, verdict="equal", apart=by, typical=by / 50))
+                for row, finding in found
+            ]
             return far[:rows] + found[rows:]
 
         return simulate

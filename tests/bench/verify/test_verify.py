@@ -190,7 +190,9 @@ def test_other_distances_are_equal_if_flags_and_the_row_itself_agree() -> None:
     distances = [0.5, 0.4, *[0.12] * 10, *[0.1] * 3]
     simulated = outcome_of([*distances[:-1], 0.3], success=True, steps_to_success=11)
     row = outcome_of(distances, success=True, steps_to_success=11, held_distance=0.12)
-    assert compare(row, simulated) == Finding("equal", pytest.approx(0.2))
+    assert compare(row, simulated) == Finding(
+        "equal", pytest.approx(0.2), (), pytest.approx(0.2 / len(distances))
+    )
     assert compare({**row, "steps_to_success": 14}, simulated).verdict == "equal", (
         "contact came late"
     )
@@ -209,6 +211,22 @@ def test_other_distances_are_equal_if_flags_and_the_row_itself_agree() -> None:
         (reason,) = compare({**row, **forged}, simulated).reasons
         assert reason.startswith(next(iter(forged)))
     assert compare({**row, "success": False}, {**simulated, "success": False}).verdict == "differs"
+
+
+@pytest.mark.parametrize("step", [0, 5])
+def test_the_first_distances_are_the_same_on_every_processor(step: int) -> None:
+    simulated = outcome_of([0.5 - 0.01 * step for step in range(20)])
+
+    def off(by: float, since: int) -> Finding:
+        distances = [d + by * (i >= since) for i, d in enumerate(simulated["distances"])]
+        row = outcome_of(distances)
+        del row["held_distance"]  # It follows from the distances.
+        return compare(row, simulated)
+
+    assert off(0.0009, step).verdict == "equal" == off(-0.05, 6).verdict
+    finding = off(-0.0011, step)
+    assert finding.verdict == "differs"
+    assert finding.reasons[0].startswith(f"distances, step {step}: recorded ")
 
 
 def test_a_diverged_simulation_differs(monkeypatch: Any) -> None:

@@ -16,10 +16,12 @@ from support.processes import wait_for
 from support.robocasa_tree import synthesise
 from support.small_set import SMALL, episode, threads
 
-from dexbench.data_collection.record import clips, collect, strategies
-from dexbench.data_collection.record.collect import CollectConfig, Recording, record_scene
+from dexbench.data_collection.record import clips, collect, fill, strategies
+from dexbench.data_collection.record.config import CollectConfig
+from dexbench.data_collection.record.fill import Recording
 from dexbench.data_collection.record.noise import ornstein_uhlenbeck
 from dexbench.data_collection.record.recorder import LIFT
+from dexbench.data_collection.record.scene import record_scene
 from dexbench.data_collection.record.strategies import CLIPS
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.assets.download import VARIABLE
@@ -433,7 +435,7 @@ def test_processes_may_be_lost_but_not_thrice_at_one_scene(tmp_path, quick, time
             raise BrokenProcessPool
         return quick.record(config, index)
 
-    if times < collect.LOSSES:
+    if times < fill.LOSSES:
         run(tmp_path / "set", record, episodes=4 * CLIPS)
         whole_scenes = 4
     else:

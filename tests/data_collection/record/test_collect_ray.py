@@ -7,7 +7,7 @@ import time
 import pytest
 
 from dexbench.data_collection.record import collect
-from dexbench.data_collection.record.collect import CollectConfig
+from dexbench.data_collection.record.config import CollectConfig
 from dexbench.utils.errors import UserError
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from dexbench.data_collection.record import play, strategies
-from dexbench.data_collection.record.collect import CollectConfig, record_scene
+from dexbench.data_collection.record.config import CollectConfig
+from dexbench.data_collection.record.scene import record_scene
 from dexbench.data_collection.sets.info import MOVED, displacement
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.robocasa.build import build_scene

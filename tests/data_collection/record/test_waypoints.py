@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from dexbench.data_collection.record import collect, strategies, waypoints
-from dexbench.data_collection.record.collect import CollectConfig, Recording, record_scene
+from dexbench.data_collection.record.config import CollectConfig
+from dexbench.data_collection.record.fill import Recording
+from dexbench.data_collection.record.scene import record_scene
 from dexbench.data_collection.sets.info import MOVED
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.motion.waypoints import follow
@@ -90,7 +92,7 @@ def test_a_clip_ends_where_an_object_falls_off_the_counter(scene, simulation, mo
 
 def test_a_set_says_how_often_it_has_a_picture_and_counts_hours_by_it(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(collect, "_fill", lambda config, store, goal, *_: asked.append(goal))
+    monkeypatch.setattr(collect, "fill_set", lambda config, store, goal, *_: asked.append(goal))
     for strategy, frames in (("waypoints", 1800), ("play", 36000)):
         out = tmp_path / strategy
         collect.main(CollectConfig(out, strategy, hours=1.0), Recording(record_scene, None))

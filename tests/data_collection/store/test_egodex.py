@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dexbench.data_collection.record import collect
-from dexbench.data_collection.record.collect import CollectConfig, Recording
+from dexbench.data_collection.record.config import CollectConfig
+from dexbench.data_collection.record.fill import Recording
 from dexbench.data_collection.record.strategies import CLIPS
 from dexbench.data_collection.store.egodex import TEST, TRAIN, EgoDexStore, HumanClip
 from dexbench.data_collection.store.store import EpisodeStore

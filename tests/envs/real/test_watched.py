@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from dexbench.envs.real.robot import Look
-from dexbench.envs.real.watched import DriverError, Watched
+from dexbench.envs.real.watched import DriverError, SilentError, Watched
 
 
 class Slow:
-    """A driver, a method of which hangs until it is let go."""
+    """A driver, methods of which hang until it is let go, or at once when another is called."""
 
     rate = 10.0
 
-    def __init__(self, hangs: str = "") -> None:
-        self.hangs, self.go = hangs, threading.Event()
+    def __init__(self, *hangs: str, freed_by: str = "") -> None:
+        self.hangs, self.freed_by, self.go = hangs, freed_by, threading.Event()
         self.called: list[str] = []
         self.threads: set[int] = set()
 
@@ -26,7 +26,9 @@ class Slow:
             self.called.append(name)
             if name != "stop":
                 self.threads.add(threading.get_ident())
-            if name == self.hangs:
+            if name == self.freed_by:
+                self.go.set()
+            if name in self.hangs:
                 self.go.wait(30)
             return answers.get(name)
 
@@ -50,7 +52,10 @@ def test_answers_come_back_from_one_thread() -> None:
 
 
 @pytest.mark.parametrize("method", ["joints", "look", "command", "time", "wait"])
-def test_a_call_that_hangs_is_noticed_and_the_robot_can_still_be_stopped(method: str) -> None:
+def test_a_call_that_hangs_is_noticed_and_the_robot_can_still_be_stopped_and_closed(
+    method: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("dexbench.envs.real.watched.STOP", 1.0)
     driver = Slow(method)
     watched = Watched(driver, 1.0)
     arguments = {"command": (np.ones(23),), "wait": (0.0,)}
@@ -59,13 +64,44 @@ def test_a_call_that_hangs_is_noticed_and_the_robot_can_still_be_stopped(method:
         getattr(watched, method)(*arguments.get(method, ()))
     assert time.monotonic() - began < 20
     before = list(driver.called)
-    # Nothing else reaches a driver that has been silent, but the stop does.
+    # Nothing else reaches a driver that has been silent, but stop and close do.
     with pytest.raises(DriverError, match=f"the driver's {method} has not returned"):
         watched.joints()
     watched.stop()
     watched.close()
-    assert driver.called == [*before, "stop"]
+    assert driver.called == [*before, "stop", "close"]
+    assert len(driver.threads) == 2, "close waits for the call that hangs"
     driver.go.set()
+
+
+def test_a_call_that_a_stop_ends_lets_the_driver_be_closed_from_the_same_thread() -> None:
+    driver = Slow("look", freed_by="stop")
+    watched = Watched(driver, 1.0)
+    with pytest.raises(SilentError, match="the driver's look has not returned for 1 s"):
+        watched.look()
+    watched.stop()
+    watched.close()
+    assert driver.called == ["look", "stop", "close"] and len(driver.threads) == 1
+
+
+def test_a_driver_that_does_not_close_is_left_behind(monkeypatch: Any) -> None:
+    for limit in ("STOP", "CLOSE"):
+        monkeypatch.setattr(f"dexbench.envs.real.watched.{limit}", 1.0)
+    for driver in (Slow("close"), Slow("look", "close")):
+        others = set(threading.enumerate())
+        watched = Watched(driver, 0.5)
+        if "look" in driver.hangs:
+            with pytest.raises(SilentError):
+                watched.look()
+        with pytest.raises(SilentError, match="the driver's close has not returned for 1"):
+            watched.close()
+        left = set(threading.enumerate()) - others
+        assert left and all(thread.daemon for thread in left), "the program could not end"
+        driver.go.set()
+        for thread in left:
+            thread.join(20)
+        assert not any(thread.is_alive() for thread in left)
+        assert driver.called.count("close") == 1
 
 
 def test_a_wait_may_take_until_its_time() -> None:
