@@ -31,9 +31,9 @@ class VideoConfig:
     model: Path | None = None
     """Folder of Cosmos-Predict2 (Video2World); without one there is no such row."""
     prompt: str = (
-        "A video from a fixed camera on the head of a robot, which looks down at a kitchen counter. "
-        "The right arm of the robot, with a hand of four fingers, moves above the counter. The "
-        "hand reaches for one of the objects there, touches it and moves it."
+        "A video from a fixed camera on the head of a robot, which looks down at a kitchen "
+        "counter. The right arm of the robot, with a hand of four fingers, moves above the "
+        "counter. The hand reaches for one of the objects there, touches it and moves it."
     )
     """What it is told, for all windows."""
     steps: int = 35
