@@ -70,7 +70,6 @@ def load_pipeline(folder: Path, device: torch.device) -> Any:
         UserError: A package is missing; the safety checker cannot be had; or the folder is damaged.
     """
     try:
-        import diffusers
         import transformers
     except ImportError as error:
         raise UserError(
@@ -85,7 +84,8 @@ def load_pipeline(folder: Path, device: torch.device) -> Any:
         parts = {name: _load(folder, name, dtype) for name in COMPONENTS}
     if parts["transformer"].config.concat_padding_mask:
         _need("torchvision")
-    pipeline = diffusers.Cosmos2VideoToWorldPipeline(**parts, safety_checker=checker)
+    kind: Any = getattr(importlib.import_module("diffusers"), PIPELINE)
+    pipeline = kind(**parts, safety_checker=checker)
     pipeline.set_progress_bar_config(desc="denoising", leave=False, disable=None)
     return pipeline.to(device)
 
