@@ -45,6 +45,8 @@ class Clips:
     """The same, whose changes are the actions: another clip's where actions are transferred."""
     objects: Objects | None
     """None if not wanted."""
+    video: NDArray[np.uint8] | None = None
+    """``(N, T, H, W, 3)`` what a video model makes of the first frames; None if there is none."""
 
     @property
     def seconds(self) -> list[float]:

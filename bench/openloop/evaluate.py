@@ -1,6 +1,8 @@
 """What a world model predicts of the windows, beside floors and a ceiling through the same layers.
 
 * ``model``: rolled out from the first frame with the actions that were taken.
+* ``video model``: the frames that a video model makes of the first one and a text, encoded. It is
+  told no actions. The source is left out where there is no video model.
 * ``copy``: the first frame again and again.
 * ``shuffled``: rolled out with the actions of another clip.
 * ``no action``: rolled out with the action zero, which says that the hand stays.
@@ -9,7 +11,9 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -20,8 +24,6 @@ from dexbench.agents.dexwm.readout.layers import Readout
 from .clips import Clips
 from .measures import Measured, join, measure, object_skills
 
-SOURCES = ("model", "copy", "shuffled", "no action", "truth")
-"""Where predictions are from; the module's docstring explains them."""
 BATCH = 8
 """Windows at a time."""
 
@@ -38,23 +40,23 @@ def evaluate(
         readout: Layers of the model's encoder; None measures latents alone.
         label: Of the progress bar.
     """
-    parts: dict[str, list[Measured]] = {name: [] for name in SOURCES}
+    parts: dict[str, list[Measured]] = {}
     starts = range(0, len(clips.images), BATCH)
     for start in tqdm(starts, label, unit="batch", disable=None):
         part = slice(start, start + BATCH)
-        true = encode(model, clips, part)
+        true = encode(model, clips.images[part])
         for name, predicted in predictions(model, clips, part, true):
-            parts[name].append(measure(predicted, true[:, 1:], clips, part, readout))
+            found = measure(predicted, true[:, 1:], clips, part, readout)
+            parts.setdefault(name, []).append(found)
     measured = {name: join(found) for name, found in parts.items()}
     object_skills(measured)
     return measured
 
 
-def encode(model: DexWMModel, clips: Clips, part: slice) -> Tensor:
-    """Return the latent states ``(B, T + 1, P, C)`` of some windows' true frames."""
+def encode(model: DexWMModel, images: NDArray[np.uint8]) -> Tensor:
+    """Return the latent states ``(B, T, P, C)`` of some windows' frames ``(B, T, H, W, 3)``."""
     device = next(model.parameters()).device
-    images = torch.from_numpy(clips.images[part]).to(device)
-    return torch.stack([model.encoder(window) for window in images])
+    return torch.stack([model.encoder(w) for w in torch.from_numpy(images).to(device)])
 
 
 def predictions(
@@ -73,6 +75,8 @@ def predictions(
     actions = model.action(keypoints[:, :-1], keypoints[:, 1:])
     first = true[:, :1]
     yield "model", unroll(model, first, actions[part])
+    if clips.video is not None:
+        yield "video model", encode(model, clips.video[part])
     yield "copy", first.expand_as(true[:, 1:])
     yield "shuffled", unroll(model, first, actions.roll(-1, 0)[part])
     yield "no action", unroll(model, first, torch.zeros_like(actions[part]))

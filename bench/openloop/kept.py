@@ -1,4 +1,4 @@
-"""What is simulated anew for an evaluation, kept beside the set as a video and its arrays.
+"""What is simulated or sampled for an evaluation, kept beside the set as a video and its arrays.
 
 The video is compressed as the set's own are, so that models see pictures of the same kind.
 """
@@ -13,12 +13,13 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file
 from dexbench.utils.video import read_video, write_video
 
 VERSION = 1
-"""Raise it when what is simulated, or how it is drawn, changes."""
+"""Raise it when what is made, or how it is drawn, changes."""
 
 
 def place(root: Path, facts: Sequence[Any]) -> Path:
@@ -35,15 +36,24 @@ def place(root: Path, facts: Sequence[Any]) -> Path:
 
 
 def keep(
-    path: Path, pictures: Sequence[NDArray[np.uint8]], arrays: dict[str, NDArray[Any]]
+    path: Path,
+    pictures: Sequence[NDArray[np.uint8]],
+    arrays: dict[str, NDArray[Any]],
+    fps: int = CONTROL_HZ,
 ) -> None:
     """Write both, the arrays last: the video is there if they are.
+
+    Args:
+        path: Of ``place``.
+        pictures: (H, W, 3) each.
+        arrays: By their names.
+        fps: Frames a second at which a player shows the video.
 
     Raises:
         UserError: They cannot be written.
     """
     try:
-        write_video(path.with_suffix(".mp4"), pictures)
+        write_video(path.with_suffix(".mp4"), pictures, fps=fps)
         with atomic_file(path) as draft, draft.open("wb") as file:
             np.savez_compressed(file, **arrays)
     except OSError as error:

@@ -4,7 +4,7 @@ import csv
 import io
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from .shown import Row, tables
 from .strips import draw_strips, write_film, write_picture
 from .subjects import Subject, subjects
 from .transfer import transfer_clips
+from .video_model import VideoConfig, VideoModel
 from .windows import HORIZON, Split, Windows, draw_windows
 
 PARTS = {
@@ -58,6 +59,8 @@ class OpenLoopConfig:
     """Whether to compare eight futures of each window too, which are simulated first."""
     transfer: bool = False
     """Whether to play each window's actions in another kitchen too."""
+    video: VideoConfig = field(default_factory=VideoConfig)
+    """Cosmos-Predict2 beside the world models, on the recorded clips."""
     strips: int = 4
     """Windows that are drawn, true above predicted, where a decoder lies beside the weights."""
     out: Path = Path("runs/openloop")
@@ -71,7 +74,7 @@ class OpenLoopConfig:
 
 
 def evaluate_set(
-    config: OpenLoopConfig, windows: Windows, models: list[Subject]
+    config: OpenLoopConfig, windows: Windows, models: list[Subject], video: VideoModel | None
 ) -> dict[str, list[Row]]:
     """Measure all models on the windows of one set, and draw strips.
 
@@ -80,7 +83,13 @@ def evaluate_set(
     """
     name, slim = windows.facts["set"], "slim" in windows.store.info
     wanted = not slim and any(s.readout and s.readout.objects for s in models)
-    read = partial(read_clips, windows, config.interval, with_objects=wanted)
+
+    def read(size: tuple[int, int]) -> Clips:
+        clips = read_clips(windows, config.interval, size, wanted)
+        if video is None:
+            return clips
+        return replace(clips, video=video.predict(windows, size, clips.seconds))
+
     parts: dict[str, list[Row]] = {part: [] for part in PARTS}
     parts["rows"], seen = on_clips(models, name, read)
     _write_strips(config, name, models, seen)
@@ -124,10 +133,12 @@ def main(config: OpenLoopConfig) -> None:
         if first.facts["set"] == second.facts["set"]:
             raise UserError(f"two sets are called {first.facts['set']}; rename the folder of one")
     device = pick_device(config.device)
+    folder = config.video.model
+    video = VideoModel(folder, config.video, device) if folder else None
     models = subjects(config.weights, config.layers, device, config.encoder_weights)
     parts: dict[str, list[Row]] = {part: [] for part in PARTS}
     for windows in drawn:
-        found = evaluate_set(config, windows, models)
+        found = evaluate_set(config, windows, models, video)
         print(f"{windows.facts['set']}, {len(windows.rows)} windows, {config.interval:g} s a step")
         for caption, (header, lines, left) in tables(*found.values()).items():
             print(f"{caption}:\n{text_table(header, lines, left)}")
@@ -139,6 +150,7 @@ def main(config: OpenLoopConfig) -> None:
         "horizon_s": HORIZON,
         "interval_s": config.interval,
         "models": [subject.facts for subject in models],
+        "video_model": video.facts if video else None,
         "sets": [windows.facts for windows in drawn],
         **parts,
     }

@@ -1,5 +1,7 @@
 """Strips of pictures: what the camera saw, and below it what the model predicted (Figure 13).
 
+Where there is a video model, its pictures are below those (Figure 8).
+
 As a picture that people look at, and as a video of all frames.
 """
 
@@ -30,13 +32,13 @@ LINE, GAP = 14, 6
 
 @dataclass(frozen=True)
 class Strips:
-    """The true and the predicted pictures of N windows of T + 1 frames."""
+    """The true and the predicted pictures of N windows of T + 1 frames, in R rows."""
 
     seconds: list[float]
     """When each frame is."""
     tiles: NDArray[np.uint8]
-    """``(N, T + 1, 2, 112, 196, 3)``: what the camera saw, and what was predicted. The first
-    prediction is the decoder's view of the true first frame."""
+    """``(N, T + 1, R, 112, 196, 3)``: what the camera saw; what was predicted, of which the first
+    is the decoder's view of the true first frame; and the video model's if there is one."""
 
 
 @torch.no_grad()
@@ -50,14 +52,16 @@ def draw_strips(model: DexWMModel, decoder: Decoder, clips: Clips, count: int) -
         count: How many of them.
     """
     part = slice(0, min(count, len(clips.images)))
-    true = encode(model, clips, part)
+    true = encode(model, clips.images[part])
     _, predicted = next(predictions(model, clips, part, true))
     states = torch.cat([true[:, :1], predicted], 1)
     drawn = pictures(decoder, states.flatten(0, 1))
     drawn = drawn.reshape(*states.shape[:2], *drawn.shape[1:])
+    shown = [clips.images[part], drawn]
+    if clips.video is not None:
+        shown.append(np.concatenate([clips.images[part, :1], clips.video[part]], 1))
     rows = [
-        np.array([[_tile(image) for image in window] for window in windows])
-        for windows in (clips.images[part], drawn)
+        np.array([[_tile(image) for image in window] for window in windows]) for windows in shown
     ]
     return Strips([0.0, *clips.seconds], np.stack(rows, 2))
 
@@ -66,7 +70,7 @@ def write_picture(path: Path, strips: Strips) -> None:
     """Write some frames of each window side by side, one window below the other, as a PNG."""
     steps = np.linspace(0, len(strips.seconds) - 1, COLUMNS).round().astype(int)
     height, width = TILE
-    strip = LINE + 2 * height + GAP
+    strip = LINE + strips.tiles.shape[2] * height + GAP
     page = Image.new("RGB", (COLUMNS * width, len(strips.tiles) * strip), "white")
     draw = ImageDraw.Draw(page)
     for clip, tiles in enumerate(strips.tiles):
