@@ -92,6 +92,12 @@ class DexWM(WaypointAgent):
         self.model, self.weights_hash = load_model(
             weights, model_device, self.dtype, Path(encoder_weights) if encoder_weights else None
         )
+        if self.model.config.action != "hands":
+            raise UserError(
+                f"{weights_file(weights)} predicts from actions of the "
+                f"{self.model.config.action!r} kind, which do not tell what the robot's hand does; "
+                "plan with weights of --model.action hands"
+            )
         no_depth = self.model.config.head == "paper"
         planner = planner or ("paper" if no_depth else "cem")
         super().__init__(planner, **overrides)

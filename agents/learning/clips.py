@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dexbench.data_collection.readers.sample import ACTION_ROWS, RIGHT, Poses, action
+from dexbench.data_collection.readers.sample import RIGHT, ActionKind, Poses, action
 
 from .episodes import Episodes
 from .footage import Footage
@@ -22,7 +22,8 @@ class Hands(NamedTuple):
     known: NDArray[np.bool_]
     """Whether the keypoint head may be asked for each, ``(B, F, 2, 21)``."""
     actions: NDArray[np.float32]
-    """Actions ``(B, F - 1, 132)`` from each frame to the next; see `readers.sample.action`."""
+    """Actions from each frame to the next, ``(B, F - 1, 132)`` unless the clips' ``action`` is of
+    another kind; see `readers.sample.action`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,10 @@ class Clips(Footage):
     """``(E,)`` number of the data set that each clip is of."""
     own: NDArray[np.bool_]
     """``(E,)`` whether the benchmark recorded it: its robot, its camera."""
+    action: ActionKind = "hands"
+    """What actions tell."""
+    body: NDArray[np.float32] | None = None
+    """Points of the upper body ``(N, 18, 3)`` in the clip's world, in m, where actions tell it."""
 
     def clip_of(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the clips that frames are of, by their indices, of any shape."""
@@ -57,20 +62,37 @@ class Clips(Footage):
             camera=self.camera[flat],
             intrinsics=None,
             rate=1.0,
+            body=None if self.body is None else self.body[flat],
         )
-        turn = frames.camera[:, :3, :3] @ self.view[self.clip_of(flat)].swapaxes(1, 2)
-        away = frames.hands.reshape(len(flat), -1, 3) - frames.camera[:, None, :3, 3]
-        points = (away @ turn).astype(np.float32).reshape(*index.shape, 2, -1, 3)
-        present = frames.present.reshape(*index.shape, 2)
-        points[~present] = 0
+        points = in_view(frames, self.view[self.clip_of(flat)]).reshape(*index.shape, 2, -1, 3)
         at = np.arange(index.size).reshape(index.shape)
-        moves = action(frames.at(at[:, :-1].reshape(-1)), frames.at(at[:, 1:].reshape(-1)))
-        actions = moves.reshape(len(index), index.shape[1] - 1, 3 * ACTION_ROWS)
+        pairs = frames.at(at[:, :-1].reshape(-1)), frames.at(at[:, 1:].reshape(-1))
+        moves = action(*pairs, self.action)
+        actions = moves.reshape(len(index), index.shape[1] - 1, 3 * moves.shape[1])
         return Hands(points, frames.seen.reshape(*index.shape, 2, -1), actions)
 
 
-def own_clips(episodes: Episodes) -> Clips:
-    """Return episode sets as clips, in the camera's frame: it stays, and there is no left hand."""
+def in_view(frames: Poses, view: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return both hands' keypoints ``(n, 2, 21, 3)`` as `Hands.points` has them.
+
+    Args:
+        frames: n frames.
+        view: ``(n or 1, 3, 3)`` as `Clips.view`.
+    """
+    turn = frames.camera[:, :3, :3] @ view.swapaxes(1, 2)
+    away = frames.hands.reshape(len(frames), -1, 3) - frames.camera[:, None, :3, 3]
+    points = (away @ turn).astype(np.float32).reshape(frames.hands.shape)
+    points[~frames.present] = 0
+    return points
+
+
+def own_clips(episodes: Episodes, action: ActionKind = "hands") -> Clips:
+    """Return episode sets as clips, in the camera's frame: it stays, and there is no left hand.
+
+    Args:
+        episodes: The sets.
+        action: What actions tell; the robot has no "body".
+    """
     count, clips = len(episodes.frames), len(episodes.length)
     hands = np.zeros((count, 2, *episodes.keypoints.shape[1:]), np.float32)
     hands[:, RIGHT] = episodes.keypoints
@@ -89,4 +111,5 @@ def own_clips(episodes: Episodes) -> Clips:
         view=np.broadcast_to(np.eye(3), (clips, 3, 3)),
         source=np.zeros(clips, np.int64),
         own=np.ones(clips, bool),
+        action=action,
     )

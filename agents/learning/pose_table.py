@@ -37,9 +37,10 @@ class PoseTable:
     """Each clip's ``source``, ``name``, ``frames`` that are kept, ``step`` between them, ``rate``
     after that."""
     arrays: dict[str, NDArray[Any]]
-    """``hands``, ``known``, ``camera`` and ``view`` as `Clips` has them."""
+    """``hands``, ``known``, ``camera``, ``view`` and, if wanted, ``body`` as `Clips` has them."""
     digest: str
-    """sha256 over all this, and the sets' manifests if they have one."""
+    """sha256 over all this but the body, and the sets' manifests if they have one. So it is the
+    same for all kinds of actions, which then share decoded pictures and features."""
 
     def write(self, path: Path, key: str) -> None:
         """Write the table, whole or not at all, under the key of what it was read from."""
@@ -57,6 +58,7 @@ def pose_table(
     size: Size,
     max_rate: float | None,
     progress: bool,
+    body: bool = False,
 ) -> PoseTable:
     """Read the poses of all clips, or find them in the cache.
 
@@ -67,14 +69,18 @@ def pose_table(
         size: Height and width in px to which pictures are cut and shrunk.
         max_rate: Frames a second to keep at most; all if left out.
         progress: Whether to show a bar, and to say what is left out.
+        body: Whether the upper body is wanted.
 
     Raises:
-        UserError: A folder has no whole clip, or one of the benchmark's own is damaged.
+        UserError: A folder has no whole clip, or none with an upper body if that is wanted; or one
+            of the benchmark's own is damaged.
     """
     listed = [(n, layout.clip(name)) for n, layout in enumerate(layouts) for name in layout.names()]
     manifests = [_manifest(folder) for folder in folders]
     stats = [(n, clip.name, *_stat(clip.path)) for n, clip in listed]
     asked = [[layout.name for layout in layouts], manifests, stats, size, max_rate]
+    if body:
+        asked.append("body")
     key, path = hashlib.sha256(json.dumps(asked).encode()).hexdigest(), cache / "poses.npz"
     if (known := _cached(path, key)) is not None:
         return known
@@ -85,7 +91,7 @@ def pose_table(
     for number, clip in tqdm(listed, "reading poses", unit="clip", disable=silent):
         own = layouts[number].name == EpisodeSet.name
         try:
-            row, part = _read(clip, size, max_rate, own)
+            row, part = _read(clip, size, max_rate, own, body)
         except ClipError as error:
             if own:
                 raise
@@ -102,8 +108,9 @@ def pose_table(
             )
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     digest = hashlib.sha256(json.dumps([manifests, rows]).encode())
-    for values in arrays.values():
-        digest.update(np.ascontiguousarray(values).data)
+    for name, values in arrays.items():
+        if name != "body":
+            digest.update(np.ascontiguousarray(values).data)
     table = PoseTable(rows, arrays, digest.hexdigest())
     table.write(path, key)
     return table
@@ -139,20 +146,38 @@ def _stat(path: Path) -> tuple[int, int]:
 
 
 def _read(
-    clip: Clip, size: Size, max_rate: float | None, own: bool
+    clip: Clip, size: Size, max_rate: float | None, own: bool, body: bool
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what a table has of one clip."""
     pictures, poses = clip.checked()
+    if body and poses.body is None:
+        raise UserError(
+            f"{clip.path} has no upper body, and the model's actions tell how it moves; train on "
+            "data in EgoDex's layout alone, or without --model.action body"
+        )
     # Rates by a clock are not round: 30.0003 are three times 10 all the same.
     step = max(math.ceil(poses.rate / max_rate - 0.01), 1) if max_rate else 1
     kept = poses.at(np.arange(0, len(poses), step))
     view = np.eye(3)
     if not own and poses.intrinsics is not None:
-        enlarge = np.diag([WIDTH / size[1], HEIGHT / size[0], 1])
-        matrix = enlarge @ fit_intrinsics(poses.intrinsics, pictures.size, size)
-        view = np.linalg.solve(CAMERA, matrix)
+        view = view_of(fit_intrinsics(poses.intrinsics, pictures.size, size), size)
     # The robot's own hand is known also where it has left the picture.
     known = np.broadcast_to(kept.present[..., None], kept.seen.shape) if own else kept.seen
     row = {"frames": len(kept), "step": step, "rate": poses.rate / step}
     arrays = {"hands": kept.hands, "known": known & kept.present[..., None]}
-    return row, {**arrays, "camera": kept.camera, "view": view[None]}
+    arrays |= {"camera": kept.camera, "view": view[None]}
+    if body and kept.body is not None:
+        arrays["body"] = kept.body
+    return row, arrays
+
+
+def view_of(intrinsics: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
+    """Return `Clips.view` of a camera: its points' way to those of the benchmark's camera.
+
+    Args:
+        intrinsics: Its matrix ``(3, 3)`` in px of its pictures.
+        size: Their height and width in px, of the benchmark's shape.
+    """
+    enlarge = np.diag([WIDTH / size[1], HEIGHT / size[0], 1])
+    view: NDArray[np.float64] = np.linalg.solve(CAMERA, enlarge @ intrinsics)
+    return view

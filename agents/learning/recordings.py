@@ -10,6 +10,7 @@ from dexbench.data_collection.readers.clip import Clip
 from dexbench.data_collection.readers.episodes import EpisodeSet
 from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.data_collection.readers.pictures import Size
+from dexbench.data_collection.readers.sample import ActionKind
 from dexbench.data_collection.store.manifest import ROBOT_STRATEGIES, read_info
 from dexbench.utils.errors import UserError
 
@@ -67,6 +68,7 @@ def load_clips(
     mixed: bool = False,
     max_rate: float | None = None,
     progress: bool = True,
+    action: ActionKind = "hands",
 ) -> Clips:
     """Open data sets of any layout that a reader knows.
 
@@ -81,15 +83,17 @@ def load_clips(
         mixed: Whether sets of the benchmark's own robot are told apart too.
         max_rate: Frames a second to keep at most, evenly spaced; all if left out.
         progress: Whether to show progress bars.
+        action: What actions tell.
 
     Raises:
-        UserError: A folder holds nothing to train on, or a video ends early.
+        UserError: A folder holds nothing to train on, or no upper body where actions tell it; or a
+            video ends early.
     """
-    folders = [Path(folder) for folder in folders]
-    if not mixed and max_rate is None and all(map(is_own, folders)):
-        return own_clips(load_episodes(folders, cache, holdout, size, progress))
+    folders, body = [Path(folder) for folder in folders], action == "body"
+    if not mixed and max_rate is None and not body and all(map(is_own, folders)):
+        return own_clips(load_episodes(folders, cache, holdout, size, progress), action)
     layouts = [open_layout(folder) for folder in folders]
-    table = pose_table(folders, layouts, cache, size, max_rate, progress)
+    table = pose_table(folders, layouts, cache, size, max_rate, progress, body)
     rows, arrays = table.rows, table.arrays
     clips = [layouts[row["source"]].clip(row["name"]) for row in rows]
     length = np.array([row["frames"] for row in rows])
@@ -113,6 +117,8 @@ def load_clips(
         view=arrays["view"],
         source=source,
         own=np.array([layouts[number].name == EpisodeSet.name for number in source]),
+        action=action,
+        body=arrays.get("body"),
     )
 
 
@@ -127,12 +133,7 @@ def _validation(
     validation = np.zeros(len(clips), bool)
     for number, folder in enumerate(folders):
         mine = np.flatnonzero(source == number)
-        published = np.array([clips[i].split != "train" for i in mine], bool)
-        if published.any():
-            validation[mine] = published
-        elif usable[mine].sum() > 1:
-            names, scenes = [clips[i].name for i in mine], [clips[i].scene for i in mine]
-            validation[mine] = held_out_clips(names, scenes, usable[mine], holdout)
+        validation[mine] = held_out_of([clips[i] for i in mine], usable[mine], holdout)
         if not (usable[mine] & ~validation[mine]).any():
             raise UserError(f"{folder} holds no whole clip of {WINDOW} frames to train on")
     if not (usable & validation).any():
@@ -141,3 +142,20 @@ def _validation(
             "and validate on; give two or more"
         )
     return validation
+
+
+def held_out_of(
+    clips: Sequence[Clip], usable: NDArray[np.bool_], holdout: float
+) -> NDArray[np.bool_]:
+    """Return which clips of one data set are held out, ``(E,)``.
+
+    Args:
+        clips: All of it. Those that it names for tests are held out; if it names none, scenes.
+        usable: ``(E,)`` whether a clip is long enough.
+        holdout: Share of scenes.
+    """
+    published = np.array([clip.split != "train" for clip in clips], bool)
+    if published.any() or usable.sum() < 2:
+        return published
+    names, scenes = [clip.name for clip in clips], [clip.scene for clip in clips]
+    return held_out_clips(names, scenes, usable, holdout)

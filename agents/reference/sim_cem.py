@@ -133,7 +133,8 @@ class SimCEM(WaypointAgent):
             return [simulation.get_state() for simulation in self._at_waypoints(states)]
 
         simulation, now = self._simulation, self._simulation.get_state()
-        for states in self.play(sequences, begin, states_of, []):
+        nothing: list[NDArray[np.float64]] = []
+        for states in self.play(sequences, begin, states_of, nothing):
             pictures = np.zeros((sequences.shape[1], camera.HEIGHT, camera.WIDTH, 3), np.uint8)
             for picture, state in zip(pictures, states, strict=False):
                 simulation.set_state(state)

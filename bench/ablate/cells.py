@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ENCODER = "dexwm"
-"""Whose encoder the cells share, so that one keypoint layer measures them."""
+"""Whose encoder the cells share unless told otherwise, so that one keypoint layer measures them."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Cell:
     """Settings of ``ModelConfig``."""
     rolled_out: bool = True
     """Whether the last steps roll out; else all predict from true states."""
+    only: int | None = None
+    """Which one of the data it is trained on; on all if None."""
     weights: str | None = None
     """The cell whose weights it plays with, where it trains none of its own."""
     cost: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +48,10 @@ CELLS = {
         {"end_to_end": True, "features": None},
     ),
     "efficientnet": Cell("efficientnet-lite0", {"encoder": "efficientnet-lite0"}),
+    "camera": Cell("actions tell the camera's motion alone (NWM*)", model={"action": "camera"}),
+    "body": Cell("actions tell the upper body, no fingers (PEVA*)", model={"action": "body"}),
+    "first": Cell("trained on the first of --data alone", only=0),
+    "second": Cell("trained on the second of --data alone", only=1),
     "latent-cost": Cell("no C_kp", weights="base", cost={"latent_share": 1.0, "leaving": 0.0}),
     "keypoint-cost": Cell("C_kp alone", weights="base", cost={"latent_share": 0.0}),
 }
@@ -62,6 +68,8 @@ class Figure:
     """Names in ``CELLS``."""
     played: bool = False
     """Whether its cells also play, if trials are asked for."""
+    others: bool = False
+    """Whether it needs other people's data, so that it is made only where it is asked for."""
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -77,6 +85,12 @@ FIGURES = {
     "multistep": Figure("Rolled out in training, or not", ("base", "one-step")),
     "intervals": Figure("Uneven gaps between frames, or even ones", ("base", "even")),
     "predictor": Figure("Size of the predictor (paper, Figure 5)", ("base", "small", "large")),
+    "actions": Figure(
+        "What actions tell (paper, Table 3)", ("base", "camera", "body"), others=True
+    ),
+    "mixture": Figure(
+        "What is learned from (paper, Table 1)", ("base", "first", "second"), others=True
+    ),
     "encoder": Figure(
         "Encoder (paper, Figure 6)", ("base", "end-to-end", "efficientnet"), played=True
     ),

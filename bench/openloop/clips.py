@@ -1,12 +1,16 @@
 """What the windows hold: pictures and hands to predict from, and the truth to measure by."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import h5py
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from dexbench.agents.dexwm.model.world_model import hand_action
+from dexbench.data_collection.readers.sample import ACTION_ROWS, RIGHT, ActionKind
 from dexbench.data_collection.sets.info import MOVED
 from dexbench.data_collection.store.masks import object_masks
 from dexbench.utils.errors import UserError
@@ -38,11 +42,16 @@ class Clips:
     """Seconds between frames."""
     images: NDArray[np.uint8]
     """``(N, T + 1, H, W, 3)``."""
-    keypoints: NDArray[np.float32]
-    """``(N, T + 1, 21, 3)`` the hand's in m, camera frame: what forward kinematics makes of the
-    joints that the robot had."""
-    told: NDArray[np.float32]
-    """The same, whose changes are the actions: another clip's where actions are transferred."""
+    points: NDArray[np.float32]
+    """Keypoints ``(N, T + 1, 2, 21, 3)`` of the left and the right hand in m, as the benchmark's
+    camera shows them. The robot's are what forward kinematics makes of the joints that it had."""
+    known: NDArray[np.bool_]
+    """``(N, T + 1, 2, 21)`` whether each is a true one."""
+    actions: Mapping[ActionKind, NDArray[np.float32]]
+    """Actions ``(N, T, D)`` from each frame to the next, of every kind that the data tell of."""
+    before: NDArray[np.float32]
+    """``(N, T, 21, 3)`` the right hand before each action, as ``points``. Where actions are
+    transferred it is the reference's."""
     objects: Objects | None
     """None if not wanted."""
     video: NDArray[np.uint8] | None = None
@@ -125,4 +134,30 @@ def read_clips(
     if with_objects:
         store.refuse_slim()
         objects = Objects(np.stack(object_masks(store.root, wanted)), moved, contact)
-    return Clips(interval, images, keypoints, keypoints, objects)
+    return robot_clips(interval, images, keypoints, keypoints, objects)
+
+
+def robot_clips(
+    interval: float,
+    images: NDArray[np.uint8],
+    keypoints: NDArray[np.float32],
+    told: NDArray[np.float32],
+    objects: Objects | None,
+) -> Clips:
+    """Return clips of the robot, which has one hand and a camera that stays.
+
+    Args:
+        interval: Seconds between frames.
+        images: ``(N, T + 1, H, W, 3)``.
+        keypoints: The hand's, ``(N, T + 1, 21, 3)`` in m, camera frame.
+        told: The same, whose changes are the actions.
+        objects: The objects' truth.
+    """
+    points = np.zeros((*keypoints.shape[:2], 2, *keypoints.shape[2:]), np.float32)
+    points[:, :, RIGHT] = keypoints
+    known = np.zeros(points.shape[:-1], bool)
+    known[:, :, RIGHT] = True
+    hands = hand_action(torch.from_numpy(told[:, :-1]), torch.from_numpy(told[:, 1:])).numpy()
+    still = np.zeros((*hands.shape[:2], 3 * ACTION_ROWS["camera"]), np.float32)
+    actions: dict[ActionKind, NDArray[np.float32]] = {"hands": hands, "camera": still}
+    return Clips(interval, images, points, known, actions, told[:, :-1], objects)

@@ -35,7 +35,7 @@ def evaluate(
     """Return every source's measures, by its name.
 
     Args:
-        model: In float32.
+        model: In float32; of a kind of action that the clips tell of.
         clips: The windows, two or more of them.
         readout: Layers of the model's encoder; None measures latents alone.
         label: Of the progress bar.
@@ -71,8 +71,8 @@ def predictions(
         part: Which of them.
         true: Their latent states ``(B, T + 1, P, C)``.
     """
-    keypoints = torch.from_numpy(clips.told).to(true.device)
-    actions = model.action(keypoints[:, :-1], keypoints[:, 1:])
+    told = clips.actions[model.config.action], clips.before
+    actions = model.placed(*(torch.from_numpy(values).to(true.device) for values in told))
     first = true[:, :1]
     yield "model", unroll(model, first, actions[part])
     if clips.video is not None:

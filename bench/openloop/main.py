@@ -13,6 +13,7 @@ import torch
 from dexbench import __version__
 from dexbench.agents.dexwm.model.decoder import load_decoder
 from dexbench.agents.learning.disk import check_folder
+from dexbench.agents.learning.recordings import is_own
 from dexbench.agents.learning.weights import pick_device
 from dexbench.bench.scores.summary import text_table
 from dexbench.utils.errors import UserError, at_least
@@ -21,6 +22,7 @@ from dexbench.utils.files import write_atomic
 from .clips import Clips, read_clips
 from .compare import on_clips, on_futures
 from .counterfactual import check_interval
+from .others import OtherWindows, draw_others, read_others
 from .shown import Row, tables
 from .strips import draw_strips, write_film, write_picture
 from .subjects import Subject, subjects
@@ -41,7 +43,8 @@ class OpenLoopConfig:
     """Roll world models out over 4 s of recorded clips, and measure what they predict."""
 
     data: tuple[Path, ...]
-    """Episode sets to predict; take some that the models were not trained on."""
+    """Data to predict: episode sets, or any folder that `dexbench data index` reads; take some that
+    the models were not trained on."""
     weights: tuple[str, ...] = ("dexwm",)
     """DexWMs: files or packaged names. Several are compared on the same windows."""
     layers: tuple[Path, ...] = ()
@@ -52,7 +55,8 @@ class OpenLoopConfig:
     windows: int = 200
     """Most windows of a set, one of a clip."""
     split: Split = "all"
-    """Either all clips, or those that a training on the set holds out."""
+    """Either all clips, or those that a training on the set holds out: those named for tests, or
+    else some scenes."""
     seed: int = 0
     """Names the windows."""
     counterfactual: bool = False
@@ -74,28 +78,36 @@ class OpenLoopConfig:
 
 
 def evaluate_set(
-    config: OpenLoopConfig, windows: Windows, models: list[Subject], video: VideoModel | None
+    config: OpenLoopConfig,
+    windows: Windows | OtherWindows,
+    models: list[Subject],
+    video: VideoModel | None,
 ) -> dict[str, list[Row]]:
     """Measure all models on the windows of one set, and draw strips.
 
     Returns:
         Rows by their part in ``PARTS``; none where that was not asked for.
     """
-    name, slim = windows.facts["set"], "slim" in windows.store.info
-    wanted = not slim and any(s.readout and s.readout.objects for s in models)
-
-    def read(size: tuple[int, int]) -> Clips:
-        clips = read_clips(windows, config.interval, size, wanted)
-        if video is None:
-            return clips
-        return replace(clips, video=video.predict(windows, size, clips.seconds))
-
+    name = windows.facts["set"]
     parts: dict[str, list[Row]] = {part: [] for part in PARTS}
-    parts["rows"], seen = on_clips(models, name, read)
+    if isinstance(windows, OtherWindows):
+        parts["rows"], seen = on_clips(models, name, partial(read_others, windows, config.interval))
+    else:
+        slim = "slim" in windows.store.info
+        wanted = not slim and any(s.readout and s.readout.objects for s in models)
+        own = windows
+
+        def read(size: tuple[int, int]) -> Clips:
+            clips = read_clips(own, config.interval, size, wanted)
+            if video is None:
+                return clips
+            return replace(clips, video=video.predict(own, size, clips.seconds))
+
+        parts["rows"], seen = on_clips(models, name, read)
     _write_strips(config, name, models, seen)
-    if config.counterfactual:
+    if config.counterfactual and isinstance(windows, Windows):
         parts["counterfactual"] = on_futures(models, windows, seen)
-    if config.transfer:
+    if config.transfer and isinstance(windows, Windows):
         transfer = partial(transfer_clips, windows, config.interval)
         parts["transfer"], seen = on_clips(models, "other kitchens", transfer)
         _write_strips(config, f"{name}-transfer", models, seen)
@@ -128,7 +140,7 @@ def main(config: OpenLoopConfig) -> None:
         check_interval(config.interval)
     check_folder("--out", config.out)
     torch.set_num_threads(config.threads)
-    drawn = [draw_windows(d, config.split, config.seed, config.windows) for d in config.data]
+    drawn = [draw(config, folder) for folder in config.data]
     for first, second in itertools.combinations(drawn, 2):
         if first.facts["set"] == second.facts["set"]:
             raise UserError(f"two sets are called {first.facts['set']}; rename the folder of one")
@@ -136,10 +148,14 @@ def main(config: OpenLoopConfig) -> None:
     folder = config.video.model
     video = VideoModel(folder, config.video, device) if folder else None
     models = subjects(config.weights, config.layers, device, config.encoder_weights)
+    for windows in drawn:
+        _check_actions(windows, models)
     parts: dict[str, list[Row]] = {part: [] for part in PARTS}
     for windows in drawn:
         found = evaluate_set(config, windows, models, video)
-        print(f"{windows.facts['set']}, {len(windows.rows)} windows, {config.interval:g} s a step")
+        print(
+            f"{windows.facts['set']}, {len(windows.starts)} windows, {config.interval:g} s a step"
+        )
         for caption, (header, lines, left) in tables(*found.values()).items():
             print(f"{caption}:\n{text_table(header, lines, left)}")
         for part, rows in found.items():
@@ -159,6 +175,39 @@ def main(config: OpenLoopConfig) -> None:
         if parts[part]:
             write_atomic(config.out / name, _csv(parts[part]))
     print(f"wrote {config.out}")
+
+
+def draw(config: OpenLoopConfig, folder: Path) -> Windows | OtherWindows:
+    """Draw the windows of a set, whoever recorded it.
+
+    Raises:
+        UserError: It cannot be read, or has no states where these are needed.
+    """
+    if is_own(folder):
+        return draw_windows(folder, config.split, config.seed, config.windows)
+    if config.video.model is not None:
+        raise UserError(
+            f"{folder} is other people's data, and --video.model is measured on the benchmark's own "
+            "sets; leave it out"
+        )
+    if config.counterfactual or config.transfer:
+        raise UserError(
+            f"{folder} has no simulator's states, which --counterfactual and --transfer begin "
+            "with; leave them out, or give the benchmark's own sets alone"
+        )
+    return draw_others(folder, config.split, config.seed, config.windows)
+
+
+def _check_actions(windows: Windows | OtherWindows, models: list[Subject]) -> None:
+    """Refuse a model whose actions tell of a body where none is known."""
+    if isinstance(windows, OtherWindows) and windows.body:
+        return
+    for subject in models:
+        if subject.model.config.action == "body":
+            raise UserError(
+                f"{subject.path} predicts from how the upper body moves, which "
+                f"{windows.facts['set']} does not say; measure it on data in EgoDex's layout"
+            )
 
 
 def _csv(rows: list[Row]) -> str:

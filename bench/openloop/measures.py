@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dexbench.agents.dexwm.model.keypoint_maps import project
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints, project
 from dexbench.agents.dexwm.readout.layers import Readout
 from dexbench.data_collection.store.masks import ROBOT
 from dexbench.envs.embodiment.keypoints import N_DISTINCT, WRIST, WRIST_AND_TIPS
@@ -43,8 +43,11 @@ def measure(
     if readout is None:
         return found
     flat, shape = predicted.flatten(0, 1), predicted.shape[:2]
-    keypoints = torch.from_numpy(clips.keypoints[part, 1:]).to(flat.device)
-    found |= hand_error(flat, keypoints.flatten(0, 1), readout, shape)
+    points, known = (
+        torch.from_numpy(values[part, 1:]).to(flat.device).flatten(0, 1)
+        for values in (clips.points, clips.known)
+    )
+    found |= hands_error(flat, points, known, readout, shape)
     if readout.objects is not None and clips.objects is not None:
         masks, touching = readout.objects.read(flat)
         shown = masks.sigmoid().unflatten(0, shape).cpu().numpy()
@@ -71,17 +74,47 @@ def hand_error(states: Tensor, keypoints: Tensor, readout: Readout, shape: torch
 
     Args:
         states: Latent states ``(B * T, P, C)``.
-        keypoints: True ones ``(B * T, 21, 3)`` in m, camera frame.
+        keypoints: True ones of the right hand, ``(B * T, 21, 3)`` in m, camera frame.
         readout: The layers.
         shape: B and T.
     """
-    answer = readout.keypoints(states)
+    known = torch.ones_like(keypoints[..., 0], dtype=torch.bool)
+    return _in_shape(_of_hand(readout.keypoints(states), keypoints, known), shape)
+
+
+def hands_error(
+    states: Tensor, points: Tensor, known: Tensor, readout: Readout, shape: torch.Size
+) -> Measured:
+    """Return the same of all hands that the layers read, together.
+
+    Args:
+        states: Latent states ``(B * T, P, C)``.
+        points: True keypoints ``(B * T, 2, 21, 3)``, left hand first; zeros where one is absent.
+        known: ``(B * T, 2, 21)`` bool; others do not count as visible.
+        readout: The layers.
+        shape: B and T.
+    """
+    parts = [
+        _of_hand(answer, points[:, side], known[:, side])
+        for side, answer in readout.keypoints.hands(states).items()
+    ]
+    found = {
+        name: (np.sum([part[name][0] for part in parts], 0), np.sum([p[name][1] for p in parts], 0))
+        for name in parts[0]
+    }
+    return _in_shape(found, shape)
+
+
+def _of_hand(answer: Keypoints, keypoints: Tensor, known: Tensor) -> Measured:
+    """Measure one hand's keypoints ``(B * T, 21, 3)``; every array is ``(B * T,)``."""
     truth = keypoints[:, :N_DISTINCT]
-    pixels, visible = project(truth)
+    pixels, inside = project(truth)
+    visible = inside & known[:, :N_DISTINCT]
     chosen = list(WRIST_AND_TIPS)
     apart, seen = (answer.pixels - pixels).norm(dim=-1)[:, chosen], visible[:, chosen]
     found: Measured = {}
-    total, all_of_them = _numpy(seen.sum(-1)), np.full(len(states), float(len(chosen)))
+    total = _numpy(seen.sum(-1))
+    all_of_them = len(chosen) * _numpy(keypoints.flatten(1).any(-1))
     for threshold in THRESHOLDS:
         close = _numpy(((apart < threshold) & seen).sum(-1))
         found[f"pck{threshold:g}"] = close, total
@@ -92,6 +125,10 @@ def hand_error(states: Tensor, keypoints: Tensor, readout: Readout, shape: torch
     for name, error, counted in (("hand", off, visible), ("grip", about_wrist, with_wrist)):
         distance = error.norm(dim=-1) * counted
         found[f"{name}_cm"] = _numpy(distance.sum(-1)), _numpy(counted.sum(-1))
+    return found
+
+
+def _in_shape(found: Measured, shape: torch.Size) -> Measured:
     return {name: (top.reshape(shape), of.reshape(shape)) for name, (top, of) in found.items()}
 
 

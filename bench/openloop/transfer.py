@@ -19,7 +19,7 @@ from dexbench.envs.simulation import Simulation
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample
 
-from .clips import MOST_OBJECTS, Clips, Objects, offsets_of
+from .clips import MOST_OBJECTS, Clips, Objects, offsets_of, robot_clips
 from .kept import keep, kept, place
 from .scenes import Scenes
 from .windows import Windows
@@ -76,7 +76,7 @@ def transfer_clips(windows: Windows, interval: float, size: tuple[int, int]) -> 
     )
     away = np.linalg.norm(places - places[:, :1], axis=-1)
     objects = Objects(masks, away >= MOVED, contact)
-    return Clips(interval, np.stack(images), keypoints, np.stack(told), objects)
+    return robot_clips(interval, np.stack(images), keypoints, np.stack(told), objects)
 
 
 def _others(windows: Windows) -> list[int]:

@@ -1,11 +1,11 @@
-"""The one sample type of robots and people, and the paper's action between two of its frames.
+"""The one sample type of robots and people, and the actions between two of its frames.
 
 The world frame of a clip is any frame that does not move; camera frames are optical (x right, y
 down, z into the image). Lengths are in m.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,16 @@ from scipy.spatial.transform import Rotation
 
 LEFT, RIGHT = 0, 1
 """Which hand is which."""
-ACTION_ROWS = 44
-"""Rows of an action: 21 keypoints of the left hand, 21 of the right, camera translation, angles."""
+WRIST = 0
+"""Which of a hand's keypoints is the wrist."""
+ActionKind = Literal["hands", "camera", "body"]
+"""What an action tells: how both hands move (DexWM), how the upper body does without its fingers
+(PEVA*), or neither (NWM*); and how the camera does (paper 4.3 and C.3)."""
+BODY_JOINTS = 18
+"""Points of the upper body, of hip, spine, neck, shoulders and arms down to the elbows."""
+ACTION_ROWS: dict[ActionKind, int] = {"hands": 44, "camera": 2, "body": BODY_JOINTS + 4}
+"""Rows of three numbers of each kind of action; the last two are the camera's translation and
+angles. Before them stand both hands' keypoints, or the body's points and the two wrists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +41,7 @@ class Poses:
     rate: float
     """Frames a second."""
     body: NDArray[np.float32] | None = None
-    """Points (n, m, 3) of the upper body in the world frame, in m, if recorded."""
+    """Points (n, 18, 3) of the upper body in the world frame, in m, if recorded."""
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -56,9 +64,9 @@ class Poses:
             body=None if self.body is None else self.body[index],
         )
 
-    def actions(self) -> NDArray[np.float32]:
-        """Return the actions (n - 1, 44, 3) between neighbouring frames; see `action`."""
-        return action(self.at(np.arange(len(self) - 1)), self.at(np.arange(1, len(self))))
+    def actions(self, kind: ActionKind = "hands") -> NDArray[np.float32]:
+        """Return the actions (n - 1, rows, 3) between neighbouring frames; see `action`."""
+        return action(self.at(np.arange(len(self) - 1)), self.at(np.arange(1, len(self))), kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +77,10 @@ class Sample(Poses):
     """Pictures (n, H, W, 3) RGB."""
 
 
-def action(before: Poses, after: Poses) -> NDArray[np.float32]:
-    """Return the actions that lead from frames to later ones (paper Eq. 2).
+def action(before: Poses, after: Poses, kind: ActionKind = "hands") -> NDArray[np.float32]:
+    """Return the actions that lead from frames to later ones (paper Eq. 2, and C.3).
 
-    All is in the camera frame of the frame before: how far each keypoint moves, and how far and by
+    All is in the camera frame of the frame before: how far each point moves, and how far and by
     which angles the camera does. So an action does not depend on where the world frame is. The
     release writes differences of world positions and world angles instead, and wraps the angles
     into 0..2 pi, where a turn of -0.01 rad becomes 6.27.
@@ -80,22 +88,38 @@ def action(before: Poses, after: Poses) -> NDArray[np.float32]:
     Args:
         before: n frames.
         after: As many, later ones.
+        kind: What it tells.
 
     Returns:
-        ``(n, 44, 3)``: left hand 21, right hand 21, camera translation, in m; camera rotation as
-        Euler angles about the fixed axes x, y, z in rad, within ±pi. A hand that is absent from
-        either frame has zeros.
+        ``(n, rows, 3)``, rows as ``ACTION_ROWS`` says: of "hands" left hand 21, right hand 21; of
+        "body" its 18 points, left wrist, right wrist; then camera translation, in m; camera
+        rotation as Euler angles about the fixed axes x, y, z in rad, within ±pi. A hand that is
+        absent from either frame has zeros.
+
+    Raises:
+        ValueError: The body is asked for, and was not recorded.
     """
     turn = before.camera[:, :3, :3].swapaxes(1, 2)
-    both = (before.present & after.present)[..., None, None]
-    # Rotated after they are subtracted: where the camera stays, the difference is exact.
-    moved = np.where(both, after.hands - before.hands, np.float32(0))
     shift = after.camera[:, :3, 3] - before.camera[:, :3, 3]
-    rows = np.empty((len(moved), ACTION_ROWS, 3))
-    rows[:, :42] = moved.reshape(-1, 42, 3) @ turn.swapaxes(1, 2)
-    rows[:, 42] = (turn @ shift[..., None])[..., 0]
-    rows[:, 43] = _angles(turn @ after.camera[:, :3, :3])
+    rows = np.empty((len(turn), ACTION_ROWS[kind], 3))
+    # Rotated after they are subtracted: where the camera stays, the difference is exact.
+    rows[:, :-2] = _moved(before, after, kind) @ turn.swapaxes(1, 2)
+    rows[:, -2] = (turn @ shift[..., None])[..., 0]
+    rows[:, -1] = _angles(turn @ after.camera[:, :3, :3])
     return rows.astype(np.float32)
+
+
+def _moved(before: Poses, after: Poses, kind: ActionKind) -> NDArray[np.float32]:
+    """How far the points ``(n, k, 3)`` that a kind of action tells of move in the world."""
+    if kind == "camera":
+        return np.zeros((len(before), 0, 3), np.float32)
+    both = (before.present & after.present)[..., None, None]
+    hands = np.where(both, after.hands - before.hands, np.float32(0))
+    if kind == "hands":
+        return hands.reshape(len(hands), ACTION_ROWS[kind] - 2, 3)
+    if before.body is None or after.body is None:
+        raise ValueError("the body was not recorded")
+    return np.concatenate([after.body - before.body, hands[:, :, WRIST]], 1)
 
 
 def _angles(turns: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from dexbench.agents.learning.weights import WeightsConfig
+from dexbench.data_collection.readers.sample import ACTION_ROWS, ActionKind
 from dexbench.utils.errors import UserError
 
 ACTION_DIM = 132
@@ -73,6 +74,9 @@ class ModelConfig(WeightsConfig):
     residual: bool = field(default=False, metadata=LATER)
     """Whether the predictor's output is added to the last state, so that what it leaves at zero
     stays as it is."""
+    action: ActionKind = field(default="hands", metadata=LATER)
+    """What actions tell the predictor: "hands" (paper Eq. 2), "camera" alone (NWM*) or "body", the
+    upper body without fingers and the camera (PEVA*, for data in EgoDex's layout)."""
     object_head: bool = field(default=False, metadata=LATER)
     """Whether a head reads off the latent which pixels show an object, behind the hand too."""
 
@@ -87,8 +91,22 @@ class ModelConfig(WeightsConfig):
             value = getattr(self, width)
             if parts < 1 or value < 1 or value % parts:
                 raise UserError(f"model.{width} is {value}, expected a multiple of {parts} ({why})")
+        if self.action not in ACTION_ROWS:
+            raise UserError(
+                f"model.action is {self.action!r}; choose one of {', '.join(ACTION_ROWS)}"
+            )
+        if self.hand_maps and self.action != "hands":
+            raise UserError(
+                "model.hand_maps show where the hand goes, which only model.action 'hands' tells; "
+                f"leave them out with {self.action!r}"
+            )
         if min(self.grid) < 1:
             raise UserError(f"model.grid is {self.grid}, expected 1 row and column or more")
+
+    @property
+    def action_dim(self) -> int:
+        """Numbers of an action."""
+        return 3 * ACTION_ROWS[self.action]
 
     @property
     def tokens(self) -> int:

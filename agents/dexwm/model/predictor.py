@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .cdit_block import CDiTBlock, modulate
-from .config import ACTION_DIM, ModelConfig
+from .config import ModelConfig
 from .hand_maps import HandMaps
 from .history import GrowingHistory, KeysValues, frames_in
 
@@ -50,8 +50,9 @@ class Predictor(nn.Module):
         else:
             self.position = nn.Parameter(torch.randn(config.tokens, dim) * 0.02)
             self.slot = nn.Parameter(torch.randn(frames, 1, dim) * 0.02)
-            self.action = nn.Sequential(nn.Linear(ACTION_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
-        condition_dim = ACTION_DIM if self.paper else dim
+            first = nn.Linear(config.action_dim, dim)
+            self.action = nn.Sequential(first, nn.SiLU(), nn.Linear(dim, dim))
+        condition_dim = config.action_dim if self.paper else dim
         blocks = [
             CDiTBlock(dim, config.predictor_heads, config.mlp_ratio, condition_dim, self.paper)
             for _ in range(config.predictor_blocks)
@@ -82,8 +83,8 @@ class Predictor(nn.Module):
         return tokens + self.position + self.slot[first_slot:last]
 
     def _condition(self, actions: Tensor, like: Tensor) -> Tensor:
-        """Embed actions ``(B, F, 132 or 195)`` in the dtype of ``like``."""
-        moves = actions[..., :ACTION_DIM].to(like.dtype)
+        """Embed actions ``(B, F, D)``, of 132 numbers or as ``DexWMModel.placed`` returns them."""
+        moves = actions[..., : self.config.action_dim].to(like.dtype)
         condition: Tensor = self.action(moves * self.config.action_scale)
         return condition
 
@@ -123,7 +124,7 @@ class Predictor(nn.Module):
         tokens, condition = self._tokens(states, first), None
         if self.paper:
             if actions is None:
-                actions = states.new_zeros(1, states.shape[1], ACTION_DIM)
+                actions = states.new_zeros(1, states.shape[1], self.config.action_dim)
             condition = self._condition(actions, tokens)
         return [cast(CDiTBlock, block).history(tokens, condition) for block in self.blocks]
 
@@ -143,7 +144,7 @@ class Predictor(nn.Module):
         x = self._tokens(last, frames - last.shape[1])
         condition = self._condition(actions, x)
         if self.maps is not None:
-            motion, before = actions[..., RIGHT], actions[..., ACTION_DIM:]
+            motion, before = actions[..., RIGHT], actions[..., self.config.action_dim :]
             x = x + self.maps(before.unflatten(-1, (-1, 3)), motion.unflatten(-1, (-1, 3)))
         for block, (key, value) in zip(self.blocks, history, strict=True):
             if self.activation_checkpointing and torch.is_grad_enabled():

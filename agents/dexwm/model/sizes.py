@@ -50,7 +50,8 @@ def sized(
     Args:
         size: A name in ``SIZES``.
         encoder: A pretrained encoder; compact's own, or DINOv2 of a paper's size, if left out.
-        model: What "compact" stands for instead of its usual sizes.
+        model: What "compact" stands for instead of its usual sizes; of a paper's size only its
+            ``action`` counts.
         depth_head: Whether a paper's size has compact's keypoint head instead of the paper's: 17
             keypoints with depth.
 
@@ -74,11 +75,15 @@ def sized(
         head = compact.head_dim or compact.latent_dim
         width = PRETRAINED[encoder].width
         return dataclasses.replace(compact, encoder=encoder, latent_dim=width, head_dim=head)
-    if model not in (None, ModelConfig()):
-        raise UserError(f"--size {size} fixes the model; leave out --size or --model.*")
+    action = (model or ModelConfig()).action
+    if model not in (None, ModelConfig(action=action)):
+        raise UserError(
+            f"--size {size} fixes the model but for --model.action; leave out --size or other "
+            "--model.*"
+        )
     encoder = encoder or "dinov2"
     width = PRETRAINED[encoder].width
-    paper = dataclasses.replace(SIZES[size], encoder=encoder, latent_dim=width)
+    paper = dataclasses.replace(SIZES[size], encoder=encoder, latent_dim=width, action=action)
     if depth_head:
         own = SIZES["compact"]
         return dataclasses.replace(paper, head=own.head, heat_scale=own.heat_scale)

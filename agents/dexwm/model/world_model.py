@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from dexbench.utils.errors import UserError
+
 from .config import ACTION_DIM, ModelConfig
 from .encoder import build_encoder
 from .keypoint_head import build_head
@@ -35,7 +37,7 @@ class DexWMModel(nn.Module):
         """Return actions as the predictor takes them: with ``hand_maps``, and where the hand is.
 
         Args:
-            actions: ``(..., 132)``.
+            actions: ``(..., 132)``, or of another kind, see ``ModelConfig.action``.
             before: Right-hand keypoints ``(..., 21, 3)`` before each, in metres, camera frame.
 
         Returns:
@@ -44,13 +46,21 @@ class DexWMModel(nn.Module):
         return torch.cat([actions, before.flatten(-2)], -1) if self.config.hand_maps else actions
 
     def action(self, before: Tensor, after: Tensor) -> Tensor:
-        """Return ``hand_action`` between two hand configurations, ``placed``.
+        """Return what the robot's motion is to the model, ``placed``: of "camera" zeros.
 
         Args:
             before: Right-hand keypoints ``(..., 21, 3)`` in metres, camera frame.
             after: The same, later.
+
+        Raises:
+            UserError: Actions tell of an upper body, which the robot has not.
         """
-        return self.placed(hand_action(before, after), before)
+        if self.config.action == "body":
+            raise UserError(
+                "this model's actions tell how a person's upper body moves, and the robot has none"
+            )
+        actions = hand_action(before, after)
+        return self.placed(actions[..., -self.config.action_dim :], before)
 
     def leading(self, actions: Tensor, first: Tensor) -> Tensor:
         """Return the actions that led to each frame of a history; to the first none did.
@@ -62,8 +72,8 @@ class DexWMModel(nn.Module):
         Returns:
             ``(B, F, 132 or 195)``.
         """
-        none = self.action(first, first)[:, None].to(actions.dtype)
-        return torch.cat([none, actions], 1)
+        none = first.new_zeros(len(first), self.config.action_dim)
+        return torch.cat([self.placed(none, first)[:, None].to(actions.dtype), actions], 1)
 
     def compile_blocks(self) -> None:
         """From now on runs the blocks of predictor and head through ``torch.compile``.

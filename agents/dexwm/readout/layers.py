@@ -47,12 +47,17 @@ class Readout(nn.Module):
         config: Of a model on that encoder; its keypoint head is replaced by one with depth.
         encoder: sha256 of the encoder's weights.
         with_objects: Whether there is an ``ObjectLayer``.
+        left_hand: Whether the left hand is read too, for pictures of people.
     """
 
-    def __init__(self, config: ModelConfig, encoder: str, with_objects: bool):
+    def __init__(
+        self, config: ModelConfig, encoder: str, with_objects: bool, left_hand: bool = False
+    ):
         super().__init__()
         scale = SIZES["compact"].heat_scale
-        self.config = dataclasses.replace(config, head="compact", heat_scale=scale, left_hand=False)
+        self.config = dataclasses.replace(
+            config, head="compact", heat_scale=scale, left_hand=left_hand
+        )
         self.encoder = encoder
         self.keypoints = KeypointHead(self.config)
         self.objects = ObjectLayer(self.config) if with_objects else None
@@ -75,13 +80,14 @@ def load_readout(path: Path, device: torch.device | str = "cpu") -> tuple[Readou
     Raises:
         UserError: As ``weights.load_weights``.
     """
+
+    def build(metadata: dict[str, str]) -> Readout:
+        config, objects = ModelConfig.from_json(metadata["config"]), metadata["objects"] == "yes"
+        return Readout(config, metadata["encoder_sha256"], objects, config.left_hand)
+
     readout, digest = load_weights(
         path,
-        lambda metadata: Readout(
-            ModelConfig.from_json(metadata["config"]),
-            metadata["encoder_sha256"],
-            metadata["objects"] == "yes",
-        ),
+        build,
         FORMAT,
         f"a keypoint layer has {FORMAT!r}; `dexbench train keypoint-layer` makes one",
     )

@@ -1,7 +1,8 @@
 """``dexbench train keypoint-layer``: one layer on true states, to measure many models by.
 
-The encoder is frozen and no predictor takes part. Of recorded episodes, which have states, a second
-layer learns which pixels show an object and whether the hand touches one.
+The encoder is frozen and no predictor takes part. Of people both hands are learned. Of recorded
+episodes, which have states, a second layer learns which pixels show an object and whether the hand
+touches one.
 """
 
 import dataclasses
@@ -17,17 +18,19 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
-from dexbench.agents.dexwm.model.keypoint_loss import keypoint_loss
+from dexbench.agents.dexwm.model.keypoint_loss import hands_loss
 from dexbench.agents.dexwm.model.keypoint_maps import project
 from dexbench.agents.dexwm.training.validation import PCK_PIXELS
+from dexbench.agents.learning.clips import Clips
 from dexbench.agents.learning.disk import check_file, check_folder
-from dexbench.agents.learning.episodes import Episodes, load_episodes, open_sets
+from dexbench.agents.learning.episodes import open_sets
 from dexbench.agents.learning.features import encoder_digest
 from dexbench.agents.learning.optim import MasterAdamW, schedule
+from dexbench.agents.learning.recordings import load_clips
 from dexbench.agents.learning.weights import pick_device
 from dexbench.data_collection.store.masks import object_masks
-from dexbench.envs.embodiment.keypoints import N_DISTINCT, WRIST_AND_TIPS
-from dexbench.utils.errors import at_least
+from dexbench.envs.embodiment.keypoints import WRIST_AND_TIPS
+from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.seeding import rng, seed_for
 
 from .layers import Readout, save_readout
@@ -43,7 +46,7 @@ class KeypointLayerConfig:
     """Train a keypoint layer on an encoder's true states (paper 4.4)."""
 
     data: tuple[Path, ...]
-    """Episode sets to train on."""
+    """Data to train on: episode sets, or any folder that `dexbench data index` reads."""
     out: Path = Path("keypoint-layer.safetensors")
     """Where the layers go (float16)."""
     weights: str | None = None
@@ -52,7 +55,7 @@ class KeypointLayerConfig:
     """Folder of a pretrained encoder's weights; the Hugging Face cache if left out."""
     objects: bool = True
     """Whether to train the layer for objects and contact too. Frames are drawn again for it, and
-    kept beside each set; slim sets cannot be."""
+    kept beside each set; slim sets and other people's data cannot be."""
     frames: int = 8000
     """Most frames to learn from, spread evenly over the training episodes."""
     steps: int = 2000
@@ -77,8 +80,11 @@ class Frames:
 
     images: NDArray[np.uint8]
     """``(N, H, W, 3)``."""
-    keypoints: NDArray[np.float32]
-    """``(N, 21, 3)`` in m, camera frame."""
+    hands: NDArray[np.float32]
+    """Keypoints ``(N, 2, 21, 3)`` of the left and the right hand in m, as the benchmark's camera
+    shows them."""
+    known: NDArray[np.bool_]
+    """``(N, 2, 21)`` whether each is a true one."""
     objects: NDArray[np.bool_] | None
     """``(N, 112, 196)`` whether a pixel shows an object; None if that is not wanted."""
     contact: NDArray[np.bool_] | None
@@ -105,18 +111,21 @@ def train(config: KeypointLayerConfig) -> dict[str, float | str]:
     torch.set_num_threads(config.threads)
     device = pick_device(config.device)
     model, weights_hash = load_model(config.weights, device, encoder_weights=config.encoder_weights)
-    episodes = load_episodes(config.data, work, config.holdout, model.config.image_size)
+    clips = load_clips(config.data, work, config.holdout, model.config.image_size)
+    if config.objects and not clips.own.all():
+        raise UserError("other people's data have no states to learn objects from: --no-objects")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("keypoint-layer", config.seed))
-        readout = Readout(model.config, encoder_digest(model.encoder), config.objects).to(device)
-    seen = read_frames(config, episodes, validation=False, count=config.frames)
+        people, digest = not clips.own.all(), encoder_digest(model.encoder)
+        readout = Readout(model.config, digest, config.objects, left_hand=people).to(device)
+    seen = read_frames(config, clips, validation=False, count=config.frames)
     _fit(config, model.encoder, readout, seen, device)
     readout.eval().requires_grad_(False)
-    held_out = read_frames(config, episodes, validation=True, count=CHECKED)
+    held_out = read_frames(config, clips, validation=True, count=CHECKED)
     result: dict[str, float | str] = dict(validate(model.encoder, readout, held_out, device))
     notes = {
         "training": dataclasses.asdict(config),
-        "data_sha256": episodes.digest,
+        "data_sha256": clips.digest,
         "encoder_of_sha256": weights_hash,
         "frames": len(seen.images),
         "validation": result,
@@ -137,8 +146,8 @@ def _fit(
     for step in tqdm(range(config.steps), "keypoint layer", disable=None):
         draw = rng("keypoint-layer", "batch", config.seed, step)
         index = np.sort(draw.choice(len(frames.images), config.batch))
-        latent, points = _states(encoder, frames, index, device)
-        loss = keypoint_loss(readout.keypoints(latent), points[:, :N_DISTINCT])
+        latent, points, known = _states(encoder, frames, index, device)
+        loss = hands_loss(readout.keypoints, latent, points, known)
         if readout.objects is not None and frames.objects is not None:
             masks, touching = readout.objects.read(latent)
             shown = torch.from_numpy(frames.objects[index]).to(device, torch.float32)
@@ -152,11 +161,12 @@ def _fit(
 @torch.no_grad()
 def _states(
     encoder: nn.Module, frames: Frames, index: NDArray[np.int64], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return latent states ``(B, P, C)`` and keypoints ``(B, 21, 3)`` of frames."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return latent states ``(B, P, C)`` of frames; keypoints, and whether each is known."""
     images = torch.from_numpy(frames.images[index]).to(device)
     latent: Tensor = encoder(images)
-    return latent.float(), torch.from_numpy(frames.keypoints[index]).to(device)
+    hands, known = torch.from_numpy(frames.hands[index]), torch.from_numpy(frames.known[index])
+    return latent.float(), hands.to(device), known.to(device)
 
 
 @torch.no_grad()
@@ -168,13 +178,15 @@ def validate(
     distance = 0.0
     errors: dict[str, list[Tensor]] = {}
     for index in np.array_split(np.arange(len(frames.images)), -(-len(frames.images) // 64)):
-        latent, points = _states(encoder, frames, index, device)
-        pixels, visible = (part[:, list(WRIST_AND_TIPS)] for part in project(points))
-        found = readout.keypoints(latent).pixels[:, list(WRIST_AND_TIPS)]
-        apart = (found - pixels).norm(dim=-1)
-        close += int(((apart < PCK_PIXELS) & visible).sum())
-        distance += float((apart * visible).sum())
-        seen += int(visible.sum())
+        latent, points, known = _states(encoder, frames, index, device)
+        chosen = list(WRIST_AND_TIPS)
+        for side, answer in readout.keypoints.hands(latent).items():
+            pixels, inside = project(points[:, side, chosen])
+            visible = inside & known[:, side, chosen]
+            apart = (answer.pixels[:, chosen] - pixels).norm(dim=-1)
+            close += int(((apart < PCK_PIXELS) & visible).sum())
+            distance += float((apart * visible).sum())
+            seen += int(visible.sum())
         if readout.objects is not None and frames.objects is not None:
             for name, logits, truth in zip(
                 ("object", "contact"),
@@ -195,34 +207,41 @@ def validate(
     return result
 
 
-def read_frames(
-    config: KeypointLayerConfig, episodes: Episodes, validation: bool, count: int
-) -> Frames:
-    """Return frames of the training or the held-out episodes, spread evenly.
+def read_frames(config: KeypointLayerConfig, clips: Clips, validation: bool, count: int) -> Frames:
+    """Return frames of the training or the held-out clips in which a hand is known, spread evenly.
 
     Raises:
-        UserError: A set is slim or damaged, where objects are wanted.
+        UserError: A set is slim or damaged, where objects are wanted; or no hand is known.
     """
-    index = episodes.frame_indices(validation)
+    index = clips.frame_indices(validation)
+    index = index[clips.known[index].any((1, 2))]
+    if not len(index):
+        raise UserError(
+            f"{[str(f) for f in config.data]} show no hand whose keypoints are known; add data "
+            "that do, such as egohand or an episode set"
+        )
     spread = np.linspace(0, len(index) - 1, min(count, len(index))).round().astype(np.int64)
     index = index[spread]
-    objects, contact = _objects(config, episodes, index) if config.objects else (None, None)
-    return Frames(np.array(episodes.frames[index]), episodes.keypoints[index], objects, contact)
+    objects, contact = _objects(config, clips, index) if config.objects else (None, None)
+    hands = clips.hands_at(index[:, None])
+    return Frames(
+        np.array(clips.frames[index]), hands.points[:, 0], hands.known[:, 0], objects, contact
+    )
 
 
 def _objects(
-    config: KeypointLayerConfig, episodes: Episodes, index: NDArray[np.int64]
+    config: KeypointLayerConfig, clips: Clips, index: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which pixels of frames show an object, and whether the hand touches one."""
     masks, contacts = [], []
-    episode = np.searchsorted(episodes.first, index, side="right") - 1
+    episode = clips.clip_of(index)
     begin = 0
     for folder in config.data:
         members, _ = open_sets([folder])
         store, wanted = members[0][0], []
         store.refuse_slim()
         for number, (_, row) in enumerate(members, begin):
-            frames = index[episode == number] - episodes.first[number]
+            frames = index[episode == number] - clips.first[number]
             if not len(frames):
                 continue
             wanted.append((row, frames))

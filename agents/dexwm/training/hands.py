@@ -18,7 +18,7 @@ class Hands(NamedTuple):
     known: Tensor
     """``(B, F, 2, 21)`` bool: whether the keypoint head may be asked for each."""
     actions: Tensor
-    """Actions ``(B, F - 1, 132)`` from each frame to the next (paper Eq. 2)."""
+    """Actions from each frame to the next, ``(B, F - 1, 132)`` (paper Eq. 2) or of another kind."""
 
 
 def hands_at(clips: Clips, index: NDArray[np.int64], device: torch.device) -> Hands:

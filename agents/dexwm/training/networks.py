@@ -90,8 +90,8 @@ def _load(networks: Networks, given: DexWMModel, path: Path) -> None:
     model = networks.model
     if given.config != model.config:
         raise UserError(
-            f"--init {path} holds a model of other sizes than this run's; give the --size, "
-            "--encoder, --depth-head or --model.* that it was trained with"
+            f"--init {path} holds a model of other sizes, or other actions, than this run's; give "
+            "the --size, --encoder, --depth-head or --model.* that it was trained with"
         )
     model.load_state_dict(given.state_dict())
     model.pretraining = given.pretraining

@@ -64,7 +64,7 @@ class Trainer:
                 check_places(config, self.work)
             pictures, mixed = config.model.image_size, config.data_shares is not None
             settings = (config.holdout, pictures, mixed, config.max_rate, progress)
-            self.clips = load_clips(config.data, self.work, *settings)
+            self.clips = load_clips(config.data, self.work, *settings, config.model.action)
             if config.model.object_head:
                 masks = ObjectMasks(config.data, self.clips, self.work)
         self.model.pretraining = pretraining_of(self.model.pretraining, config.data)

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from support.recorded import write_droid, write_egodex
 from support.synthetic_store import write_store
 
 from dexbench.agents.dexwm.cost_config import cost_config
@@ -120,9 +122,39 @@ def test_cells_play_by_their_own_weights_and_cost(sets, tmp_path, monkeypatch):
     assert text.count("0/1") == 5 and text.count("1/1") == 1
 
 
+@pytest.mark.slow
+def test_people_make_the_figures_of_actions_and_of_mixtures(sets, tmp_path):
+    """Paper, Tables 3 and 1: one keypoint layer of people and robot measures all cells."""
+    people, arms = tmp_path / "people", tmp_path / "arms"
+    for number in range(3):
+        write_egodex(people, f"part1/stack/{number}", 46, number, fps=10)
+    for number in range(2):
+        write_droid(arms, f"AUTOLab/success/2023-07-0{number}/a", 30)
+    both = {"objects": False, "evaluate": (people, sets / "unseen")}
+    both["layer_data"] = (people, sets / "seen")
+    main(config(sets, tmp_path / "a", data=(people, arms), figures=("mixture",), **both))
+    text = (tmp_path / "a" / "mixture.md").read_text()
+    assert text.count("trained on people alone, seed 0 |") == 4  # of two sets, and differences
+    assert text.count("trained on arms alone, seed 0 |") == 4
+    assert "people, 2 windows" in text and "unseen, 2 windows" in text
+    notes = json.loads(read_tensors(tmp_path / "a" / "second-0.safetensors")[1]["notes"])
+    assert notes["training"]["data"] == ["arms"]
+    both["evaluate"] = (people,)
+    main(config(sets, tmp_path / "b", data=(people,), figures=("actions",), **both))
+    text = (tmp_path / "b" / "actions.md").read_text()
+    assert "NWM*" in text and "PEVA*" in text
+    one, two = (read_tensors(path)[0] for path in tmp_path.glob("*/layers/*.safetensors"))
+    assert all(torch.equal(one[name], two[name]) for name in one), "both are measured alike"
+
+
+def test_figures_of_other_data_are_made_where_they_are_asked_for(sets):
+    assert not {"actions", "mixture"} & set(AblateConfig((), ()).figures)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"figures": ("mixture",)}, "mixture compares two --data with both, and 1 are given"),
         ({"figures": ("size",)}, "unknown figures.*predictor"),
         ({"seeds": (1, 1)}, "each once"),
         ({"clips": 0}, "--clips is 0"),

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from dexbench.agents.dexwm.model.keypoint_head import LEFT, RIGHT
 from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.bench.openloop.clips import Objects
 from dexbench.bench.openloop.measures import (
     contact_onset,
     hand_error,
+    hands_error,
     latent_error,
     object_error,
     object_skills,
@@ -40,6 +42,30 @@ def test_keypoints_count_where_they_are_seen_and_near():
     assert bottom.tolist() == [[17, 16]]
     assert top[0, 0] == pytest.approx(100 * 0.8 * 34 / camera.FOCAL, rel=1e-4)
     assert top[0, 1] == pytest.approx(0, abs=1e-4)
+
+
+def test_both_hands_count_where_they_are_known():
+    """The left one is absent from the second state; of the right one a fingertip is a guess."""
+    pixels = torch.full((2, N_DISTINCT, 2), 100.0)
+    depth = torch.full((2, N_DISTINCT), 0.8)
+    truth = torch.zeros(2, 2, 21, 3)
+    truth[:, :, :N_DISTINCT] = camera.unproject(pixels, depth)[:, None]
+    truth[1, LEFT] = 0
+    known = truth.any(-1)
+    known[0, RIGHT, 4] = False
+    off = pixels + torch.tensor([30.0, 0])
+    answers = {
+        RIGHT: Keypoints(None, None, pixels, depth),
+        LEFT: Keypoints(None, None, off, depth),
+    }
+    readout = SimpleNamespace(keypoints=SimpleNamespace(hands=lambda states: answers))
+    found = hands_error(torch.zeros(2, 1, 1), truth, known, readout, (1, 2))
+    assert [part.tolist() for part in found["pck20"]] == [[[4, 5]], [[9, 5]]]
+    assert found["pck20_all"][1].tolist() == [[10, 5]]
+    assert found["hand_cm"][1].tolist() == [[33, 17]]
+    del answers[LEFT]
+    found = hands_error(torch.zeros(2, 1, 1), truth, known, readout, (1, 2))
+    assert [part.tolist() for part in found["pck20"]] == [[[4, 5]], [[4, 5]]]
 
 
 def test_the_grip_is_measured_about_the_wrist():

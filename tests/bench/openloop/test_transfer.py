@@ -11,6 +11,7 @@ from dexbench.bench.openloop import transfer
 from dexbench.bench.openloop.clips import read_clips
 from dexbench.bench.openloop.transfer import transfer_clips
 from dexbench.bench.openloop.windows import draw_windows
+from dexbench.data_collection.readers.sample import RIGHT
 from dexbench.data_collection.store.masks import ROBOT, SIZE
 from dexbench.envs.embodiment.keypoints import WRIST
 from dexbench.utils.errors import UserError
@@ -30,8 +31,9 @@ def clips(windows):
 def test_the_other_kitchen_has_the_references_hand(windows, clips):
     own = read_clips(windows, 0.8, SIZE, True)
     assert clips.images.shape == own.images.shape
-    np.testing.assert_array_equal(clips.told, own.keypoints)
-    np.testing.assert_allclose(clips.keypoints[:, 0], own.keypoints[:, 0], atol=1e-3)
+    np.testing.assert_array_equal(clips.actions["hands"], own.actions["hands"])
+    np.testing.assert_array_equal(clips.before, own.points[:, :-1, RIGHT])
+    np.testing.assert_allclose(clips.points[:, 0], own.points[:, 0], atol=1e-3)
     robot, before = (it.objects.masks[:, 0] == ROBOT for it in (clips, own))
     assert (robot & before).sum() > 0.8 * robot.sum()
     # Where neither window has the robot, the picture is the other window's.
@@ -43,7 +45,8 @@ def test_the_other_kitchen_has_the_references_hand(windows, clips):
 def test_the_hand_does_there_what_the_reference_did(windows, clips):
     own = read_clips(windows, 0.8, SIZE, False)
     went, before = (
-        points[:, -1, WRIST] - points[:, 0, WRIST] for points in (clips.keypoints, own.keypoints)
+        points[:, -1, RIGHT, WRIST] - points[:, 0, RIGHT, WRIST]
+        for points in (clips.points, own.points)
     )
     moved = np.linalg.norm(before, axis=-1)
     assert moved.max() > 0.03  # the expert's

@@ -1,5 +1,7 @@
 """The action of Eq. 2: by hand, in any world frame, and as training computes it today."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -163,3 +165,51 @@ def test_actions_of_chosen_pairs() -> None:
     assert np.array_equal(pairs[0], poses.actions()[0])
     assert not np.allclose(pairs[1], pairs[0])
     assert not action(poses.at(np.array([2])), poses.at(np.array([2]))).any(), "stays, exactly zero"
+
+
+def test_the_cameras_action_is_the_end_of_every_other_and_knows_no_hands() -> None:
+    poses = some_poses()
+    alone = poses.actions("camera")
+    assert alone.shape == (5, 2, 3)
+    assert np.array_equal(alone, poses.actions()[:, -2:])
+    assert np.array_equal(alone, poses.actions("body")[:, -2:])
+    others = dataclasses.replace(poses, hands=some_poses(seed=1).hands, body=None)
+    assert np.array_equal(others.actions("camera"), alone)
+    assert not np.array_equal(others.actions(), poses.actions())
+
+
+def test_the_bodys_action_by_hand() -> None:
+    """The head turns by 60 degrees to the left, with z up, and the body moves 1 cm a joint."""
+    camera = np.tile(np.eye(4), (2, 1, 1))
+    camera[:, :3, :3] = Rotation.from_euler("x", -90, degrees=True).as_matrix()  # looks along y
+    camera[1, :3, :3] = Rotation.from_euler("z", 60, degrees=True).as_matrix() @ camera[0, :3, :3]
+    camera[1, :3, 3] = (0.2, 0.1, 0)
+    body, hands = np.zeros((2, 18, 3), np.float32), np.ones((2, 2, 21, 3), np.float32)
+    body[1, :, 0] = 0.01 * np.arange(1, 19)  # along x, which is to the right in the picture
+    hands[1, 0] += (0, 0, 0.3)  # the left hand goes up
+    hands[1, 1] += (0, 0.4, 0)  # the right one goes ahead
+    seen = np.ones((2, 2, 21), bool)
+    poses = Poses(hands=hands, seen=seen, camera=camera, intrinsics=None, rate=30, body=body)
+    [rows] = poses.actions("body")
+    assert rows.shape == (22, 3)
+    assert np.allclose(rows[:18, 0], 0.01 * np.arange(1, 19)) and np.allclose(rows[:18, 1:], 0)
+    assert np.allclose(rows[18], (0, -0.3, 0), atol=1e-6), "left wrist"
+    assert np.allclose(rows[19], (0, 0, 0.4), atol=1e-6), "right wrist"
+    assert np.allclose(rows[20], (0.2, 0, 0.1), atol=1e-6), "camera"
+    assert np.allclose(rows[21], (0, -np.pi / 3, 0), atol=1e-6)
+    hands[0, 1] = 0
+    absent = dataclasses.replace(poses, hands=hands)  # the right one, from the first frame
+    assert np.array_equal(absent.actions("body")[0, 19], np.zeros(3))
+
+
+def test_the_body_has_no_fingers_and_must_be_recorded() -> None:
+    poses = some_poses()
+    hands = poses.hands.copy()
+    hands[:, :, 1:] += rng("test", "fingers").normal(size=hands[:, :, 1:].shape)
+    fingers = dataclasses.replace(poses, hands=hands.astype(np.float32))
+    assert np.array_equal(fingers.actions("body"), poses.actions("body"))
+    assert not np.array_equal(fingers.actions(), poses.actions())
+    moved = dataclasses.replace(poses, body=some_poses(seed=2).body)
+    assert not np.array_equal(moved.actions("body"), poses.actions("body"))
+    with pytest.raises(ValueError, match="not recorded"):
+        dataclasses.replace(poses, body=None).actions("body")
