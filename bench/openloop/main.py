@@ -187,8 +187,8 @@ def draw(config: OpenLoopConfig, folder: Path) -> Windows | OtherWindows:
         return draw_windows(folder, config.split, config.seed, config.windows)
     if config.video.model is not None:
         raise UserError(
-            f"{folder} is other people's data, and --video.model is measured on the benchmark's own "
-            "sets; leave it out"
+            f"{folder} is other people's data, and --video.model is measured on the benchmark's "
+            "own sets; leave it out"
         )
     if config.counterfactual or config.transfer:
         raise UserError(

@@ -133,7 +133,8 @@ def validate(
         that of copying the first frame), ``pck20_k``, ``pck20_paper_k``, ``pixel_error_k`` and
         ``point_error_m_k``; ``copy_pck20_k`` and ``copy_pck20_paper_k``. With ``masks`` also
         ``object_skill``, of true states against "there are none", ``object_skill_k`` of objects
-        that have moved, and ``object_still_k`` of those that have not.
+        that have moved, ``object_seen_k`` of the true state in place of the predicted one, which is
+        as good as a prediction can be, and ``object_still_k`` of those that have not moved.
     """
     param = next(model.parameters())
     draw = rng("dexwm", "validation")
@@ -167,6 +168,8 @@ def validate(
         if model.objects is not None and shown is not None:
             skill = object_skill(model, predicted[:, step - 1], shown[:, step], shown[:, 0])
             result[f"object_skill_{step}"] = skill
+            seen = object_skill(model, states[:, step], shown[:, step], shown[:, 0])
+            result[f"object_seen_{step}"] = seen
             kept = predicted[:, step - 1], shown[:, 0], shown[:, step]
             if (still := object_still(model, states[:, 0], *kept)) is not None:
                 result[f"object_still_{step}"] = still

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from dexbench.agents.learning.features import encoder_digest
 from dexbench.agents.learning.recordings import load_clips
 from dexbench.bench.openloop.main import OpenLoopConfig, main
 from dexbench.bench.openloop.others import draw_others, read_others
+from dexbench.bench.openloop.video_model import VideoConfig
 from dexbench.utils.errors import UserError
 
 KINDS = ("hands", "camera", "body")
@@ -140,6 +142,10 @@ def test_models_of_all_kinds_are_measured_on_the_same_windows(folder, people, tm
     [
         ({"counterfactual": True}, "no simulator's states"),
         ({"transfer": True}, "no simulator's states"),
+        (
+            {"video": VideoConfig(Path("cosmos"))},
+            "on the benchmark's own sets",
+        ),
         ({"interval": 0.1}, "no shorter than a frame, 0.2 s here"),
         ({"interval": 0.7}, "whole part of 4 s"),
     ],

@@ -35,7 +35,8 @@ def test_all_stages_learn_what_shows_objects(settings):
     trainer = Trainer(settings)
     before = {name: value.clone() for name, value in trainer.model.objects.state_dict().items()}
     result = trainer.run()
-    assert {"object_skill", "object_skill_1", "object_skill_3"} <= result.keys()
+    assert {"object_skill", "object_skill_1", "object_seen_1", "object_skill_3"} <= result.keys()
+    assert result["object_seen_3"] != result["object_skill_3"], "true states, not predicted ones"
     rows = [row for row in strict_rows(settings.out) if "loss" in row]
     assert all(row["objects"] > 0 for row in rows)
     assert [("real_objects" in row) for row in rows] == [False] * 4 + [True] * 6
