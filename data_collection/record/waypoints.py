@@ -29,9 +29,12 @@ WAYPOINTS = 12
 LEAST = 4
 """A scene with a clip of fewer is not kept."""
 ASTRAY, BACK, HELD = 0.3, 0.15, 0.1
-"""How often what follows a push or a grasp is a waypoint around the last one, as a planner's first
+"""How often what follows a push or a grasp is a waypoint around the last one, as a planner's
 candidates are, how often it is where the clip began, and how often the hand stays. Then comes
 another push or grasp."""
+FAR = 2.5
+"""How far such a waypoint may be, against a planner's first candidates: its later ones go on from
+there, and where no data are a model may promise anything."""
 LEFT = 0.15
 """How often a waypoint of a push or grasp is around the last one instead, and the rest is left."""
 PUSHES = 0.75
@@ -95,7 +98,7 @@ def _waypoints(
                 break
         way = rng.random()
         if way < ASTRAY:
-            last = around(last, 1)
+            last = around(last, rng.uniform(1, FAR))
             yield last
         elif way < ASTRAY + BACK:
             last = around(start, aim)

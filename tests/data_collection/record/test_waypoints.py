@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from dexbench.data_collection.record import collect, strategies, waypoints
+from dexbench.data_collection.record.clips import ARM_STRAY
 from dexbench.data_collection.record.config import CollectConfig
 from dexbench.data_collection.record.fill import Recording
 from dexbench.data_collection.record.scene import record_scene
 from dexbench.data_collection.sets.info import MOVED
 from dexbench.data_collection.store.store import EpisodeStore
+from dexbench.envs.embodiment.keypoints import ARM_JOINTS
 from dexbench.envs.motion.waypoints import follow
 from dexbench.envs.robocasa.build import build_scene
 from dexbench.envs.scenes.recipe import draw_recipe
@@ -74,6 +76,13 @@ def test_waypoints_are_aimed_astray_and_back(simulation, monkeypatch):
         else "astray"
         for last, step in pairwise(steps)
     ]
+    far = [
+        np.sqrt(np.square((step - last)[ARM_JOINTS] / ARM_STRAY).mean())
+        for kind, (last, step) in zip(kinds, pairwise(steps), strict=True)
+        if kind == "astray"
+    ]
+    assert np.mean(np.array(far) > 1.5) > 0.2, "as far as a planner's later candidates"
+    assert np.median(far) < 1.6 and max(far) < 2 * waypoints.FAR
     share = {kind: kinds.count(kind) / len(kinds) for kind in set(kinds)}
     # Of three waypoints 2.2 are gone to; each interaction is followed by another waypoint or none.
     assert 0.02 < share["held"] < 0.06 and 0.03 < share["back"] < 0.08
