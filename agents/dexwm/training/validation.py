@@ -133,8 +133,8 @@ def validate(
         that of copying the first frame), ``pck20_k``, ``pck20_paper_k``, ``pixel_error_k`` and
         ``point_error_m_k``; ``copy_pck20_k`` and ``copy_pck20_paper_k``. With ``masks`` also
         ``object_skill``, of true states against "there are none", ``object_skill_k`` of objects
-        that have moved, ``object_seen_k`` of the true state in place of the predicted one, which is
-        as good as a prediction can be, and ``object_still_k`` of those that have not moved.
+        that have moved, ``object_seen_k`` of the true state in place of the predicted one, and
+        ``object_still_k`` of those that have not moved.
     """
     param = next(model.parameters())
     draw = rng("dexwm", "validation")
