@@ -123,8 +123,8 @@ class DexWM(WaypointAgent):
         self.kinematics = HandKinematics(self.device)
         if (config.objects or config.reach) and self.model.objects is None:
             raise UserError(
-                "this cost counts objects, which the model has no head for; train one with "
-                "--model.object-head, or plan with cost=predicted"
+                "this cost counts objects, which the model has no map of; train one with "
+                "--model.object-map, or plan with cost=predicted"
             )
         heed = self.model.objects if config.objects or config.reach else None
         self.costs = LatentCost(config, self.model.head, self.kinematics, heed)

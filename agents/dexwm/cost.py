@@ -37,7 +37,7 @@ class LatentCost:
     kinematics: HandKinematics
     """On the model's device."""
     object_head: nn.Module | None = None
-    """The model's object head, if it has one."""
+    """The model's object map, if it has one."""
 
     def terms(
         self,

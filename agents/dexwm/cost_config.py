@@ -44,7 +44,7 @@ class CostConfig:
 
     objects: float = 0.0
     """Weight of what is left to do with objects, see ``ObjectGoal.left``; needs a model with an
-    object head."""
+    object map."""
     reach: float = 0.0
     """Weight of the hand's distance from objects that are not where they should be, which draws it
     there; likewise."""

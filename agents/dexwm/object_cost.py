@@ -1,6 +1,6 @@
 """What is left to do with objects: how the predicted ones differ from the goal's.
 
-All is read off latents by the model's object head: of the picture seen, of predictions, and of the
+All is read off the object maps of latent states: of the picture seen, of predictions, and of the
 goal picture. Objects that stay cancel out, and no object has to be named.
 """
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.keypoint_maps import Keypoints, cell_centres
-from dexbench.agents.dexwm.model.object_head import MASK
+from dexbench.agents.dexwm.model.object_loss import MASK
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
 
@@ -40,7 +40,7 @@ class ObjectGoal:
 
     @staticmethod
     def read(start: Tensor, goal: Tensor) -> "ObjectGoal":
-        """Make it of logits ``(1, 112, 196)`` of the object head."""
+        """Make it of logits ``(1, 112, 196)`` of object maps."""
         wanted = blurred(goal)
         return ObjectGoal(_as_much(blurred(start), wanted)[0], wanted[0])
 

@@ -15,6 +15,9 @@ ACTION_DIM = 132
 NORM_GROUPS = 8
 """Groups of channels that the compact encoder normalises by themselves."""
 
+MAP_SIDE = 7
+"""Cells of the object map that a token's side has."""
+
 LATER = {"later": True}
 """Metadata of fields that came after the first weights.
 
@@ -77,8 +80,9 @@ class ModelConfig(WeightsConfig):
     action: ActionKind = field(default="hands", metadata=LATER)
     """What actions tell the predictor: "hands" (paper Eq. 2), "camera" alone (NWM*) or "body", the
     upper body without fingers and the camera (PEVA*, for data in EgoDex's layout)."""
-    object_head: bool = field(default=False, metadata=LATER)
-    """Whether a head reads off the latent which pixels show an object, behind the hand too."""
+    object_map: bool = field(default=False, metadata=LATER)
+    """Whether states hold a map of where objects are, behind the hand too, that the hand moves
+    along; needs ``hand_maps`` and the compact encoder."""
 
     def __post_init__(self) -> None:
         head = "head_dim" if self.head_dim else "latent_dim"
@@ -100,6 +104,11 @@ class ModelConfig(WeightsConfig):
                 "model.hand_maps show where the hand goes, which only model.action 'hands' tells; "
                 f"leave them out with {self.action!r}"
             )
+        if self.object_map and not (self.hand_maps and self.encoder == "compact"):
+            raise UserError(
+                "model.object_map needs --model.hand-maps, which tell it where the hand is, and "
+                f"the compact encoder; got {self.hand_maps} and {self.encoder!r}"
+            )
         if min(self.grid) < 1:
             raise UserError(f"model.grid is {self.grid}, expected 1 row and column or more")
 
@@ -112,6 +121,11 @@ class ModelConfig(WeightsConfig):
     def tokens(self) -> int:
         """Tokens of one latent state, P in the paper."""
         return self.grid[0] * self.grid[1]
+
+    @property
+    def state_dim(self) -> int:
+        """Channels of one token of a state: ``latent_dim``, then those of the object map."""
+        return self.latent_dim + (MAP_SIDE**2 if self.object_map else 0)
 
     def settings(self) -> dict[str, Any]:
         """Return the fields by name; ``LATER`` ones only where they differ from their default."""

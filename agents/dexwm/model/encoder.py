@@ -8,6 +8,7 @@ from dexbench.utils.errors import UserError
 
 from .config import NORM_GROUPS, ModelConfig
 from .layers import Block
+from .object_map import ObjectEye
 from .pretrained import PretrainedEncoder
 
 
@@ -54,6 +55,7 @@ class CompactEncoder(nn.Module):
         self.blocks = nn.Sequential(
             *(Block(config.latent_dim) for _ in range(config.encoder_blocks))
         )
+        self.eye = ObjectEye(config) if config.object_map else None
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode pictures.
@@ -62,9 +64,10 @@ class CompactEncoder(nn.Module):
             images: ``(B, H, W, 3)``, uint8 or float in 0..255, of ``config.image_size``.
 
         Returns:
-            Latent states ``(B, P, latent_dim)`` in the parameters' dtype.
+            Latent states ``(B, P, state_dim)`` in the parameters' dtype.
         """
         batch, (rows, columns), side = len(images), self.config.grid, self.patch
+        seen = None if self.eye is None else self.eye(images)
         x = images.to(self.position.dtype) / 64 - 2  # roughly zero mean, unit variance
         x = x.reshape(batch, 2 * rows, side, 2 * columns, side, 3)
         x = self.stem(x.transpose(2, 3).flatten(3))  # (B, 2 rows, 2 columns, channels)
@@ -75,7 +78,8 @@ class CompactEncoder(nn.Module):
             .reshape(batch, rows * columns, -1)
         )
         x = self.blocks(self.merge(x) + self.position)
-        return F.layer_norm(x, x.shape[-1:])
+        x = F.layer_norm(x, x.shape[-1:])
+        return x if seen is None else torch.cat([x, seen.to(x.dtype)], -1)
 
 
 class PixelDecoder(nn.Module):
@@ -97,6 +101,7 @@ class PixelDecoder(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Map latents ``(B, P, C)`` to ``patches`` of pictures / 64 - 2."""
+        latent = latent[..., : self.config.latent_dim]
         patches: Tensor = self.out(self.block(latent + self.position)) + 0.5
         return patches
 
@@ -104,7 +109,7 @@ class PixelDecoder(nn.Module):
 def build_encoder(config: ModelConfig) -> nn.Module:
     """Build the encoder that ``config.encoder`` names.
 
-    An encoder maps ``(B, *image_size, 3)`` pictures in 0..255 to ``(B, P, latent_dim)``.
+    An encoder maps ``(B, *image_size, 3)`` pictures in 0..255 to ``(B, P, state_dim)``.
 
     Raises:
         UserError: No encoder has that name.

@@ -11,7 +11,7 @@ from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
 
 from .keypoint_head import DEPTH_CENTRE, DEPTH_SPREAD
-from .keypoint_maps import cell_centres, project
+from .keypoint_maps import cell_centres, project, to_edge
 
 MOMENTS = 5
 """Moments of the path at which the hand is drawn, the first and the last among them."""
@@ -71,7 +71,8 @@ class HandMaps(nn.Module):
         points = (
             before[..., None, :, :] + self.moments.float()[:, None, None] * motion[..., None, :, :]
         )
-        pixels, _ = project(points)  # (B, G, moments, 17, 2)
+        # Where the hand has left the picture it is drawn on the edge, where the head reads it too.
+        pixels = to_edge(project(points)[0])  # (B, G, moments, 17, 2)
         # Offsets along each axis, of 17 keypoints from the P tokens.
         away = (pixels[..., None, :, :] - centres[:, None]) / self.side
         weight = (-0.5 * away.square().sum(-1)).exp() / 4  # (B, G, moments, P, 17)

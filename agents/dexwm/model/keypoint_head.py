@@ -40,6 +40,7 @@ class Trunk(nn.Module):
 
     def tokens(self, latent: Tensor) -> Tensor:
         """Map latent states ``(B, P, C)`` to tokens ``(B, P, dim)``."""
+        latent = latent[..., : self.config.latent_dim]
         tokens: Tensor = self.norm(self.blocks(self.embed(latent) + self.position))
         return tokens
 

@@ -17,6 +17,7 @@ from .cdit_block import CDiTBlock, modulate
 from .config import ModelConfig
 from .hand_maps import HandMaps
 from .history import GrowingHistory, KeysValues, frames_in
+from .object_map import ObjectStep
 
 RIGHT = slice(63, 126)
 """The right hand's numbers in an action."""
@@ -61,6 +62,7 @@ class Predictor(nn.Module):
         self.final_modulation = nn.Linear(condition_dim, 2 * dim)
         self.out = nn.Linear(dim, dim if self.paper else latent_dim)
         self.maps = HandMaps(config.grid, dim) if config.hand_maps else None
+        self.step = ObjectStep(config) if config.object_map else None
         self.project = nn.Linear(dim, latent_dim) if self.paper and project else nn.Identity()
         # AdaLN-zero: every block starts as the identity, and the output starts at zero.
         last = self.project if isinstance(self.project, nn.Linear) else self.out
@@ -77,7 +79,7 @@ class Predictor(nn.Module):
                 f"the history holds {last} frames, this model was built for at most "
                 f"{self.config.max_frames}; drop the oldest frames, as `unroll` does"
             )
-        tokens: Tensor = self.embed(states)
+        tokens: Tensor = self.embed(states[..., : self.config.latent_dim])
         if self.paper:
             return tokens + self.position[first_slot:last]
         return tokens + self.position + self.slot[first_slot:last]
@@ -144,8 +146,7 @@ class Predictor(nn.Module):
         x = self._tokens(last, frames - last.shape[1])
         condition = self._condition(actions, x)
         if self.maps is not None:
-            motion, before = actions[..., RIGHT], actions[..., self.config.action_dim :]
-            x = x + self.maps(before.unflatten(-1, (-1, 3)), motion.unflatten(-1, (-1, 3)))
+            x = x + self.maps(*self._hand(actions))
         for block, (key, value) in zip(self.blocks, history, strict=True):
             if self.activation_checkpointing and torch.is_grad_enabled():
                 x = checkpoint(
@@ -155,7 +156,19 @@ class Predictor(nn.Module):
                 x = block(x, condition, key, value)
         shift, scale = self.final_modulation(F.silu(condition)).unsqueeze(2).chunk(2, -1)
         predicted: Tensor = self.project(self.out(modulate(x, shift, scale)))
-        return last + predicted if self.config.residual else predicted
+        latent, cells = last.tensor_split([self.config.latent_dim], -1)
+        if self.config.residual:
+            predicted = latent + predicted
+        if self.step is None:
+            return predicted
+        flat = (values.flatten(0, 1) for values in (cells, *self._hand(actions)))
+        moved = self.step(*flat).unflatten(0, cells.shape[:2])
+        return torch.cat([predicted, moved.to(predicted.dtype)], -1)
+
+    def _hand(self, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where the right hand is and how it moves, ``(B, G, 21, 3)`` each, in m."""
+        before, motion = actions[..., self.config.action_dim :], actions[..., RIGHT]
+        return before.unflatten(-1, (-1, 3)), motion.unflatten(-1, (-1, 3))
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         """Teacher-forced prediction of every next state of a clip.

@@ -50,6 +50,7 @@ class ViTDecoder(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Map latents ``(B, P, C)`` to patches ``(B, P, side * side * 3)`` of pictures / 64 - 2."""
+        latent = latent[..., : self.config.latent_dim]
         tokens = self.norm(self.blocks(self.embed(latent) + self.position))
         patches: Tensor = self.out(tokens)
         return patches

@@ -8,7 +8,7 @@ from dexbench.utils.errors import UserError
 from .config import ACTION_DIM, ModelConfig
 from .encoder import build_encoder
 from .keypoint_head import build_head
-from .object_head import ObjectHead
+from .object_map import ObjectMap
 from .predictor import Predictor
 
 
@@ -28,7 +28,7 @@ class DexWMModel(nn.Module):
         self.encoder = build_encoder(self.config)
         self.head = build_head(self.config)
         self.predictor = Predictor(self.config)
-        self.objects = ObjectHead(self.config) if self.config.object_head else None
+        self.objects = ObjectMap(self.config) if self.config.object_map else None
         encoder = self.config.encoder
         self.pretraining = "none" if encoder == "compact" else f"{encoder} encoder"
         self.history = usual_history(self.config)

@@ -13,21 +13,39 @@ import torch
 from torch import Tensor, nn
 
 from dexbench.agents.dexwm.model.config import ModelConfig
-from dexbench.agents.dexwm.model.keypoint_head import KeypointHead
-from dexbench.agents.dexwm.model.object_head import RARE, ObjectHead
+from dexbench.agents.dexwm.model.keypoint_head import KeypointHead, Trunk
+from dexbench.agents.dexwm.model.object_loss import MASK
+from dexbench.agents.dexwm.model.object_map import RARE
 from dexbench.agents.dexwm.model.sizes import SIZES
 from dexbench.agents.learning.weights import load_weights, save_weights
+from dexbench.utils.errors import UserError
 
 FORMAT = "dexbench-keypoint-layer-1"
 
 
-class ObjectLayer(ObjectHead):
-    """An ``ObjectHead`` that also says whether the hand touches an object."""
+class ObjectLayer(Trunk):
+    """Which pixels show an object, and whether the hand touches one.
+
+    Raises:
+        UserError: The token grid does not divide the masks.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__(config)
-        self.contact = nn.Linear(self.norm.normalized_shape[0], 1)
+        self.side = MASK[0] // config.grid[0]
+        if (self.side * config.grid[0], self.side * config.grid[1]) != MASK:
+            raise UserError(f"model.grid {config.grid} does not divide masks of {MASK}")
+        dim = self.norm.normalized_shape[0]
+        self.mask, self.contact = nn.Linear(dim, self.side**2), nn.Linear(dim, 1)
+        nn.init.constant_(self.mask.bias, RARE)  # most pixels show no object: begin there
         nn.init.constant_(self.contact.bias, RARE - math.log(config.tokens))
+
+    def masks(self, tokens: Tensor) -> Tensor:
+        """Return logits ``(B, 112, 196)`` of the trunk's tokens ``(B, P, dim)``."""
+        rows, columns = self.config.grid
+        cells = self.mask(tokens).float().reshape(-1, rows, columns, self.side, self.side)
+        masks: Tensor = cells.transpose(2, 3).reshape(-1, *MASK)
+        return masks
 
     def read(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Read latent states ``(B, P, C)``.

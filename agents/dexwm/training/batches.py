@@ -16,7 +16,7 @@ from dexbench.agents.learning.object_masks import ObjectMasks
 from dexbench.agents.learning.ranks import Batch, Ranks
 from dexbench.agents.learning.run_folder import Rate
 
-from .augment import augment
+from .augment import augment, mirrored
 from .hands import Hands, hands_at
 
 
@@ -96,6 +96,26 @@ class Batches:
         shown = [None] * self.accumulate if masks is None else self._split(self.ranks.part(masks))
         for pictures, points, known, actions, objects in zip(*parts, shown, strict=True):
             yield Frames(pictures, Hands(points, known, actions), objects)
+
+    def maps(
+        self, index: NDArray[np.int64], draw: np.random.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield right hands and masks of windows, half of them as in a mirror.
+
+        Args:
+            index: Frames ``(B, F)`` of the whole batch.
+            draw: The random stream.
+
+        Yields:
+            Keypoints ``(b, F, 21, 3)`` in m, camera frame, and ``(b, F, 112, 196)`` bool.
+        """
+        swapped = draw.random(len(index)) < 0.5
+        for part, swap in zip(
+            self._split(self.ranks.part(index)), self._split(self.ranks.part(swapped)), strict=True
+        ):
+            objects = self._objects(part)
+            assert objects is not None
+            yield mirrored(self._hands(part).points[:, :, RIGHT], objects, torch.from_numpy(swap))
 
     def states(self, index: NDArray[np.int64], draw: np.random.Generator) -> Iterator[Frames]:
         """Yield latents of frames, ``(b, F, P, C)``; otherwise as ``pictures``."""

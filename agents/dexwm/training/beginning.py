@@ -52,7 +52,7 @@ def run_identity(
         facts["end_to_end"] = True
     if config.features is not None:
         facts["features"] = True
-    if config.model.object_head:
+    if config.model.object_map:
         facts["object_weight"] = config.object_weight
     if config.data_shares is not None:
         facts["data_shares"] = config.data_shares

@@ -73,7 +73,7 @@ class TrainConfig:
     """Weight lambda of the hand-consistency loss in stages 2 and 3; 0.02, or 100 with the paper's
     keypoint head, if left out. With 0 the head learns from true states alone."""
     object_weight: float = field(default=2.0, metadata=RESOLVED)
-    """Weight of the object-consistency loss in all stages, for a model with --model.object-head.
+    """Weight of the object-consistency loss in all stages, for a model with --model.object-map.
     Its targets are drawn again from the sets' states, once."""
     holdout: float = 0.06
     """Share of scenes held out for validation."""
@@ -140,8 +140,8 @@ def resolve(config: TrainConfig) -> tuple[TrainConfig, TrainingRecipe]:
     )
     if config.max_rate is not None and not config.max_rate > 0:
         raise UserError(f"--max-rate is {config.max_rate}, expected frames a second above 0")
-    if config.max_rate is not None and config.model.object_head:
-        raise UserError("--model.object-head needs every frame of its sets; leave out --max-rate")
+    if config.max_rate is not None and config.model.object_map:
+        raise UserError("--model.object-map needs every frame of its sets; leave out --max-rate")
     if not config.minutes > 0 or config.holdout >= 1:
         raise UserError("--minutes must be above 0 and --holdout, a share, below 1")
     lender = lender_of(config.encoder)

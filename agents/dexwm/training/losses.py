@@ -6,7 +6,8 @@ from torch import Tensor
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
 from dexbench.agents.dexwm.model.keypoint_head import RIGHT
 from dexbench.agents.dexwm.model.keypoint_loss import hands_loss
-from dexbench.agents.dexwm.model.object_head import object_loss
+from dexbench.agents.dexwm.model.object_loss import object_loss
+from dexbench.agents.dexwm.model.object_map import as_pixels, true_map
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 
 from .config import HAND_WEIGHT
@@ -21,8 +22,9 @@ def autoencoder_loss(
     weight: float,
     objects: Tensor | None = None,
     object_weight: float = 0.0,
+    moves: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Stage 1: pixel reconstruction plus keypoints, and what shows objects.
+    """Stage 1: pixel reconstruction plus keypoints, where objects are, and how they move.
 
     Args:
         model: Its encoder and head are trained.
@@ -31,8 +33,9 @@ def autoencoder_loss(
         hands: In windows of that one frame.
         weight: Weight of the keypoint loss.
         objects: Whether pixels show an object, ``(B, 1, 112, 196)`` bool; for a model with an
-            object head.
+            object map.
         object_weight: Weight of its loss.
+        moves: Right hands and masks of windows, as from ``Batches.maps``; likewise.
 
     Returns:
         The loss and its parts.
@@ -45,7 +48,30 @@ def autoencoder_loss(
     if model.objects is not None and objects is not None:
         parts["objects"] = object_loss(model.objects(latent), objects[:, 0])
         loss = loss + object_weight * parts["objects"]
+    if moves is not None:
+        parts["moves"] = move_loss(model, *moves)
+        loss = loss + object_weight * parts["moves"]
     return loss, parts
+
+
+def move_loss(model: DexWMModel, hands: Tensor, shown: Tensor) -> Tensor:
+    """Return the object-consistency loss of maps that are moved on from a true one, a scalar.
+
+    It needs no latents, and so can see many more pushes than ``prediction_loss``.
+
+    Args:
+        model: Has an object map.
+        hands: Keypoints ``(B, F, 21, 3)`` in m, camera frame.
+        shown: ``(B, F, 112, 196)`` bool.
+    """
+    step = model.predictor.step
+    assert step is not None
+    cells, maps = true_map(shown[:, 0]), []
+    for before, after in zip(hands.unbind(1), hands.unbind(1)[1:], strict=False):
+        cells = step(cells, before, after - before)
+        maps.append(as_pixels(cells, model.config.grid))
+    before = shown[:, :1].expand_as(shown[:, 1:]).flatten(0, 1)
+    return object_loss(torch.stack(maps, 1).flatten(0, 1), shown[:, 1:].flatten(0, 1), before)
 
 
 def prediction_loss(
@@ -59,7 +85,7 @@ def prediction_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of stages 2 and 3: L_state + lambda L_HC of predicted states (paper 3.3).
 
-    With an object head the same is asked for objects as for the hand.
+    With an object map the same is asked for objects as for the hand.
 
     Args:
         model: Its predictor and head are trained.
@@ -70,7 +96,7 @@ def prediction_loss(
         history: None predicts every next state from true ones; a number rolls out from that many
             true states, feeding predictions back.
         objects: Whether pixels show an object, ``(B, F, 112, 196)`` bool; for a model with an
-            object head.
+            object map.
         object_weight: Weight of its loss.
 
     Returns:
@@ -85,7 +111,8 @@ def prediction_loss(
         past = model.predictor.encode_history(states[:, :first], actions=taken)
         predicted = model.predictor.rollout(past, states[:, first - 1], actions[:, first - 1 :])
     target, points, known = states[:, first:], hands.points[:, first:], hands.known[:, first:]
-    state = (predicted - target).float().square().mean()
+    # How objects move is asked of their map alone.
+    state = (predicted - target)[..., : model.config.latent_dim].float().square().mean()
 
     def of_predicted() -> Tensor:
         flat = (values.flatten(0, 1) for values in (predicted, points, known))

@@ -1,19 +1,19 @@
 """The three stages of a training: which modules each trains, by which loss, on which batches.
 
 1. The encoder and the keypoint head: pixel reconstruction and keypoints. Left out where the encoder
-   is pretrained.
+   is pretrained. With an object map, its eye and its step as well, the step on true maps.
 2. The predictor on the frozen encoder's latents, teacher-forced, with the hand-consistency loss.
    With ``end_to_end`` the encoder is not frozen.
 3. The predictor rolled out over as many steps as a plan has waypoints.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from dexbench.agents.learning.clips import Clips
 from dexbench.agents.learning.mixture import Mixture
@@ -88,14 +88,14 @@ def build_stages(
         "decoder": decoder,
     }
     modules: dict[str, nn.Module] = {"predictor": model.predictor, "head": model.head}
-    if model.objects is not None:
-        vision["objects"] = modules["objects"] = model.objects
     loss: Callable[..., Loss] = functools.partial(prediction_loss, model)
     read = batches.states
     if config.end_to_end:
         modules = {**vision, "predictor": model.predictor}
         loss = functools.partial(end_to_end_loss, model, decoder)
         read = batches.pictures
+    if model.predictor.step is not None:
+        vision["step"] = model.predictor.step
     clips = batches.clips
     frames = clips.frame_indices(validation=False)
     mixtures = mixtures_of(config, recipe, clips)
@@ -105,8 +105,12 @@ def build_stages(
             index = mixtures[0].frames(draw, config.images)
         else:
             index = np.sort(draw.choice(frames, config.images))
-        for images, hands, objects in batches.pictures(index[:, None], draw):
-            yield images, hands, config.keypoint_weight, objects, config.object_weight
+        pictures = batches.pictures(index[:, None], draw)
+        moves: Iterable[tuple[Tensor, Tensor] | None] = [None] * config.accumulate
+        if model.predictor.step is not None:
+            moves = batches.maps(recipe.windows(clips, draw, config.images), draw)
+        for (images, hands, objects), move in zip(pictures, moves, strict=True):
+            yield images, hands, config.keypoint_weight, objects, config.object_weight, move
 
     def windows(draw: np.random.Generator, number: int, stage: int) -> Iterator[tuple[Any, ...]]:
         mixture = mixtures.get(stage)

@@ -65,7 +65,7 @@ class Trainer:
             pictures, mixed = config.model.image_size, config.data_shares is not None
             settings = (config.holdout, pictures, mixed, config.max_rate, progress)
             self.clips = load_clips(config.data, self.work, *settings, config.model.action)
-            if config.model.object_head:
+            if config.model.object_map:
                 masks = ObjectMasks(config.data, self.clips, self.work)
         self.model.pretraining = pretraining_of(self.model.pretraining, config.data)
         self.model.history = len(recipe.odds)

@@ -73,7 +73,7 @@ def object_skill(
     """Return 1 minus the squared error of what shows an object, over that of knowing nothing.
 
     Args:
-        model: Has an object head.
+        model: Has an object map.
         states: ``(B, P, C)``.
         shown: The truth ``(B, 112, 196)`` bool.
         before: If given, the truth of an earlier frame, which is then what "knowing nothing" says.
@@ -100,7 +100,7 @@ def object_still(
     changed. A model that moves whatever the hand is near falls far below 1.
 
     Args:
-        model: Has an object head.
+        model: Has an object map.
         first: True states of the first frame ``(B, P, C)``.
         states: Predicted ones ``(B, P, C)``.
         before: Whether pixels show an object in the first frame ``(B, 112, 196)`` bool.

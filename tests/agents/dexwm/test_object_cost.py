@@ -77,18 +77,20 @@ def test_the_hand_is_drawn_to_what_is_not_where_it_should_be():
 
 
 @pytest.fixture
-def with_head(tmp_path):
+def with_map(tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "model.safetensors"
-    save_model(path, DexWMModel(dataclasses.replace(SMALL, object_head=True, hand_maps=True)))
+    model = DexWMModel(dataclasses.replace(SMALL, object_map=True, hand_maps=True))
+    torch.nn.init.normal_(model.encoder.eye.net.out.weight, std=0.1)  # it sees something
+    save_model(path, model)
     return path
 
 
 @torch.no_grad()
-def test_a_model_with_the_head_plans_by_it_and_says_so(with_head):
-    agent = DexWM(weights=with_head, dtype="float32", tile=4)
+def test_a_model_with_the_map_plans_by_it_and_says_so(with_map):
+    agent = DexWM(weights=with_map, dtype="float32", tile=4)
     assert agent.cost_name == "objects" and agent.costs.config == COSTS["objects"]
-    assert DexWM(weights=with_head, cost="predicted").cost_name == "predicted"
+    assert DexWM(weights=with_map, cost="predicted").cost_name == "predicted"
     start = INIT_JOINTS.astype(np.float32)
     agent.reset("push", 0)
     context = agent.observe(pictured(start, goal_near(3)))
@@ -109,8 +111,8 @@ def test_a_model_with_the_head_plans_by_it_and_says_so(with_head):
 
 
 @torch.no_grad()
-def test_what_was_seen_can_stand_for_what_was_predicted(with_head):
-    agent = DexWM(weights=with_head, dtype="float32", tile=4)
+def test_what_was_seen_can_stand_for_what_was_predicted(with_map):
+    agent = DexWM(weights=with_map, dtype="float32", tile=4)
     start = INIT_JOINTS.astype(np.float32)
     agent.reset("push", 0)
     obs = pictured(start, goal_near(3))
@@ -131,8 +133,8 @@ def test_what_was_seen_can_stand_for_what_was_predicted(with_head):
 
 
 @torch.no_grad()
-def test_the_last_decision_heeds_objects_as_much_as_the_first(with_head):
-    agent = DexWM(weights=with_head, dtype="float32", tile=4)
+def test_the_last_decision_heeds_objects_as_much_as_the_first(with_map):
+    agent = DexWM(weights=with_map, dtype="float32", tile=4)
     start = INIT_JOINTS.astype(np.float32)
     agent.reset("push", 0)
     context = agent.observe(pictured(start, goal_near(3)))
@@ -162,22 +164,22 @@ def test_the_goals_hand_counts_by_how_far_it_is_from_the_first_ones():
 
 
 @torch.no_grad()
-def test_a_push_does_not_ask_for_the_hand_where_it_is(with_head):
+def test_a_push_does_not_ask_for_the_hand_where_it_is(with_map):
     """Goal and start picture are one: no term of the goal's hand is left in the cost."""
-    agent = DexWM(weights=with_head, dtype="float32", tile=4)
+    agent = DexWM(weights=with_map, dtype="float32", tile=4)
     start = INIT_JOINTS.astype(np.float32)
     agent.reset("push", 0)
     obs = pictured(start, goal_near(3))
     obs["goal"] = obs["pixels"]
     context = agent.observe(obs)
     assert context.hand_share == 0
-    plain = DexWM(weights=with_head, cost="predicted", dtype="float32", tile=4)
+    plain = DexWM(weights=with_map, cost="predicted", dtype="float32", tile=4)
     plain.reset("push", 0)
     assert plain.observe(obs).hand_share == 1
 
 
-def test_a_model_without_the_head_cannot_count_objects():
-    with pytest.raises(UserError, match="no head for"):
+def test_a_model_without_the_map_cannot_count_objects():
+    with pytest.raises(UserError, match="no map of"):
         DexWM(cost="objects")
 
 

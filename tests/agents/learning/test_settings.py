@@ -69,7 +69,7 @@ MUST_STAY = {
 """Another value of each setting that makes another run."""
 ELSEWHERE = {"data", "out", "work", "progress", "init", "size", "encoder", "encoder_weights"}
 ELSEWHERE |= {"depth_head", "object_weight"}
-"""Settings that name files, a pretrained encoder or an object head; other tests cover them."""
+"""Settings that name files, a pretrained encoder or an object map; other tests cover them."""
 
 
 @pytest.fixture(scope="module")

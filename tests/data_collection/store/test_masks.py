@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dexbench.agents.dexwm.model.object_head import MASK
+from dexbench.agents.dexwm.model.object_loss import MASK
 from dexbench.agents.learning.object_masks import ObjectMasks
 from dexbench.data_collection.store.manifest import INFO, info_bytes
 from dexbench.data_collection.store.masks import NEITHER, ROBOT, SIZE, draw_masks, object_masks
@@ -106,7 +106,7 @@ def test_states_of_another_scene_are_refused(copied, wanted):
         next(play_states(source.model(row), np.zeros((1, 3))))
 
 
-def test_the_object_head_answers_in_masks():
+def test_the_object_loss_asks_for_masks():
     assert MASK == SIZE
 
 

@@ -37,6 +37,16 @@ def test_the_hand_is_drawn_where_it_is_at_each_moment():
     assert (standing[..., 2:5] == 0).all() and (drawn[brightest[0], 0, 2] > 0)
 
 
+@pytest.mark.parametrize(
+    ("outside", "token"),
+    [((-300, 70), 2 * 14), ((700, 70), 2 * 14 + 13), ((42, -90), 1), ((42, 900), 7 * 14 + 1)],
+)
+def test_a_hand_out_of_the_picture_is_drawn_where_it_left(outside, token):
+    maps = HandMaps((8, 14), 16)
+    drawn = maps.draw(hand_at(*outside), torch.zeros(1, 1, 17, 3))[0, 0, :, 0]
+    assert drawn.argmax() == token and drawn[token] > 1
+
+
 def test_offsets_point_from_the_token_to_the_hand():
     maps = HandMaps((8, 14), 16)
     token = 3 * 14 + 5

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from support.stand_ins import SMALL_PAPER
@@ -5,6 +7,7 @@ from support.synthetic_store import write_store
 from support.trainings import SMALL
 
 from dexbench.agents.dexwm.model.checkpoint import save_model
+from dexbench.agents.dexwm.model.object_loss import MASK
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.readout.layers import ObjectLayer, Readout, load_readout, save_readout
 from dexbench.agents.dexwm.readout.train import KeypointLayerConfig, train
@@ -94,3 +97,25 @@ def test_objects_need_states(weights, store, tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="--steps is 0"):
         train(config(weights, store, tmp_path / "out", steps=0))
+
+
+@torch.no_grad()
+def test_a_tokens_pixels_are_those_of_its_place():
+    torch.manual_seed(0)
+    layer = ObjectLayer(SMALL)
+    rows, columns = SMALL.grid
+    tokens = torch.zeros(1, rows * columns, SMALL.latent_dim)
+    tokens[0, 3 * columns + 5] = 1.0
+    shown = layer.masks(tokens)[0] != layer.mask.bias[0]
+    side = MASK[0] // rows
+    expected = torch.zeros(MASK, dtype=torch.bool)
+    expected[3 * side : 4 * side, 5 * side : 6 * side] = True
+    assert torch.equal(shown, expected)
+    # Within it the numbers are row by row.
+    cell = layer.masks(tokens)[0, 3 * side : 4 * side, 5 * side : 6 * side]
+    assert torch.allclose(cell.flatten(), layer.mask(tokens[0, 3 * columns + 5]))
+
+
+def test_a_grid_that_does_not_divide_the_masks_is_refused():
+    with pytest.raises(UserError, match="does not divide"):
+        ObjectLayer(dataclasses.replace(SMALL, image_size=(96, 160), grid=(6, 10)))

@@ -1,18 +1,24 @@
-"""Training a model with an object head, on masks that are drawn without a simulator."""
+"""Training a model with an object map, on masks that are drawn without a simulator."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
+import torch
 from support.synthetic_store import write_store
 from support.trainings import SMALL, config, strict_rows
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
+from dexbench.agents.dexwm.model.object_loss import WEIGHT
+from dexbench.agents.dexwm.model.object_map import LEAST
+from dexbench.agents.dexwm.model.world_model import DexWMModel
+from dexbench.agents.dexwm.training.losses import move_loss
 from dexbench.agents.dexwm.training.train import Trainer, train
 from dexbench.agents.learning import object_masks
 from dexbench.utils.errors import UserError
 
-MODEL = dataclasses.replace(SMALL, object_head=True, hand_maps=True, residual=True)
+MODEL = dataclasses.replace(SMALL, object_map=True, hand_maps=True, residual=True)
 
 
 @pytest.fixture
@@ -33,17 +39,20 @@ def settings(tmp_path, monkeypatch):
 
 def test_all_stages_learn_what_shows_objects(settings):
     trainer = Trainer(settings)
-    before = {name: value.clone() for name, value in trainer.model.objects.state_dict().items()}
+    eye, step = trainer.model.encoder.eye.net.out, trainer.model.predictor.step.moves
+    before = [layer.bias.clone() for layer in (eye, step)]
     result = trainer.run()
     assert {"object_skill", "object_skill_1", "object_seen_1", "object_skill_3"} <= result.keys()
     assert result["object_seen_3"] != result["object_skill_3"], "true states, not predicted ones"
     rows = [row for row in strict_rows(settings.out) if "loss" in row]
     assert all(row["objects"] > 0 for row in rows)
     assert [("real_objects" in row) for row in rows] == [False] * 4 + [True] * 6
+    assert [("moves" in row) for row in rows] == [True] * 4 + [False] * 6
     model, _ = load_model(settings.out)
-    assert model.config.object_head and model.config.hand_maps and model.config.residual
-    after = model.objects.state_dict()
-    assert any(not np.allclose(value, after[name], atol=1e-4) for name, value in before.items())
+    assert model.config.object_map and model.config.hand_maps and model.config.residual
+    after = [model.encoder.eye.net.out.bias, model.predictor.step.moves.bias]
+    for old, new in zip(before, after, strict=True):
+        assert not np.allclose(old.detach(), new.detach(), atol=1e-4)
 
 
 def test_its_weight_is_part_of_the_runs_identity(settings):
@@ -61,3 +70,25 @@ def test_without_the_head_its_weight_does_not_matter(settings):
 def test_fewer_frames_than_the_masks_have_are_refused(settings):
     with pytest.raises(UserError, match="leave out --max-rate"):
         train(dataclasses.replace(settings, max_rate=5.0))
+
+
+def test_true_maps_teach_how_objects_move():
+    """The loss of a step that moves nothing, of what stays and of what moves."""
+    torch.manual_seed(0)
+    model = DexWMModel(MODEL)
+    torch.nn.init.constant_(model.predictor.step.moves.bias, -50.0)
+    middle = len(model.predictor.step.moves.bias) // 2
+    torch.nn.init.constant_(model.predictor.step.moves.bias[middle : middle + 1], 50.0)
+    hands = torch.zeros(1, 3, 21, 3) + torch.tensor([0, 0, 0.85])
+    shown = torch.zeros(1, 3, 112, 196, dtype=torch.bool)
+    shown[:, :, 60:70, 80:90] = True
+    stays = move_loss(model, hands, shown).detach()
+    assert stays < 0.01
+    shown[:, 2] = shown[:, 2].roll(20, -1)
+    moves = move_loss(model, hands, shown)
+    # Two squares of 100 pixels are wrong by the map's largest logit, near the first in one of two
+    # frames and not near in the other.
+    worst = math.log((1 - LEAST) / LEAST) * WEIGHT * 200 / shown[0].numel() * 3 / 2
+    assert float(moves.detach() - stays) == pytest.approx(worst, rel=0.02)
+    moves.backward()
+    assert model.predictor.step.moves.weight.grad is not None

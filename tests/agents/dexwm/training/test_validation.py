@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from dexbench.agents.dexwm.model.object_head import MASK
+from dexbench.agents.dexwm.model.object_loss import MASK
 from dexbench.agents.dexwm.training.validation import object_skill, object_still
 
 
