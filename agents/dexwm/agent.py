@@ -14,6 +14,7 @@ from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
 from dexbench.agents.dexwm.model.decoder import load_decoder, pictures
 from dexbench.agents.dexwm.model.history import KeysValues
 from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
+from dexbench.agents.dexwm.model.object_memory import remembered
 from dexbench.agents.dexwm.model.world_model import best_dtype
 from dexbench.agents.learning.weights import pick_device
 from dexbench.agents.planning.belief import Belief
@@ -165,7 +166,12 @@ class DexWM(WaypointAgent):
             goal = self.encode(obs["goal"])
             hand: Keypoints = self.model.head(goal)
             self._goal = goal, hand if hand.shows_hand() else None
-        self._seen.append(self.encode(obs["pixels"]))
+        keypoints = torch.as_tensor(np.asarray(obs["keypoints"], np.float32), device=self.device)
+        state = self.encode(obs["pixels"])
+        if self._seen:
+            moved = self._hands[-1][None], keypoints[None]
+            state = remembered(self.model, state, self._seen[-1], *moved)
+        self._seen.append(state)
         if len(self._seen) == 1 and self.costs.config.hand_way:
             seen: Keypoints = self.model.head(self._seen[0])
             self._hand_share = self.costs.config.hand_share(seen, self._goal[1])
@@ -173,7 +179,6 @@ class DexWM(WaypointAgent):
             start, end = (self.costs.object_head(state) for state in (self._seen[0], self._goal[0]))
             self._objects = ObjectGoal.read(start, end)
         history = torch.stack(self._seen, 1)
-        keypoints = torch.as_tensor(np.asarray(obs["keypoints"], np.float32), device=self.device)
         self._hands.append(keypoints)
         hands = torch.stack(self._hands)[None]
         actions = self.model.leading(self.model.action(hands[:, :-1], hands[:, 1:]), hands[:, 0])

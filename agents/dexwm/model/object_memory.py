@@ -1,0 +1,62 @@
+"""What is remembered of objects that the hand hides: a picture of a push does not show them."""
+
+import torch
+from torch import Tensor
+
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.keypoints import N_DISTINCT
+
+from .keypoint_maps import cell_centres, project
+from .object_map import SIZE, as_map, as_tokens
+from .world_model import DexWMModel
+
+COVER = 14.0
+"""Distance in px from a point of the hand within which it hides what is behind; a finger is about 4
+px thick, and a palm has 25 px between its points."""
+BASES = (1, 5, 9, 13)
+"""The keypoints next to the wrist; three more of each finger follow one another."""
+
+
+def remembered(
+    model: DexWMModel, state: Tensor, last: Tensor, before: Tensor, now: Tensor
+) -> Tensor:
+    """Return a state whose map also has the objects that must be behind the hand.
+
+    Where the hand covers the picture, an object counts as there if the eye sees it or if it is
+    where the step moves what was known before.
+
+    Args:
+        model: Without an object map states stay as they are.
+        state: Of the new picture, ``(B, P, C)``.
+        last: The state before, as this returned it, ``(B, P, C)``.
+        before: The hand's keypoints then, ``(B, 21, 3)`` in m, camera frame.
+        now: The same now.
+    """
+    step, channels, grid = model.predictor.step, model.config.latent_dim, model.config.grid
+    if step is None:
+        return state
+    moved = as_map(step(last[..., channels:], before, now - before), grid)
+    seen = as_map(state[..., channels:].float(), grid)
+    known = torch.where(covered(now), torch.maximum(seen, moved), seen)
+    return torch.cat([state[..., :channels], as_tokens(known).to(state.dtype)], -1)
+
+
+def covered(hand: Tensor) -> Tensor:
+    """Return which cells the hand hides, ``(B, 56, 98)`` bool.
+
+    Args:
+        hand: Keypoints ``(B, 21, 3)`` in m, camera frame.
+    """
+    points = hand[:, :N_DISTINCT]
+    fingers = points[:, 1:].unflatten(1, (len(BASES), -1))
+    bones = ((fingers[:, :, 1:] + fingers[:, :, :-1]) / 2).flatten(1, 2)
+    palm = [
+        points[:, :1] + share * (points[:, list(BASES)] - points[:, :1]) for share in (1 / 3, 2 / 3)
+    ]
+    pixels, _ = project(torch.cat([points, bones, *palm], 1))
+    sizes = zip(SIZE, (camera.HEIGHT, camera.WIDTH), strict=True)
+    v, u = (cell_centres(cells, size, hand.device) for cells, size in sizes)
+    cells = torch.stack(torch.meshgrid(v, u, indexing="ij")[::-1], -1).flatten(0, 1)
+    away = torch.cdist(cells.expand(len(hand), -1, -1), pixels.float()).amin(-1)
+    hidden: Tensor = away.unflatten(1, SIZE) < COVER
+    return hidden
