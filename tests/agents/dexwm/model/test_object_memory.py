@@ -61,14 +61,17 @@ def test_an_object_behind_the_hand_is_still_there_and_one_that_has_left_is_not()
 def test_what_is_remembered_moves_with_the_hand(monkeypatch):
     torch.manual_seed(0)
     model = DexWMModel(MODEL)
-    monkeypatch.setattr(
-        model.predictor.step,
-        "forward",
-        lambda cells, *_: as_tokens(as_map(cells, MODEL.grid).roll(6, 2)),
-    )
+    asked = []
+
+    def pushed(cells, hand, motion):
+        asked.append((hand, motion))
+        return as_tokens(as_map(cells, MODEL.grid).roll(6, 2))
+
+    monkeypatch.setattr(model.predictor.step, "forward", pushed)
     before, now = hand_at(30, 50), hand_at(30, 56)
     maps = shown(remembered(model, state_of(), state_of((28, 48)), before, now))
     assert maps[30, 56] and not maps[:, :53].any()
+    assert torch.equal(asked[0][0], before) and torch.allclose(before + asked[0][1], now)
 
 
 @torch.no_grad()
