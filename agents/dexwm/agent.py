@@ -175,8 +175,8 @@ class DexWM(WaypointAgent):
         if len(self._seen) == 1 and self.costs.config.hand_way:
             seen: Keypoints = self.model.head(self._seen[0])
             self._hand_share = self.costs.config.hand_share(seen, self._goal[1])
-        if self._objects is None and self.costs.object_head is not None:
-            start, end = (self.costs.object_head(state) for state in (self._seen[0], self._goal[0]))
+        if self._objects is None and self.costs.object_map is not None:
+            start, end = (self.costs.object_map(state) for state in (self._seen[0], self._goal[0]))
             self._objects = ObjectGoal.read(start, end)
         history = torch.stack(self._seen, 1)
         self._hands.append(keypoints)

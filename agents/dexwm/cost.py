@@ -36,7 +36,7 @@ class LatentCost:
     """The model's keypoint head."""
     kinematics: HandKinematics
     """On the model's device."""
-    object_head: nn.Module | None = None
+    object_map: nn.Module | None = None
     """The model's object map, if it has one."""
 
     def terms(
@@ -89,8 +89,8 @@ class LatentCost:
         elif self.config.leaving:
             leaving = near_edge(predicted.pixels).unflatten(0, (count, -1))
         left, reach = torch.zeros_like(latent), torch.zeros_like(latent)
-        if objects is not None and self.object_head is not None:
-            logits = self.object_head(states.flatten(0, 1))
+        if objects is not None and self.object_map is not None:
+            logits = self.object_map(states.flatten(0, 1))
             left = objects.left(logits).unflatten(0, (count, -1))
             reach = objects.reach(logits, predicted).unflatten(0, (count, -1)) * left.clamp(max=1)
         latent, keypoint, angle = (term @ weights for term in (latent, keypoint, angle))

@@ -55,9 +55,9 @@ class PolicyTrainer:
         world, self.encoder_hash = load_model(
             config.encoder, encoder_weights=config.encoder_weights
         )
-        if config.model.feature_dim != world.config.latent_dim:
+        if config.model.feature_dim != world.config.state_dim:
             raise UserError(
-                f"the encoder's features have {world.config.latent_dim} channels, the policy's "
+                f"the encoder's features have {world.config.state_dim} channels, the policy's "
                 f"feature_dim is {config.model.feature_dim}; make them equal"
             )
         check_file("--out", config.out)

@@ -17,6 +17,7 @@ from dexbench.envs.embodiment.keypoints import N_DISTINCT
 from dexbench.utils.errors import UserError
 
 from .config import MAP_SIDE, ModelConfig
+from .keypoint_maps import cell_centres, whole_maps
 from .unet import UNet
 
 SIZE = (56, 98)
@@ -60,9 +61,8 @@ def as_tokens(logits: Tensor) -> Tensor:
 
 def as_map(cells: Tensor, grid: tuple[int, int]) -> Tensor:
     """Join ``(B, P, 49)`` into maps ``(B, 56, 98)`` of logits: what ``as_tokens`` undoes."""
-    parts = cells.unflatten(2, (MAP_SIDE, MAP_SIDE)).unflatten(1, grid).transpose(2, 3)
-    logits: Tensor = parts.flatten(3).flatten(1, 2) * SCALE
-    return logits
+    parts = cells.reshape(-1, *grid, 1, MAP_SIDE, MAP_SIDE)
+    return whole_maps(parts).squeeze(1) * SCALE
 
 
 def as_pixels(cells: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -124,7 +124,7 @@ class ObjectStep(nn.Module):
         nn.init.constant_(self.moves.bias[side**2 // 2], STAYS)
         self.spots = cell_spots()  # no buffer: bfloat16 would move them by half a centimetre
         for name, values in (
-            ("place", torch.stack(_grid(*(torch.linspace(-1, 1, n) for n in SIZE)), -1)),
+            ("place", cell_pixels().flip(-1) / torch.tensor([camera.HEIGHT, camera.WIDTH]) * 2 - 1),
             ("reach", _within(side, SIZE[1] + 2 * FAR)),
             ("around", _within(seen, SIZE[1] + 2 * AROUND)),
         ):
@@ -163,7 +163,7 @@ class ObjectStep(nn.Module):
         padded = F.pad(shown, (AROUND,) * 4).flatten(1)
         corner = source // SIZE[1] * (SIZE[1] + 2 * AROUND) + source % SIZE[1]
         seen = padded.gather(1, (corner.unsqueeze(-1) + self.around).flatten(1))
-        place = self.place.float().flatten(0, 1)[source]
+        place = self.place.float()[source]
         told = torch.cat([offsets.flatten(2), seen.view(*source.shape, -1), place], -1)
         return told.to(self.moves.weight.dtype)
 
@@ -218,19 +218,18 @@ def cell_spots() -> Tensor:
 
     Those that look above the horizon are far ahead.
     """
-    side = camera.HEIGHT / SIZE[0]
-    v, u = _grid(*((torch.arange(cells) + 0.5) * side for cells in SIZE))
-    ahead = camera.unproject(torch.stack([u, v], -1).flatten(0, 1), torch.ones(u.numel()))
+    pixels = cell_pixels()
+    ahead = camera.unproject(pixels, torch.ones(len(pixels)))
     eye = torch.tensor(camera.HEAD_POS)
     ray = camera.camera_to_base(ahead) - eye
     spots: Tensor = eye + ray * ((PLANE - eye[2]) / ray[:, 2:].clamp(max=-0.05))
     return spots
 
 
-def _grid(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows and the columns of all cells."""
-    first, second = torch.meshgrid(rows, columns, indexing="ij")
-    return first, second
+def cell_pixels() -> Tensor:
+    """Return the middles of cells, ``(56 * 98, 2)`` in px of the 224x392 picture."""
+    v, u = cell_centres(SIZE[0], camera.HEIGHT), cell_centres(SIZE[1], camera.WIDTH)
+    return torch.stack(torch.meshgrid(u, v, indexing="xy"), -1).flatten(0, 1)
 
 
 def _within(side: int, width: int) -> Tensor:

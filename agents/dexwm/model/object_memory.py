@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor
 
-from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
 
-from .keypoint_maps import cell_centres, project
-from .object_map import SIZE, as_map, as_tokens
+from .keypoint_maps import project
+from .object_map import SIZE, as_map, as_tokens, cell_pixels
 from .world_model import DexWMModel
 
 COVER = 14.0
@@ -54,9 +53,7 @@ def covered(hand: Tensor) -> Tensor:
         points[:, :1] + share * (points[:, list(BASES)] - points[:, :1]) for share in (1 / 3, 2 / 3)
     ]
     pixels, _ = project(torch.cat([points, bones, *palm], 1))
-    sizes = zip(SIZE, (camera.HEIGHT, camera.WIDTH), strict=True)
-    v, u = (cell_centres(cells, size, hand.device) for cells, size in sizes)
-    cells = torch.stack(torch.meshgrid(v, u, indexing="ij")[::-1], -1).flatten(0, 1)
-    away = torch.cdist(cells.expand(len(hand), -1, -1), pixels.float()).amin(-1)
+    cells = cell_pixels().to(hand.device).expand(len(hand), -1, -1)
+    away = torch.cdist(cells, pixels.float()).amin(-1)
     hidden: Tensor = away.unflatten(1, SIZE) < COVER
     return hidden

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.keypoint_head import KeypointHead, Trunk
+from dexbench.agents.dexwm.model.keypoint_maps import whole_maps
 from dexbench.agents.dexwm.model.object_loss import MASK
 from dexbench.agents.dexwm.model.object_map import RARE
 from dexbench.agents.dexwm.model.sizes import SIZES
@@ -42,10 +43,8 @@ class ObjectLayer(Trunk):
 
     def masks(self, tokens: Tensor) -> Tensor:
         """Return logits ``(B, 112, 196)`` of the trunk's tokens ``(B, P, dim)``."""
-        rows, columns = self.config.grid
-        cells = self.mask(tokens).float().reshape(-1, rows, columns, self.side, self.side)
-        masks: Tensor = cells.transpose(2, 3).reshape(-1, *MASK)
-        return masks
+        cells = self.mask(tokens).float().reshape(-1, *self.config.grid, 1, self.side, self.side)
+        return whole_maps(cells).squeeze(1)
 
     def read(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Read latent states ``(B, P, C)``.

@@ -13,7 +13,15 @@ from dexbench.agents.learning.features import encoder_digest
 from dexbench.agents.learning.weights import read_tensors
 from dexbench.utils.errors import UserError
 
-FIELDS = ("encoder", "image_size", "grid", "latent_dim", "encoder_width", "encoder_blocks")
+FIELDS = (
+    "encoder",
+    "image_size",
+    "grid",
+    "latent_dim",
+    "encoder_width",
+    "encoder_blocks",
+    "object_map",
+)
 """What of a model's sizes is its encoder's."""
 
 
@@ -26,7 +34,8 @@ def on_encoder_of(model: ModelConfig, lender: Path) -> ModelConfig:
     """Return a model's sizes around the encoder of a file; its head keeps its width.
 
     Raises:
-        UserError: There is no such file, or it holds no DexWM.
+        UserError: There is no such file, it holds no DexWM, or the sizes ask for an object map that
+            its encoder has no eye for.
     """
     if not lender.is_file():
         raise UserError(
@@ -36,6 +45,10 @@ def on_encoder_of(model: ModelConfig, lender: Path) -> ModelConfig:
     if metadata.get("format") != FORMAT:
         raise UserError(f"{lender} holds no DexWM whose encoder could be taken over")
     given = ModelConfig.from_json(metadata["config"])
+    if model.object_map and not given.object_map:
+        raise UserError(
+            f"--model.object-map needs an encoder with an eye for objects, and {lender} has none"
+        )
     changes = {name: getattr(given, name) for name in FIELDS}
     if given.latent_dim != model.latent_dim:
         changes["head_dim"] = model.head_dim or model.latent_dim

@@ -108,7 +108,7 @@ def build_stages(
         pictures = batches.pictures(index[:, None], draw)
         moves: Iterable[tuple[Tensor, Tensor] | None] = [None] * config.accumulate
         if model.predictor.step is not None:
-            moves = batches.maps(recipe.windows(clips, draw, config.images), draw)
+            moves = batches.maps(clips.windows(draw, config.images), draw)
         for (images, hands, objects), move in zip(pictures, moves, strict=True):
             yield images, hands, config.keypoint_weight, objects, config.object_weight, move
 

@@ -97,7 +97,7 @@ def test_a_model_with_the_map_plans_by_it_and_says_so(with_map):
     sequences = torch.tensor(start) + torch.linspace(-0.3, 0.3, 6)[:, None, None]
     terms = agent.terms(sequences.expand(6, 3, 23), context)
     assert terms.shape == (6, 6)
-    agent.costs.object_head = None
+    agent.costs.object_map = None
     without = agent.terms(sequences.expand(6, 3, 23), context)
     assert torch.equal(terms[:, :OBJECTS], without[:, :OBJECTS])
     assert not without[:, OBJECTS:].any() and (terms[:, REACH] >= 0).all()

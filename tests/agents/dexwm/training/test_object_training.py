@@ -91,3 +91,16 @@ def test_true_maps_teach_how_objects_move():
     assert float(moves.detach() - stays) == pytest.approx(worst, rel=0.02)
     moves.backward()
     assert model.predictor.step.moves.weight.grad is not None
+
+
+def test_an_encoder_that_is_taken_over_brings_its_eye(settings, tmp_path):
+    train(settings)
+    taken = dataclasses.replace(settings, out=tmp_path / "taken.safetensors", steps=(0, 2, 2))
+    plain = dataclasses.replace(MODEL, object_map=False)
+    train(dataclasses.replace(taken, encoder=str(settings.out), model=plain))
+    assert load_model(taken.out)[0].config.object_map
+    without = dataclasses.replace(plain, hand_maps=False)
+    with pytest.raises(UserError, match="needs --model.hand-maps"):
+        train(dataclasses.replace(taken, encoder=str(settings.out), model=without))
+    with pytest.raises(UserError, match="has none"):
+        train(dataclasses.replace(taken, encoder="dexwm"))
