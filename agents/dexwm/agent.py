@@ -16,6 +16,7 @@ from dexbench.agents.dexwm.model.history import KeysValues
 from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.object_memory import remembered
 from dexbench.agents.dexwm.model.world_model import best_dtype
+from dexbench.agents.learning.hand_way import commanded, straight
 from dexbench.agents.learning.weights import pick_device
 from dexbench.agents.planning.belief import Belief
 from dexbench.agents.planning.cem import in_tiles
@@ -39,8 +40,9 @@ class Context:
     """Keys and values of the pictures seen."""
     last: Tensor
     """``(1, P, C)`` latent state of the newest picture."""
-    keypoints: Tensor
-    """``(21, 3)`` the hand's keypoints now, in m, camera frame."""
+    here: Tensor
+    """From where the next action leads: the hand's keypoints ``(21, 3)`` in m, camera frame; or the
+    joint targets ``(23,)`` in rad, to a model of ``commanded`` actions."""
     goal: Tensor
     """``(1, P, C)`` latent state of the goal picture."""
     goal_keypoints: Keypoints | None
@@ -144,7 +146,7 @@ class DexWM(WaypointAgent):
         """Start a trial and forget the last one's pictures."""
         super().reset(task, seed)
         self._seen: list[Tensor] = []
-        self._hands: list[Tensor] = []
+        self._places: list[Tensor] = []
         self._goal: tuple[Tensor, Keypoints | None] | None = None
         self._objects: ObjectGoal | None = None
         self._hand_share = 1.0
@@ -167,10 +169,13 @@ class DexWM(WaypointAgent):
             hand: Keypoints = self.model.head(goal)
             self._goal = goal, hand if hand.shows_hand() else None
         keypoints = torch.as_tensor(np.asarray(obs["keypoints"], np.float32), device=self.device)
+        here = keypoints
+        if self.model.config.commanded:
+            here = torch.as_tensor(np.asarray(obs["agent_target"], np.float32), device=self.device)
         state = self.encode(obs["pixels"])
         if self._seen:
-            moved = self._hands[-1][None], keypoints[None]
-            state = remembered(self.model, state, self._seen[-1], *moved)
+            way = self.way(self._places[-1], here)[None]
+            state = remembered(self.model, state, self._seen[-1], way, keypoints[None])
         self._seen.append(state)
         if len(self._seen) == 1 and self.costs.config.hand_way:
             seen: Keypoints = self.model.head(self._seen[0])
@@ -179,12 +184,13 @@ class DexWM(WaypointAgent):
             start, end = (self.costs.object_map(state) for state in (self._seen[0], self._goal[0]))
             self._objects = ObjectGoal.read(start, end)
         history = torch.stack(self._seen, 1)
-        self._hands.append(keypoints)
-        hands = torch.stack(self._hands)[None]
-        actions = self.model.leading(self.model.action(hands[:, :-1], hands[:, 1:]), hands[:, 0])
+        self._places.append(here)
+        places = torch.stack(self._places)[None]
+        ways = self.way(places, torch.cat([places[:, 1:], places[:, -1:]], 1))
+        actions = self.model.leading(self.model.action(ways[:, :-1]), ways[:, 0, 0])
         encoded = self.model.predictor.encode_history(history, actions=actions)
         known = self._objects, self._hand_share
-        return Context(encoded, history[:, -1], keypoints, *self._goal, *known)
+        return Context(encoded, history[:, -1], here, *self._goal, *known)
 
     def goal_hand(self, context: Context) -> Tensor | None:
         """Return the keypoints that the head sees in the goal picture.
@@ -253,11 +259,23 @@ class DexWM(WaypointAgent):
         """Return keypoints ``(..., 21, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""
         return camera.base_to_camera(self.kinematics.keypoints(sequences))
 
+    def way(self, before: Tensor, after: Tensor) -> Tensor:
+        """Return ways of the hand ``(..., MOMENTS, 21, 3)`` in m, camera frame.
+
+        Args:
+            before: ``Context.here`` of the places where they begin, ``(..., 21, 3)`` or
+                ``(..., 23)``.
+            after: The same of those where they end.
+        """
+        if self.model.config.commanded:
+            return commanded(self.kinematics, before, after)
+        return straight(before, after)
+
     def roll_out(self, sequences: Tensor, context: Context) -> Tensor:
         """Predicted latent states ``(N, T, P, C)`` after the waypoints ``(N, T, 23)`` in rad."""
-        points = self.hand(sequences)
-        start = context.keypoints.expand(len(sequences), 1, -1, -1)
-        actions = self.model.action(torch.cat([start, points[:, :-1]], 1), points)
+        places = sequences if self.model.config.commanded else self.hand(sequences)
+        start = context.here.expand_as(places[:, :1])
+        actions = self.model.action(self.way(torch.cat([start, places[:, :-1]], 1), places))
         return self.model.predictor.rollout(context.history, context.last, actions)
 
     def terms(self, sequences: Tensor, context: Context, states: Tensor | None = None) -> Tensor:

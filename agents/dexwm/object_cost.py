@@ -20,9 +20,14 @@ CELL = 2
 BLURS = (2.0, 5.0, 12.0)
 """Standard deviations in cells by which maps are blurred, about 5, 12 and 28 cm on the counter:
 masks that no longer overlap still tell how far they are apart."""
-LEAST = 60.0
-"""Cells of difference that count as nothing to do. Squares of a blurred object add up: this is
-what an object of 25 cells makes, the usual size, that has moved by about 5 cm."""
+USUAL = 25.0
+"""Cells of the usual object, 6 cm across."""
+LEAST = 2.0
+"""Cells by which the usual object moves where that counts as nothing to do, about 5 cm."""
+ELSEWHERE = 0.05
+"""Weight of places that look alike now and in the goal, against those that differ most. What lies
+there may be large: were it to count in full, a plan that pushes it a little would cost more than
+one that leaves a small object where it is. Where nothing differs all places count in full."""
 REACH = 50.0
 """Distance in px to which the hand's distance is scaled."""
 FADED = 2.0
@@ -48,15 +53,16 @@ class ObjectGoal:
         """Return how much of the difference between start and goal is left, ``(B,)``.
 
         It is 0 where all objects are at the goal and 1 where nothing has moved; more where objects
-        have moved that should not. What differs by less than ``LEAST`` cells is held against that.
+        have moved that should not. Places count by how much they differ between start and goal.
+        Less than what ``LEAST`` makes is held against that.
 
         Args:
             logits: Of predicted states ``(B, 112, 196)``.
         """
-        apart = (_as_much(blurred(logits), self.goal) - self.goal).square().sum((-1, -2))
-        whole = (self.start - self.goal).square().sum((-1, -2))
-        least = LEAST * self._peak()
-        ratios: Tensor = apart / torch.maximum(whole, least)
+        weights = self._weights()
+        apart = (_as_much(blurred(logits), self.goal) - self.goal).abs()
+        whole = (weights * (self.start - self.goal).abs()).sum((-1, -2))
+        ratios: Tensor = (weights * apart).sum((-1, -2)) / torch.maximum(whole, _usual()[1])
         return ratios.mean(-1)
 
     def reach(self, logits: Tensor, hand: Keypoints) -> Tensor:
@@ -82,10 +88,24 @@ class ObjectGoal:
         distance: Tensor = (place - middle).norm(dim=-1) / REACH
         return distance
 
-    def _peak(self) -> Tensor:
-        """Return what one cell of difference adds to each blurred map's squares, ``(3,)``."""
-        sigmas = self.start.new_tensor(BLURS)
-        return 1 / (4 * torch.pi * sigmas.square())
+    def _weights(self) -> Tensor:
+        """Return how much places count ``(3, h, w)``, from ``ELSEWHERE`` to 1."""
+        differ = (self.start - self.goal).abs()
+        most, least = differ.amax((-1, -2)), _usual()[0] / 2
+        alike = 1 - differ / torch.maximum(most, least)[:, None, None]
+        told = (most / least).clamp(max=1)[:, None, None]
+        weights: Tensor = 1 - (1 - ELSEWHERE) * told * alike
+        return weights
+
+
+def _usual() -> tuple[Tensor, Tensor]:
+    """Return what blurred maps show of the usual object, ``(3,)`` each.
+
+    First is the value in its middle, then the difference in cells that a move by ``LEAST`` makes.
+    """
+    variances = torch.tensor(BLURS).square()
+    wide = variances + USUAL / (2 * torch.pi)
+    return USUAL / (2 * torch.pi * wide), 0.8 * LEAST * USUAL / wide.sqrt()
 
 
 def _as_much(maps: Tensor, goal: Tensor) -> Tensor:

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dexbench.data_collection.readers.sample import RIGHT, ActionKind, Poses, action
+from dexbench.envs.embodiment.kinematics import HandKinematics
 
 from .episodes import Episodes
 from .footage import Footage
+from .hand_way import commanded, straight
 
 
 class Hands(NamedTuple):
@@ -24,6 +27,9 @@ class Hands(NamedTuple):
     actions: NDArray[np.float32]
     """Actions from each frame to the next, ``(B, F - 1, 132)`` unless the clips' ``action`` is of
     another kind; see `readers.sample.action`."""
+    way: NDArray[np.float32]
+    """The right hand's way within each action, ``(B, F - 1, MOMENTS, 21, 3)`` in m, as in
+    ``points``: straight, or as `Clips.targets` ask for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +51,9 @@ class Clips(Footage):
     """``(E,)`` whether the benchmark recorded it: its robot, its camera."""
     action: ActionKind = "hands"
     """What actions tell."""
+    targets: NDArray[np.float32] | None = None
+    """Joint targets ``(N, 23)`` in rad that led to each frame, if actions are to lead from there to
+    there, instead of from one hand that was reached to the next."""
     body: NDArray[np.float32] | None = None
     """Points of the upper body ``(N, 18, 3)`` in the clip's world, in m, where actions tell it."""
 
@@ -65,11 +74,20 @@ class Clips(Footage):
             body=None if self.body is None else self.body[flat],
         )
         points = in_view(frames, self.view[self.clip_of(flat)]).reshape(*index.shape, 2, -1, 3)
+        if self.targets is None:
+            right = torch.from_numpy(points[:, :, RIGHT])
+            way = straight(right[:, :-1], right[:, 1:])
+        else:
+            targets = torch.from_numpy(self.targets[index])
+            way = commanded(HandKinematics(), targets[:, :-1], targets[:, 1:])
+            if index.shape[1] > 1:
+                asked = torch.cat([way[:, :, 0], way[:, -1:, -1]], 1)
+                frames.hands[:, RIGHT] = asked.flatten(0, 1).numpy()
         at = np.arange(index.size).reshape(index.shape)
         pairs = frames.at(at[:, :-1].reshape(-1)), frames.at(at[:, 1:].reshape(-1))
         moves = action(*pairs, self.action)
         actions = moves.reshape(len(index), index.shape[1] - 1, 3 * moves.shape[1])
-        return Hands(points, frames.seen.reshape(*index.shape, 2, -1), actions)
+        return Hands(points, frames.seen.reshape(*index.shape, 2, -1), actions, way.numpy())
 
 
 def in_view(frames: Poses, view: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -86,12 +104,13 @@ def in_view(frames: Poses, view: NDArray[np.float64]) -> NDArray[np.float32]:
     return points
 
 
-def own_clips(episodes: Episodes, action: ActionKind = "hands") -> Clips:
+def own_clips(episodes: Episodes, action: ActionKind = "hands", asked: bool = False) -> Clips:
     """Return episode sets as clips, in the camera's frame: it stays, and there is no left hand.
 
     Args:
         episodes: The sets.
         action: What actions tell; the robot has no "body".
+        asked: Whether they tell of the hand that joint targets ask for.
     """
     count, clips = len(episodes.frames), len(episodes.length)
     hands = np.zeros((count, 2, *episodes.keypoints.shape[1:]), np.float32)
@@ -112,4 +131,15 @@ def own_clips(episodes: Episodes, action: ActionKind = "hands") -> Clips:
         source=np.zeros(clips, np.int64),
         own=np.ones(clips, bool),
         action=action,
+        targets=_led(episodes) if asked else None,
     )
+
+
+def _led(episodes: Episodes) -> NDArray[np.float32]:
+    """Return the joint targets ``(N, 23)`` that led to each frame.
+
+    None led to an episode's first: it has the joints that it shows.
+    """
+    targets = np.roll(episodes.targets, 1, axis=0)
+    targets[episodes.first] = episodes.joints[episodes.first]
+    return targets

@@ -69,6 +69,7 @@ def load_clips(
     max_rate: float | None = None,
     progress: bool = True,
     action: ActionKind = "hands",
+    commanded: bool = False,
 ) -> Clips:
     """Open data sets of any layout that a reader knows.
 
@@ -84,14 +85,21 @@ def load_clips(
         max_rate: Frames a second to keep at most, evenly spaced; all if left out.
         progress: Whether to show progress bars.
         action: What actions tell.
+        commanded: Whether they tell of the hand that joint targets ask for, instead of the one that
+            was reached.
 
     Raises:
-        UserError: A folder holds nothing to train on, or no upper body where actions tell it; or a
-            video ends early.
+        UserError: A folder holds nothing to train on, or no upper body or joint targets where
+            actions tell of them; or a video ends early.
     """
     folders, body = [Path(folder) for folder in folders], action == "body"
     if not mixed and max_rate is None and not body and all(map(is_own, folders)):
-        return own_clips(load_episodes(folders, cache, holdout, size, progress), action)
+        return own_clips(load_episodes(folders, cache, holdout, size, progress), action, commanded)
+    if commanded:
+        raise UserError(
+            "model.commanded needs joint targets, which only the benchmark's own sets have, and no "
+            "--data-shares; leave it out, or merge the sets with `dexbench data merge`"
+        )
     layouts = [open_layout(folder) for folder in folders]
     table = pose_table(folders, layouts, cache, size, max_rate, progress, body)
     rows, arrays = table.rows, table.arrays

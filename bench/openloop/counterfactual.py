@@ -18,6 +18,7 @@ from dexbench.agents.dexwm.model.keypoint_maps import project
 from dexbench.agents.dexwm.model.unroll import unroll
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.readout.layers import Readout
+from dexbench.agents.learning.hand_way import straight
 from dexbench.data_collection.sets.info import MOVED
 from dexbench.data_collection.store.masks import ROBOT
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
@@ -78,7 +79,7 @@ def counterfactual(
         first = model.encoder(torch.from_numpy(clips.images[number, :1]).to(device))
         hands = torch.from_numpy(future.keypoints[:, ::gap]).to(device)
         begin = first.expand(len(KINDS), -1, -1, -1)
-        actions = model.action(hands[:, :-1], hands[:, 1:])
+        actions = model.action(straight(hands[:, :-1], hands[:, 1:]))
         predicted = unroll(model, begin, actions)[:, every // gap - 1 :: every // gap]
         states = {
             "model": predicted,

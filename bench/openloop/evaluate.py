@@ -71,7 +71,7 @@ def predictions(
         part: Which of them.
         true: Their latent states ``(B, T + 1, P, C)``.
     """
-    told = clips.actions[model.config.action], clips.before
+    told = clips.actions[model.config.action], clips.before[:, :, None]
     actions = model.placed(*(torch.from_numpy(values).to(true.device) for values in told))
     first = true[:, :1]
     yield "model", unroll(model, first, actions[part])

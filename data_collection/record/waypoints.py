@@ -39,8 +39,9 @@ LEFT = 0.15
 """How often a waypoint of a push or grasp is around the last one instead, and the rest is left."""
 PUSHES = 0.75
 """Share of pushes: they have three waypoints, and grasps seven."""
-AIM = 0.35
-"""Most noise of a clip's waypoints, as a share of that of those astray."""
+AIM = 1.0
+"""Most noise of a clip's waypoints, as a share of that of those astray. Plans that push well ask
+for a hand that is 15 cm deep in the counter, which stops it: so must some of the waypoints."""
 
 Posture = NDArray[np.float64]
 """Joints (23,) in rad."""

@@ -10,6 +10,7 @@ from dexbench.agents.dexwm.model.predictor import Predictor
 from dexbench.agents.dexwm.model.world_model import hand_action
 from dexbench.agents.dexwm.training.hands import Hands
 from dexbench.agents.dexwm.training.validation import keypoint_metrics
+from dexbench.agents.learning.hand_way import straight
 from dexbench.agents.planning.optimiser import Problem
 
 SMALL_PAPER = ModelConfig(
@@ -43,7 +44,7 @@ def right_hands(keypoints):
     known = torch.tensor([False, True])[:, None].expand(points.shape[:4])
     several = keypoints.shape[1] > 1
     actions = hand_action(keypoints[:, :-1], keypoints[:, 1:]) if several else keypoints[:, :0]
-    return Hands(points, known, actions)
+    return Hands(points, known, actions, straight(keypoints[:, :-1], keypoints[:, 1:]))
 
 
 def measured(answer, points):

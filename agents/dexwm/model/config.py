@@ -80,6 +80,10 @@ class ModelConfig(WeightsConfig):
     action: ActionKind = field(default="hands", metadata=LATER)
     """What actions tell the predictor: "hands" (paper Eq. 2), "camera" alone (NWM*) or "body", the
     upper body without fingers and the camera (PEVA*, for data in EgoDex's layout)."""
+    commanded: bool = field(default=False, metadata=LATER)
+    """Whether the robot's actions lead to the hand that its joint targets ask for, as a planner's
+    do, instead of to the one that was reached; with an object map also along the arc that the
+    joints take. For the benchmark's own data."""
     object_map: bool = field(default=False, metadata=LATER)
     """Whether states hold a map of where objects are, behind the hand too, that the hand moves
     along; needs ``hand_maps`` and the compact encoder."""
@@ -103,6 +107,11 @@ class ModelConfig(WeightsConfig):
             raise UserError(
                 "model.hand_maps show where the hand goes, which only model.action 'hands' tells; "
                 f"leave them out with {self.action!r}"
+            )
+        if self.commanded and self.action != "hands":
+            raise UserError(
+                "model.commanded is about where the hand goes, which only model.action 'hands' "
+                f"tells; leave it out with {self.action!r}"
             )
         if self.object_map and not (self.hand_maps and self.encoder == "compact"):
             raise UserError(

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dexbench.agents.learning.hand_way import MOMENTS
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
 from dexbench.utils.errors import UserError
@@ -48,8 +49,6 @@ STAYS = 7.0
 """Logit of staying before training, against every move's 0."""
 LEAST = 3e-4
 """Least probability of a map, and of its contrary."""
-MOMENTS = 6
-"""Moments of the hand's path that the step is told, the first and the last among them."""
 
 
 def as_tokens(logits: Tensor) -> Tensor:
@@ -130,18 +129,15 @@ class ObjectStep(nn.Module):
         ):
             self.register_buffer(name, values, persistent=False)
 
-    def forward(self, cells: Tensor, before: Tensor, motion: Tensor) -> Tensor:
+    def forward(self, cells: Tensor, way: Tensor) -> Tensor:
         """Return the map's part of the states that follow, ``(B, P, 49)``.
 
         Args:
             cells: The same of the last states.
-            before: Keypoints ``(B, 21, 3)`` in m, camera frame.
-            motion: Their displacements ``(B, 21, 3)`` in m.
+            way: The hand's, ``(B, MOMENTS, 21, 3)`` in m, camera frame.
         """
         shown = as_map(cells.float(), self.grid).sigmoid()
-        shares = torch.linspace(0, 1, MOMENTS, device=shown.device)[:, None, None]
-        start, way = (p[:, None, :N_DISTINCT].float() for p in (before, motion))
-        hand = camera.camera_to_base(start + shares * way)  # (B, moments, 17, 3)
+        hand = camera.camera_to_base(way[:, :, :N_DISTINCT].float())
         source = self._sources(shown, hand)
         odds = self.moves(self.net(self._told(shown, hand, source))).float().softmax(-1)
         moved = self._moved(shown, source, odds).clamp(LEAST, 1 - LEAST)

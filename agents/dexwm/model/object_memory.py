@@ -6,7 +6,7 @@ from torch import Tensor
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
 
 from .keypoint_maps import project
-from .object_map import SIZE, as_map, as_tokens, cell_pixels
+from .object_map import LEAST, SIZE, as_map, as_tokens, cell_pixels
 from .world_model import DexWMModel
 
 COVER = 14.0
@@ -16,28 +16,31 @@ BASES = (1, 5, 9, 13)
 """The keypoints next to the wrist; three more of each finger follow one another."""
 
 
-def remembered(
-    model: DexWMModel, state: Tensor, last: Tensor, before: Tensor, now: Tensor
-) -> Tensor:
+def remembered(model: DexWMModel, state: Tensor, last: Tensor, way: Tensor, now: Tensor) -> Tensor:
     """Return a state whose map also has the objects that must be behind the hand.
 
-    Where the hand covers the picture, an object counts as there if the eye sees it or if it is
-    where the step moves what was known before.
+    Where the hand covers the picture, what was known before and has moved on with the step is added
+    to what the eye sees, but no more in all than the eye misses: an object that it sees elsewhere
+    is not here as well.
 
     Args:
         model: Without an object map states stay as they are.
         state: Of the new picture, ``(B, P, C)``.
         last: The state before, as this returned it, ``(B, P, C)``.
-        before: The hand's keypoints then, ``(B, 21, 3)`` in m, camera frame.
-        now: The same now.
+        way: The hand's from there to here, ``(B, MOMENTS, 21, 3)`` in m, camera frame.
+        now: Its keypoints here, ``(B, 21, 3)``.
     """
     step, channels, grid = model.predictor.step, model.config.latent_dim, model.config.grid
     if step is None:
         return state
-    moved = as_map(step(last[..., channels:], before, now - before), grid)
-    seen = as_map(state[..., channels:].float(), grid)
-    known = torch.where(covered(now), torch.maximum(seen, moved), seen)
-    return torch.cat([state[..., :channels], as_tokens(known).to(state.dtype)], -1)
+    moved = as_map(step(last[..., channels:], way), grid).sigmoid()
+    seen = as_map(state[..., channels:].float(), grid).sigmoid()
+    hidden = (moved - seen).clamp(min=0) * covered(now)
+    missing = (moved - seen).sum((1, 2), keepdim=True).clamp(min=0)
+    share = missing / hidden.sum((1, 2), keepdim=True).clamp(min=1e-6)
+    known = seen + share.clamp(max=1) * hidden
+    cells = as_tokens(known.clamp(LEAST, 1 - LEAST).logit())
+    return torch.cat([state[..., :channels], cells.to(state.dtype)], -1)
 
 
 def covered(hand: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from dexbench.agents.learning.hand_way import straight
+
 from .cdit_block import CDiTBlock, modulate
 from .config import ModelConfig
 from .hand_maps import HandMaps
@@ -146,7 +148,8 @@ class Predictor(nn.Module):
         x = self._tokens(last, frames - last.shape[1])
         condition = self._condition(actions, x)
         if self.maps is not None:
-            x = x + self.maps(*self._hand(actions))
+            way, motion = self._way(actions)
+            x = x + self.maps(way[:, :, 0], motion)
         for block, (key, value) in zip(self.blocks, history, strict=True):
             if self.activation_checkpointing and torch.is_grad_enabled():
                 x = checkpoint(
@@ -161,14 +164,17 @@ class Predictor(nn.Module):
             predicted = latent + predicted
         if self.step is None:
             return predicted
-        flat = (values.flatten(0, 1) for values in (cells, *self._hand(actions)))
-        moved = self.step(*flat).unflatten(0, cells.shape[:2])
+        moved = self.step(cells.flatten(0, 1), way.flatten(0, 1)).unflatten(0, cells.shape[:2])
         return torch.cat([predicted, moved.to(predicted.dtype)], -1)
 
-    def _hand(self, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where the right hand is and how it moves, ``(B, G, 21, 3)`` each, in m."""
-        before, motion = actions[..., self.config.action_dim :], actions[..., RIGHT]
-        return before.unflatten(-1, (-1, 3)), motion.unflatten(-1, (-1, 3))
+    def _way(self, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the right hand's way ``(B, G, MOMENTS, 21, 3)`` and motion ``(B, G, 21, 3)``."""
+        motion = actions[..., RIGHT].unflatten(-1, (-1, 3))
+        told = actions[..., self.config.action_dim :].unflatten(-1, (-1, *motion.shape[-2:]))
+        if self.config.commanded:
+            return told, motion
+        before = told.squeeze(-3)
+        return straight(before, before + motion), motion
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         """Teacher-forced prediction of every next state of a clip.

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from dexbench.agents.learning.hand_way import straight
 from dexbench.utils.errors import UserError
 
 from .config import ACTION_DIM, ModelConfig
@@ -33,24 +34,28 @@ class DexWMModel(nn.Module):
         self.pretraining = "none" if encoder == "compact" else f"{encoder} encoder"
         self.history = usual_history(self.config)
 
-    def placed(self, actions: Tensor, before: Tensor) -> Tensor:
+    def placed(self, actions: Tensor, way: Tensor) -> Tensor:
         """Return actions as the predictor takes them: with ``hand_maps``, and where the hand is.
 
         Args:
             actions: ``(..., 132)``, or of another kind, see ``ModelConfig.action``.
-            before: Right-hand keypoints ``(..., 21, 3)`` before each, in metres, camera frame.
+            way: Right-hand keypoints ``(..., MOMENTS, 21, 3)`` within each, in metres, camera
+                frame; of those that are not ``commanded`` the first moment counts.
 
         Returns:
-            The actions, or ``(..., 195)``.
+            The actions, or ``(..., 195)`` with the first moment's keypoints, or ``(..., 510)`` with
+            those of all moments if they are ``commanded``.
         """
-        return torch.cat([actions, before.flatten(-2)], -1) if self.config.hand_maps else actions
+        if not self.config.hand_maps:
+            return actions
+        told = way if self.config.commanded else way[..., :1, :, :]
+        return torch.cat([actions, told.flatten(-3)], -1)
 
-    def action(self, before: Tensor, after: Tensor) -> Tensor:
+    def action(self, way: Tensor) -> Tensor:
         """Return what the robot's motion is to the model, ``placed``: of "camera" zeros.
 
         Args:
-            before: Right-hand keypoints ``(..., 21, 3)`` in metres, camera frame.
-            after: The same, later.
+            way: Right-hand keypoints ``(..., MOMENTS, 21, 3)`` in metres, camera frame.
 
         Raises:
             UserError: Actions tell of an upper body, which the robot has not.
@@ -59,21 +64,22 @@ class DexWMModel(nn.Module):
             raise UserError(
                 "this model's actions tell how a person's upper body moves, and the robot has none"
             )
-        actions = hand_action(before, after)
-        return self.placed(actions[..., -self.config.action_dim :], before)
+        actions = hand_action(way[..., 0, :, :], way[..., -1, :, :])
+        return self.placed(actions[..., -self.config.action_dim :], way)
 
     def leading(self, actions: Tensor, first: Tensor) -> Tensor:
         """Return the actions that led to each frame of a history; to the first none did.
 
         Args:
-            actions: Those between the frames, ``placed``: ``(B, F - 1, 132 or 195)``.
+            actions: Those between the frames, ``placed``: ``(B, F - 1, D)``.
             first: Right-hand keypoints of the first frame, ``(B, 21, 3)`` in m, camera frame.
 
         Returns:
-            ``(B, F, 132 or 195)``.
+            ``(B, F, D)``.
         """
         none = first.new_zeros(len(first), self.config.action_dim)
-        return torch.cat([self.placed(none, first)[:, None].to(actions.dtype), actions], 1)
+        stays = self.placed(none, straight(first, first))
+        return torch.cat([stays[:, None].to(actions.dtype), actions], 1)
 
     def compile_blocks(self) -> None:
         """From now on runs the blocks of predictor and head through ``torch.compile``.

@@ -94,20 +94,20 @@ class Batches:
         )
         parts = [self._split(self.ranks.part(values)) for values in (images, *hands)]
         shown = [None] * self.accumulate if masks is None else self._split(self.ranks.part(masks))
-        for pictures, points, known, actions, objects in zip(*parts, shown, strict=True):
-            yield Frames(pictures, Hands(points, known, actions), objects)
+        for pictures, *of_hands, objects in zip(*parts, shown, strict=True):
+            yield Frames(pictures, Hands(*of_hands), objects)
 
     def maps(
         self, index: NDArray[np.int64], draw: np.random.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield right hands and masks of windows, half of them as in a mirror.
+        """Yield right hands' ways and masks of windows, half of them as in a mirror.
 
         Args:
             index: Frames ``(B, F)`` of the whole batch.
             draw: The random stream.
 
         Yields:
-            Keypoints ``(b, F, 21, 3)`` in m, camera frame, and ``(b, F, 112, 196)`` bool.
+            Ways ``(b, F - 1, MOMENTS, 21, 3)`` in m, camera frame, and ``(b, F, 112, 196)`` bool.
         """
         swapped = draw.random(len(index)) < 0.5
         for part, swap in zip(
@@ -115,7 +115,7 @@ class Batches:
         ):
             objects = self._objects(part)
             assert objects is not None
-            yield mirrored(self._hands(part).points[:, :, RIGHT], objects, torch.from_numpy(swap))
+            yield mirrored(self._hands(part).way, objects, torch.from_numpy(swap))
 
     def states(self, index: NDArray[np.int64], draw: np.random.Generator) -> Iterator[Frames]:
         """Yield latents of frames, ``(b, F, P, C)``; otherwise as ``pictures``."""

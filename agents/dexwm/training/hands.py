@@ -19,6 +19,8 @@ class Hands(NamedTuple):
     """``(B, F, 2, 21)`` bool: whether the keypoint head may be asked for each."""
     actions: Tensor
     """Actions from each frame to the next, ``(B, F - 1, 132)`` (paper Eq. 2) or of another kind."""
+    way: Tensor
+    """The right hand's way within each, ``(B, F - 1, MOMENTS, 21, 3)`` in m, camera frame."""
 
 
 def hands_at(clips: Clips, index: NDArray[np.int64], device: torch.device) -> Hands:

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
-from dexbench.agents.dexwm.model.keypoint_head import RIGHT
 from dexbench.agents.dexwm.model.keypoint_loss import hands_loss
 from dexbench.agents.dexwm.model.object_loss import object_loss
 from dexbench.agents.dexwm.model.object_map import as_pixels, true_map
@@ -35,7 +34,7 @@ def autoencoder_loss(
         objects: Whether pixels show an object, ``(B, 1, 112, 196)`` bool; for a model with an
             object map.
         object_weight: Weight of its loss.
-        moves: Right hands and masks of windows, as from ``Batches.maps``; likewise.
+        moves: Right hands' ways and masks of windows, as from ``Batches.maps``; likewise.
 
     Returns:
         The loss and its parts.
@@ -54,21 +53,21 @@ def autoencoder_loss(
     return loss, parts
 
 
-def move_loss(model: DexWMModel, hands: Tensor, shown: Tensor) -> Tensor:
+def move_loss(model: DexWMModel, ways: Tensor, shown: Tensor) -> Tensor:
     """Return the object-consistency loss of maps that are moved on from a true one, a scalar.
 
     It needs no latents, and so can see many more pushes than ``prediction_loss``.
 
     Args:
         model: Has an object map.
-        hands: Keypoints ``(B, F, 21, 3)`` in m, camera frame.
+        ways: The hand's within each action, ``(B, F - 1, MOMENTS, 21, 3)`` in m, camera frame.
         shown: ``(B, F, 112, 196)`` bool.
     """
     step = model.predictor.step
     assert step is not None
     cells, maps = true_map(shown[:, 0]), []
-    for before, after in zip(hands.unbind(1), hands.unbind(1)[1:], strict=False):
-        cells = step(cells, before, after - before)
+    for way in ways.unbind(1):
+        cells = step(cells, way)
         maps.append(as_pixels(cells, model.config.grid))
     before = shown[:, :1].expand_as(shown[:, 1:]).flatten(0, 1)
     return object_loss(torch.stack(maps, 1).flatten(0, 1), shown[:, 1:].flatten(0, 1), before)
@@ -107,7 +106,7 @@ def prediction_loss(
     if history is None:
         predicted = model.predictor(states[:, :-1], actions)
     else:
-        taken = model.leading(actions[:, : first - 1], hands.points[:, 0, RIGHT])
+        taken = model.leading(actions[:, : first - 1], hands.way[:, 0, 0])
         past = model.predictor.encode_history(states[:, :first], actions=taken)
         predicted = model.predictor.rollout(past, states[:, first - 1], actions[:, first - 1 :])
     target, points, known = states[:, first:], hands.points[:, first:], hands.known[:, first:]
@@ -143,8 +142,8 @@ def prediction_loss(
 
 
 def placed_actions(model: DexWMModel, hands: Hands) -> Tensor:
-    """Return the actions in windows as the predictor takes them, ``(B, F - 1, 132 or 195)``."""
-    return model.placed(hands.actions, hands.points[:, :-1, RIGHT])
+    """Return the actions in windows as the predictor takes them, see ``DexWMModel.placed``."""
+    return model.placed(hands.actions, hands.way)
 
 
 def end_to_end_loss(

@@ -62,9 +62,10 @@ class Trainer:
         with self.ranks.in_turn():
             if self.ranks.first:
                 check_places(config, self.work)
-            pictures, mixed = config.model.image_size, config.data_shares is not None
-            settings = (config.holdout, pictures, mixed, config.max_rate, progress)
-            self.clips = load_clips(config.data, self.work, *settings, config.model.action)
+            model, mixed = config.model, config.data_shares is not None
+            settings = (config.holdout, model.image_size, mixed, config.max_rate, progress)
+            told = (model.action, model.commanded)
+            self.clips = load_clips(config.data, self.work, *settings, *told)
             if config.model.object_map:
                 masks = ObjectMasks(config.data, self.clips, self.work)
         self.model.pretraining = pretraining_of(self.model.pretraining, config.data)

@@ -10,6 +10,7 @@ import torch
 from support.planners import goal_near, pictured
 from support.trainings import SMALL
 
+from dexbench.agents.dexwm import object_cost
 from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.cost import OBJECTS, REACH
 from dexbench.agents.dexwm.cost_config import COSTS
@@ -42,24 +43,37 @@ def test_what_is_left_falls_from_one_to_nothing_on_the_way():
     assert left[0] == pytest.approx(1) and left[-1] == pytest.approx(0, abs=1e-6)
     assert all(now > after for now, after in zip(left, left[1:], strict=False))
     assert float(goal.left(discs((80, 70), CLUTTER))) > 1, "the wrong way"
-    assert float(goal.left(discs((112, 70), (60, 80)))) > 0.3, "something else has moved"
+    assert 0.2 < float(goal.left(discs((112, 70), (60, 80)))) < 0.4, "something else has moved"
 
 
 def test_where_nothing_is_to_move_a_move_of_six_centimetres_costs_about_one():
     goal = ObjectGoal.read(discs((90, 70)), discs((90, 70)))
     assert float(goal.left(discs((90, 70)))) == 0
-    assert 0.1 < float(goal.left(discs((92.6, 70)))) < 0.4, "3 cm"
+    assert 0.3 < float(goal.left(discs((92.6, 70)))) < 0.6, "3 cm"
     assert 0.6 < float(goal.left(discs((95, 70)))) < 1.2, "6 cm"
-    assert float(goal.left(discs((100, 70)))) > 2
+    assert float(goal.left(discs((100, 70)))) > 1.5
+
+
+def test_a_large_object_that_is_touched_counts_less_than_a_small_one_that_is_meant(monkeypatch):
+    """To push by 12 cm, and a box of 30 cm beside it by 3 cm, is better than to do nothing."""
+
+    def scene(small, large):
+        return torch.maximum(discs((small, 70)), discs((large, 80), radius=12))
+
+    goal = ObjectGoal.read(scene(90, 140), scene(100, 140))
+    pushed, nothing = scene(100, 142.6), scene(90, 140)
+    assert float(goal.left(pushed)) < 0.8 and float(goal.left(nothing)) > 0.95
+    monkeypatch.setattr(object_cost, "ELSEWHERE", 1.0)
+    assert float(goal.left(pushed)) > 1, "were all places to count alike"
 
 
 def test_a_faint_prediction_is_judged_by_where_it_shows_objects():
     start, end = discs((90, 70), CLUTTER), discs((105, 70), CLUTTER)
     goal = ObjectGoal.read(start, end)
     faint = discs((105, 70), CLUTTER, sure=0.7)
-    assert float(goal.left(faint)) == pytest.approx(0, abs=1e-3)
+    assert float(goal.left(faint)) == pytest.approx(0, abs=0.05)
     assert float(goal.left(discs(CLUTTER))) > 1, "an object that vanishes gains nothing"
-    assert float(ObjectGoal.read(end, end).left(faint)) == pytest.approx(0, abs=1e-3)
+    assert float(ObjectGoal.read(end, end).left(faint)) == pytest.approx(0, abs=0.05)
 
 
 def test_the_hand_is_drawn_to_what_is_not_where_it_should_be():

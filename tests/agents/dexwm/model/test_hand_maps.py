@@ -11,6 +11,7 @@ from support.trainings import SMALL
 from dexbench.agents.dexwm.model.hand_maps import FEATURES, MOMENTS, HandMaps
 from dexbench.agents.dexwm.model.predictor import Predictor
 from dexbench.agents.dexwm.model.world_model import DexWMModel
+from dexbench.agents.learning.hand_way import straight
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
 
@@ -67,7 +68,7 @@ def test_untrained_they_change_nothing_and_trained_they_do():
     there, move = here + 0.1, torch.tensor([0.05, 0, 0])
 
     def predicted(hands):
-        return model.predictor(states[:, :1], model.action(hands, hands + move))
+        return model.predictor(states[:, :1], model.action(straight(hands, hands + move)))
 
     model.predictor.maps.out.weight.zero_()
     model.predictor.maps.out.bias.zero_()
@@ -88,8 +89,9 @@ def test_a_fresh_residual_predictor_says_that_nothing_changes():
 def test_actions_say_where_the_hand_is_only_if_asked():
     hands = torch.randn(2, 3, 21, 3)
     plain, placed = DexWMModel(SMALL), DexWMModel(PLACED)
-    action = placed.action(hands[:, :-1], hands[:, 1:])
-    assert torch.equal(action[..., :132], plain.action(hands[:, :-1], hands[:, 1:]))
+    way = straight(hands[:, :-1], hands[:, 1:])
+    action = placed.action(way)
+    assert torch.equal(action[..., :132], plain.action(way))
     assert torch.equal(action[..., 132:], hands[:, :-1].flatten(-2))
     led = placed.leading(action, hands[:, 0])
     assert torch.equal(led[:, 1:], action)

@@ -24,6 +24,7 @@ from dexbench.agents.dexwm.model.object_map import (
     true_map,
 )
 from dexbench.agents.dexwm.model.world_model import DexWMModel
+from dexbench.agents.learning.hand_way import straight
 from dexbench.envs.embodiment import camera
 from dexbench.utils.errors import UserError
 
@@ -108,7 +109,7 @@ def probable(row, column):
 @torch.no_grad()
 def test_before_training_nearly_all_stays():
     hand, map_ = hand_at(30, 50), block(30, 48)
-    after = as_map(build().predictor.step(as_tokens(map_), hand, 0 * hand + 0.1), GRID)
+    after = as_map(build().predictor.step(as_tokens(map_), straight(hand, hand + 0.1)), GRID)
     assert (after.sigmoid() - map_.sigmoid()).abs().max() < 0.15
 
 
@@ -170,11 +171,11 @@ def test_pushes_are_learned_from_few():
         row, column = (int(torch.randint(25, cells - 15, (), generator=draw)) for cells in SIZE)
         before, after = block(row, column), block(row, column + 5 * sweeps)
         start, end = hand_at(row + 2, column - 5), hand_at(row + 2, column - 5 + 10 * sweeps)
-        return as_tokens(before), start, end - start, after.sigmoid()
+        return as_tokens(before), straight(start, end), after.sigmoid()
 
     def loss(batch):
-        cells, start, way, after = (torch.cat(parts) for parts in zip(*batch, strict=True))
-        said = as_map(step(cells, start, way), GRID)
+        cells, way, after = (torch.cat(parts) for parts in zip(*batch, strict=True))
+        said = as_map(step(cells, way), GRID)
         return torch.nn.functional.binary_cross_entropy_with_logits(said, after)
 
     unseen = [[example(sweeps) for _ in range(8)] for sweeps in (0, 1)]

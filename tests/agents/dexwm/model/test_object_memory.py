@@ -8,6 +8,7 @@ from support.trainings import SMALL
 from dexbench.agents.dexwm.model.object_map import MOST, SIZE, as_map, as_tokens
 from dexbench.agents.dexwm.model.object_memory import covered, remembered
 from dexbench.agents.dexwm.model.world_model import DexWMModel
+from dexbench.agents.learning.hand_way import straight
 from dexbench.envs.embodiment import camera
 
 MODEL = dataclasses.replace(SMALL, object_map=True, hand_maps=True, residual=True)
@@ -49,7 +50,7 @@ def test_an_object_behind_the_hand_is_still_there_and_one_that_has_left_is_not()
     before, behind, gone, new = (28, 48), (28, 48), (40, 10), (45, 80)
     hand = hand_at(30, 50)
     last, state = state_of(before, gone), state_of(new)
-    known = remembered(model, state, last, hand, hand)
+    known = remembered(model, state, last, straight(hand, hand), hand)
     assert torch.equal(known[..., :CHANNELS], state[..., :CHANNELS])
     maps = shown(known)
     assert maps[behind[0] + 1 : behind[0] + 4, behind[1] + 1 : behind[1] + 4].all(), "hidden"
@@ -58,20 +59,30 @@ def test_an_object_behind_the_hand_is_still_there_and_one_that_has_left_is_not()
 
 
 @torch.no_grad()
+def test_an_object_that_is_seen_elsewhere_is_not_behind_the_hand_too():
+    torch.manual_seed(0)
+    model = DexWMModel(MODEL)
+    hand = hand_at(30, 50)
+    last, state = state_of((28, 48)), state_of((28, 60))
+    maps = shown(remembered(model, state, last, straight(hand, hand), hand))
+    assert maps[29, 61] and not maps[:, :58].any()
+
+
+@torch.no_grad()
 def test_what_is_remembered_moves_with_the_hand(monkeypatch):
     torch.manual_seed(0)
     model = DexWMModel(MODEL)
     asked = []
 
-    def pushed(cells, hand, motion):
-        asked.append((hand, motion))
+    def pushed(cells, way):
+        asked.append(way)
         return as_tokens(as_map(cells, MODEL.grid).roll(6, 2))
 
     monkeypatch.setattr(model.predictor.step, "forward", pushed)
-    before, now = hand_at(30, 50), hand_at(30, 56)
-    maps = shown(remembered(model, state_of(), state_of((28, 48)), before, now))
-    assert maps[30, 56] and not maps[:, :53].any()
-    assert torch.equal(asked[0][0], before) and torch.allclose(before + asked[0][1], now)
+    way, now = straight(hand_at(30, 50), hand_at(30, 60)), hand_at(30, 56)
+    maps = shown(remembered(model, state_of(), state_of((28, 48)), way, now))
+    assert maps[30, 56] and not maps[:, :53].any(), "it is hidden where the hand is"
+    assert asked == [way]
 
 
 @torch.no_grad()
@@ -79,4 +90,4 @@ def test_states_without_a_map_stay_as_they_are():
     model = DexWMModel(SMALL)
     state = torch.randn(1, SMALL.tokens, SMALL.latent_dim)
     hand = hand_at(30, 50)
-    assert remembered(model, state, torch.randn_like(state), hand, hand) is state
+    assert remembered(model, state, torch.randn_like(state), straight(hand, hand), hand) is state

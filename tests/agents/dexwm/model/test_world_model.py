@@ -18,6 +18,7 @@ from dexbench.agents.dexwm.model.world_model import (
     best_dtype,
     hand_action,
 )
+from dexbench.agents.learning.hand_way import straight
 from dexbench.agents.learning.weights import save_tensors
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.robot import INIT_JOINTS
@@ -234,7 +235,7 @@ def test_hand_action_layout():
     assert action[:63].abs().max() == 0 and action[126:].abs().max() == 0
     assert torch.equal(action[63:126], torch.arange(63.0))
     hands, model = torch.stack([before, after, after]).expand(2, 3, 21, 3), DexWMModel(SMALL)
-    led = model.leading(model.action(hands[:, :-1], hands[:, 1:]), hands[:, 0])
+    led = model.leading(model.action(straight(hands[:, :-1], hands[:, 1:])), hands[:, 0])
     assert led.shape == (2, 3, 132) and torch.equal(led[1, 1], action)
     assert not led[:, [0, 2]].any(), "nothing led to the first, and the last stayed"
 

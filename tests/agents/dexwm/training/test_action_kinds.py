@@ -15,10 +15,15 @@ from dexbench.agents.dexwm.agent import DexWM
 from dexbench.agents.dexwm.model.checkpoint import load_model
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.sizes import sized
-from dexbench.agents.dexwm.model.world_model import DexWMModel
+from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
 from dexbench.agents.dexwm.training.train import train
+from dexbench.agents.learning.episodes import load_episodes
+from dexbench.agents.learning.hand_way import MOMENTS, commanded, straight
 from dexbench.agents.learning.recordings import load_clips
+from dexbench.bench.openloop.subjects import subjects
 from dexbench.data_collection.readers.layouts import open_layout
+from dexbench.envs.embodiment import camera
+from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.utils.errors import UserError
 
 KINDS = {"hands": 132, "camera": 6, "body": 66}
@@ -99,14 +104,14 @@ def test_the_robot_and_a_gripper_have_no_body(folders, tmp_path):
         with pytest.raises(UserError, match="has no upper body, .* EgoDex's layout alone"):
             train(dataclasses.replace(settings, data=tuple(data)))
     with pytest.raises(UserError, match="the robot has none"):
-        DexWMModel(model).action(torch.zeros(1, 21, 3), torch.ones(1, 21, 3))
+        DexWMModel(model).action(torch.zeros(1, MOMENTS, 21, 3))
 
 
 def test_to_a_model_of_the_camera_the_robot_does_nothing(folders, tmp_path):
     model = dataclasses.replace(SMALL, action="camera")
     train(config(folders[2], tmp_path / "w.safetensors", steps=(1, 1, 1), model=model))
     made, _ = load_model(tmp_path / "w.safetensors")
-    action = made.action(torch.zeros(2, 3, 21, 3), torch.ones(2, 3, 21, 3))
+    action = made.action(straight(torch.zeros(2, 3, 21, 3), torch.ones(2, 3, 21, 3)))
     assert torch.equal(action, torch.zeros(2, 3, 6))
     assert torch.equal(made.leading(action, torch.ones(2, 21, 3)), torch.zeros(2, 4, 6))
 
@@ -137,3 +142,60 @@ def test_kinds_that_cannot_be_are_refused():
         ModelConfig(action="arms")
     with pytest.raises(UserError, match="only model.action 'hands' tells"):
         ModelConfig(action="camera", hand_maps=True)
+
+
+def test_commanded_actions_lead_to_what_joint_targets_ask_for(folders, tmp_path):
+    clips = load_clips([folders[2]], tmp_path, progress=False, commanded=True)
+    reached = load_clips([folders[2]], tmp_path, progress=False)
+    episodes = load_episodes([folders[2]], tmp_path, progress=False)
+    start = int(clips.first[1])
+    index = start + np.array([[0, 2, 5], [3, 4, 8]])
+    hands = clips.hands_at(index)
+    asked = camera.base_to_camera(HandKinematics().keypoints(torch.from_numpy(episodes.targets)))
+    expected = asked[torch.from_numpy(index) - 1]
+    expected[0, 0] = torch.from_numpy(episodes.keypoints[start])  # no target led there
+    assert np.allclose(hands.way[:, :, 0], expected[:, :-1], atol=1e-6)
+    assert np.allclose(hands.way[:, :, -1], expected[:, 1:], atol=1e-6)
+    joints = torch.lerp(
+        *torch.from_numpy(episodes.targets[[start + 3, start + 7]]), 2 / (MOMENTS - 1)
+    )
+    between = camera.base_to_camera(HandKinematics().keypoints(joints))
+    assert np.allclose(hands.way[1, 1, 2], between, atol=1e-5), "an arc, straight in joint space"
+    moves = hand_action(expected[:, :-1], expected[:, 1:])
+    assert np.allclose(hands.actions, moves, atol=1e-6) and moves.any()
+    # What the head is asked for stays the hand that was reached.
+    assert np.array_equal(hands.points, reached.hands_at(index).points)
+    assert not np.allclose(hands.actions, reached.hands_at(index).actions, atol=1e-3)
+
+
+def test_a_planner_tells_a_commanded_model_what_it_commands(folders, tmp_path):
+    """From joint targets to joint targets, as training: where the hand really is, plays no part."""
+    model = dataclasses.replace(SMALL, commanded=True, hand_maps=True)
+    train(config(folders[2], tmp_path / "w.safetensors", steps=(1, 1, 1), model=model))
+    agent = DexWM(weights=tmp_path / "w.safetensors")
+    told = []
+    agent.model.action = lambda way: (
+        told.append(way)
+        or agent.model.placed(hand_action(way[..., 0, :, :], way[..., -1, :, :]), way)
+    )
+    first, second = (agent.lower * share + agent.upper * (1 - share) for share in (0.4, 0.6))
+    agent.reset("push", 0)
+    with torch.no_grad():
+        for target in (first, second):
+            picture = np.zeros((camera.HEIGHT, camera.WIDTH, 3), np.uint8)
+            obs = {"pixels": picture, "goal": picture, "keypoints": np.ones((21, 3), np.float32)}
+            context = agent.observe({**obs, "agent_target": target.numpy()})
+        agent.roll_out(torch.stack([first, second])[None], context)
+    _, seen, planned = told
+    there, back = (commanded(HandKinematics(), *way) for way in ((first, second), (second, first)))
+    assert torch.allclose(seen[0, 0], there, atol=1e-6)
+    assert torch.allclose(planned[0], torch.stack([back, there]), atol=1e-6)
+    with pytest.raises(UserError, match="what joint targets ask for .*--model.commanded"):
+        subjects([str(tmp_path / "w.safetensors")], [], torch.device("cpu"), None)
+
+
+def test_commanded_actions_need_joint_targets(folders, tmp_path):
+    with pytest.raises(UserError, match="needs joint targets.*own sets have"):
+        load_clips([folders[0]], tmp_path, progress=False, commanded=True)
+    with pytest.raises(UserError, match="model.commanded is about where the hand goes"):
+        ModelConfig(action="camera", commanded=True)

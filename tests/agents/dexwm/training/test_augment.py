@@ -129,8 +129,8 @@ def test_a_mirror_shows_hand_and_objects_on_the_other_side():
     masks = torch.zeros(2, 1, 112, 196, dtype=torch.bool)
     masks[:, 0, 60:64, 20:30] = True
     pixel = torch.tensor([[50.0, 124.0]])  # the middle of the object, in the picture
-    hands = camera.unproject(pixel, torch.full((1,), 0.9)).expand(2, 1, 21, 3)
+    hands = camera.unproject(pixel, torch.full((1,), 0.9)).expand(2, 1, 6, 21, 3)
     points, shown = mirrored(hands, masks, torch.tensor([True, False]))
     assert torch.equal(points[1], hands[1]) and torch.equal(shown[1], masks[1])
     assert shown[0, 0].nonzero().amin(0).tolist() == [60, 166]
-    assert camera.project(points[0, 0])[0].tolist() == pytest.approx([392 - 50, 124])
+    assert camera.project(points[0, 0, 3])[0].tolist() == pytest.approx([392 - 50, 124])

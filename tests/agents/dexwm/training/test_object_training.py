@@ -16,6 +16,7 @@ from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.training.losses import move_loss
 from dexbench.agents.dexwm.training.train import Trainer, train
 from dexbench.agents.learning import object_masks
+from dexbench.agents.learning.hand_way import MOMENTS
 from dexbench.utils.errors import UserError
 
 MODEL = dataclasses.replace(SMALL, object_map=True, hand_maps=True, residual=True)
@@ -79,13 +80,13 @@ def test_true_maps_teach_how_objects_move():
     torch.nn.init.constant_(model.predictor.step.moves.bias, -50.0)
     middle = len(model.predictor.step.moves.bias) // 2
     torch.nn.init.constant_(model.predictor.step.moves.bias[middle : middle + 1], 50.0)
-    hands = torch.zeros(1, 3, 21, 3) + torch.tensor([0, 0, 0.85])
+    ways = torch.zeros(1, 2, MOMENTS, 21, 3) + torch.tensor([0, 0, 0.85])
     shown = torch.zeros(1, 3, 112, 196, dtype=torch.bool)
     shown[:, :, 60:70, 80:90] = True
-    stays = move_loss(model, hands, shown).detach()
+    stays = move_loss(model, ways, shown).detach()
     assert stays < 0.01
     shown[:, 1:] = shown[:, 1:].roll(20, -1)
-    moves = move_loss(model, hands, shown)
+    moves = move_loss(model, ways, shown)
     # In both frames two squares of 100 pixels are wrong by the map's largest logit, near the first.
     worst = math.log((1 - LEAST) / LEAST) * WEIGHT * 200 / shown[0, 0].numel()
     assert float(moves.detach() - stays) == pytest.approx(worst, rel=0.02)
