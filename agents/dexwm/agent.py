@@ -162,7 +162,7 @@ class DexWM(WaypointAgent):
 
         Args:
             obs: ``pixels`` and ``goal`` ``(224, 392, 3)`` uint8; ``keypoints`` ``(21, 3)`` in m,
-                camera frame.
+                camera frame; of a model of ``commanded`` actions ``agent_target`` ``(23,)`` in rad.
         """
         if self._goal is None:
             goal = self.encode(obs["goal"])

@@ -21,13 +21,13 @@ BLURS = (2.0, 5.0, 12.0)
 """Standard deviations in cells by which maps are blurred, about 5, 12 and 28 cm on the counter:
 masks that no longer overlap still tell how far they are apart."""
 USUAL = 25.0
-"""Cells of the usual object, 6 cm across."""
+"""Cells of the usual object, five a side."""
 LEAST = 2.0
 """Cells by which the usual object moves where that counts as nothing to do, about 5 cm."""
 ELSEWHERE = 0.05
-"""Weight of places that look alike now and in the goal, against those that differ most. What lies
-there may be large: were it to count in full, a plan that pushes it a little would cost more than
-one that leaves a small object where it is. Where nothing differs all places count in full."""
+"""Weight of places that look alike at the start and in the goal, against those that differ most.
+What lies there may be large: were it to count in full, a plan that pushes it a little would cost
+more than one that leaves a small object where it is. Where nothing differs all count in full."""
 REACH = 50.0
 """Distance in px to which the hand's distance is scaled."""
 FADED = 2.0
@@ -39,7 +39,7 @@ class ObjectGoal:
     """The objects where they are and where they should be, read off two pictures."""
 
     start: Tensor
-    """Blurred maps of the objects now ``(3, h, w)``."""
+    """Blurred maps of the objects in the trial's first picture ``(3, h, w)``."""
     goal: Tensor
     """The same in the goal."""
 
@@ -59,10 +59,10 @@ class ObjectGoal:
         Args:
             logits: Of predicted states ``(B, 112, 196)``.
         """
-        weights = self._weights()
+        weights, (_, least) = self._weights(), _usual(self.start)
         apart = (_as_much(blurred(logits), self.goal) - self.goal).abs()
         whole = (weights * (self.start - self.goal).abs()).sum((-1, -2))
-        ratios: Tensor = (weights * apart).sum((-1, -2)) / torch.maximum(whole, _usual()[1])
+        ratios: Tensor = (weights * apart).sum((-1, -2)) / torch.maximum(whole, least)
         return ratios.mean(-1)
 
     def reach(self, logits: Tensor, hand: Keypoints) -> Tensor:
@@ -91,19 +91,19 @@ class ObjectGoal:
     def _weights(self) -> Tensor:
         """Return how much places count ``(3, h, w)``, from ``ELSEWHERE`` to 1."""
         differ = (self.start - self.goal).abs()
-        most, least = differ.amax((-1, -2)), _usual()[0] / 2
+        most, least = differ.amax((-1, -2)), _usual(differ)[0] / 2
         alike = 1 - differ / torch.maximum(most, least)[:, None, None]
         told = (most / least).clamp(max=1)[:, None, None]
         weights: Tensor = 1 - (1 - ELSEWHERE) * told * alike
         return weights
 
 
-def _usual() -> tuple[Tensor, Tensor]:
-    """Return what blurred maps show of the usual object, ``(3,)`` each.
+def _usual(like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what blurred maps show of the usual object, ``(3,)`` each, where ``like`` is.
 
     First is the value in its middle, then the difference in cells that a move by ``LEAST`` makes.
     """
-    variances = torch.tensor(BLURS).square()
+    variances = like.new_tensor(BLURS).square()
     wide = variances + USUAL / (2 * torch.pi)
     return USUAL / (2 * torch.pi * wide), 0.8 * LEAST * USUAL / wide.sqrt()
 

@@ -97,8 +97,9 @@ def load_clips(
         return own_clips(load_episodes(folders, cache, holdout, size, progress), action, commanded)
     if commanded:
         raise UserError(
-            "model.commanded needs joint targets, which only the benchmark's own sets have, and no "
-            "--data-shares; leave it out, or merge the sets with `dexbench data merge`"
+            "model.commanded needs joint targets, which only the benchmark's own sets have, and "
+            "neither --data-shares nor --max-rate; leave it out, or merge the sets with "
+            "`dexbench data merge`"
         )
     layouts = [open_layout(folder) for folder in folders]
     table = pose_table(folders, layouts, cache, size, max_rate, progress, body)

@@ -139,7 +139,8 @@ class Predictor(nn.Module):
             history: From ``encode_history``; its last G frames are those of ``last``.
             last: The states to start from, ``(B, G, P, C)``.
             actions: ``(B, G, 132)``: hand keypoint differences in metres, camera frame; with
-                ``hand_maps`` ``(B, G, 195)``, see ``DexWMModel.action``.
+                ``hand_maps`` ``(B, G, 195)`` or, commanded, ``(B, G, 510)``; see
+                ``DexWMModel.placed``.
 
         Returns:
             ``(B, G, P, C)``.

@@ -11,7 +11,6 @@ from dexbench.agents.dexwm.model.object_map import (
     AROUND,
     FAR,
     LEAST,
-    MOMENTS,
     MOST,
     PLANE,
     SCALE,
@@ -24,7 +23,7 @@ from dexbench.agents.dexwm.model.object_map import (
     true_map,
 )
 from dexbench.agents.dexwm.model.world_model import DexWMModel
-from dexbench.agents.learning.hand_way import straight
+from dexbench.agents.learning.hand_way import MOMENTS, straight
 from dexbench.envs.embodiment import camera
 from dexbench.utils.errors import UserError
 
@@ -207,3 +206,18 @@ def test_models_without_it_have_the_weights_they_had():
     names, more = (DexWMModel(config).state_dict().keys() for config in (plain, MODEL))
     assert {".".join(n.split(".")[:2]) for n in more - names} == {"encoder.eye", "predictor.step"}
     assert not names - more
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_step_of_commanded_actions_hears_the_arc(monkeypatch, asked):
+    model = DexWMModel(dataclasses.replace(MODEL, commanded=asked))
+    heard = []
+    monkeypatch.setattr(
+        model.predictor.step, "forward", lambda cells, way: heard.append(way) or cells
+    )
+    way = torch.randn(2, 1, MOMENTS, 21, 3)
+    states = torch.randn(2, 1, MODEL.tokens, MODEL.state_dim)
+    model.predictor(states, model.action(way))
+    expected = way if asked else straight(way[:, :, 0], way[:, :, -1])
+    assert torch.allclose(heard[0], expected[:, 0], atol=1e-5)
