@@ -4,15 +4,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dexbench.data_collection.readers.sample import RIGHT, ActionKind, Poses, action
-from dexbench.envs.embodiment.kinematics import HandKinematics
 
 from .episodes import Episodes
 from .footage import Footage
-from .hand_way import commanded, straight
 
 
 class Hands(NamedTuple):
@@ -64,6 +61,13 @@ class Clips(Footage):
 
     def hands_at(self, index: NDArray[np.int64]) -> Hands:
         """Return the hands in windows, by the indices ``(B, F)`` of their frames."""
+        # Torch takes seconds to import, and to open a set needs none.
+        import torch
+
+        from dexbench.envs.embodiment.kinematics import HandKinematics
+
+        from .hand_way import commanded, straight
+
         flat = index.reshape(-1)
         frames = Poses(
             hands=self.hands[flat],

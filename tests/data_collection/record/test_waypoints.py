@@ -21,7 +21,9 @@ from dexbench.envs.tasks.base import Rejected
 from dexbench.utils.seeding import rng
 
 
-def test_a_frame_follows_from_the_last_as_a_planners_waypoint_does(scene, simulation):
+def test_a_frame_follows_from_the_last_as_a_planners_waypoint_does(scene, simulation, monkeypatch):
+    # Where a hand presses on an object the last digits grow.
+    monkeypatch.setattr(waypoints, "AIM", 0.35)
     episode = waypoints.waypoint_clip(simulation, scene, rng("test", "a"), {"kind": "waypoints"})
     assert len(episode.state) == waypoints.WAYPOINTS + 1
     simulation.set_state(episode.state[0])
