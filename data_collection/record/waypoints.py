@@ -40,8 +40,8 @@ LEFT = 0.15
 PUSHES = 0.75
 """Share of pushes: they have three waypoints, and grasps seven."""
 AIM = 1.0
-"""Most noise of a clip's waypoints, as a share of that of those astray. Plans that push well ask
-for a hand that is 15 cm deep in the counter, which stops it: so must some of the waypoints."""
+"""Most noise of a clip's waypoints, as a share of that of those astray. Plans that push ask
+for a hand that counter and objects stop on its way: so must some of the waypoints."""
 
 Posture = NDArray[np.float64]
 """Joints (23,) in rad."""
