@@ -40,9 +40,10 @@ class Context:
     """Keys and values of the pictures seen."""
     last: Tensor
     """``(1, P, C)`` latent state of the newest picture."""
-    here: Tensor
-    """From where the next action leads: the hand's keypoints ``(21, 3)`` in m, camera frame; or the
-    joint targets ``(23,)`` in rad, to a model of ``commanded`` actions."""
+    hand: Tensor
+    """Where the hand is: its keypoints ``(21, 3)`` in m, camera frame."""
+    target: Tensor
+    """The joint targets ``(23,)`` in rad that led there."""
     goal: Tensor
     """``(1, P, C)`` latent state of the goal picture."""
     goal_keypoints: Keypoints | None
@@ -146,7 +147,8 @@ class DexWM(WaypointAgent):
         """Start a trial and forget the last one's pictures."""
         super().reset(task, seed)
         self._seen: list[Tensor] = []
-        self._places: list[Tensor] = []
+        self._hands: list[Tensor] = []
+        self._targets: list[Tensor] = []
         self._goal: tuple[Tensor, Keypoints | None] | None = None
         self._objects: ObjectGoal | None = None
         self._hand_share = 1.0
@@ -162,20 +164,23 @@ class DexWM(WaypointAgent):
 
         Args:
             obs: ``pixels`` and ``goal`` ``(224, 392, 3)`` uint8; ``keypoints`` ``(21, 3)`` in m,
-                camera frame; of a model of ``commanded`` actions ``agent_target`` ``(23,)`` in rad.
+                camera frame; ``agent_target`` ``(23,)`` in rad.
         """
         if self._goal is None:
             goal = self.encode(obs["goal"])
             hand: Keypoints = self.model.head(goal)
             self._goal = goal, hand if hand.shows_hand() else None
-        keypoints = torch.as_tensor(np.asarray(obs["keypoints"], np.float32), device=self.device)
-        here = keypoints
-        if self.model.config.commanded:
-            here = torch.as_tensor(np.asarray(obs["agent_target"], np.float32), device=self.device)
+        reached, target = (
+            torch.as_tensor(np.asarray(obs[name], np.float32), device=self.device)
+            for name in ("keypoints", "agent_target")
+        )
         state = self.encode(obs["pixels"])
+        self._hands.append(reached)
+        self._targets.append(target)
+        hands, targets = torch.stack(self._hands), torch.stack(self._targets)
+        ways = self.way(hands[:-1], targets, hands[1:])
         if self._seen:
-            way = self.way(self._places[-1], here)[None]
-            state = remembered(self.model, state, self._seen[-1], way, keypoints[None])
+            state = remembered(self.model, state, self._seen[-1], ways[-1:], reached[None])
         self._seen.append(state)
         if len(self._seen) == 1 and self.costs.config.hand_way:
             seen: Keypoints = self.model.head(self._seen[0])
@@ -184,13 +189,10 @@ class DexWM(WaypointAgent):
             start, end = (self.costs.object_map(state) for state in (self._seen[0], self._goal[0]))
             self._objects = ObjectGoal.read(start, end)
         history = torch.stack(self._seen, 1)
-        self._places.append(here)
-        places = torch.stack(self._places)[None]
-        ways = self.way(places, torch.cat([places[:, 1:], places[:, -1:]], 1))
-        actions = self.model.leading(self.model.action(ways[:, :-1]), ways[:, 0, 0])
+        actions = self.model.leading(self.model.action(ways)[None], hands[:1])
         encoded = self.model.predictor.encode_history(history, actions=actions)
         known = self._objects, self._hand_share
-        return Context(encoded, history[:, -1], here, *self._goal, *known)
+        return Context(encoded, history[:, -1], reached, target, *self._goal, *known)
 
     def goal_hand(self, context: Context) -> Tensor | None:
         """Return the keypoints that the head sees in the goal picture.
@@ -259,24 +261,26 @@ class DexWM(WaypointAgent):
         """Return keypoints ``(..., 21, 3)`` in m, camera frame, that joints ``(..., 23)`` make."""
         return camera.base_to_camera(self.kinematics.keypoints(sequences))
 
-    def way(self, before: Tensor, after: Tensor) -> Tensor:
-        """Return ways of the hand ``(..., MOMENTS, 21, 3)`` in m, camera frame.
+    def way(self, hands: Tensor, targets: Tensor, ends: Tensor | None = None) -> Tensor:
+        """Return ways of the hand ``(..., T, MOMENTS, 21, 3)`` in m, camera frame.
 
         Args:
-            before: ``Context.here`` of the places where they begin, ``(..., 21, 3)`` or
-                ``(..., 23)``.
-            after: The same of those where they end.
+            hands: Where it is when each begins, ``(..., T, 21, 3)`` in m, camera frame.
+            targets: Joint targets ``(..., T + 1, 23)`` in rad, of before the first on.
+            ends: Where each comes to, ``(..., T, 21, 3)``; where the targets ask for if left out. A
+                model of ``commanded`` actions is not told.
         """
         if self.model.config.commanded:
-            return commanded(self.kinematics, before, after)
-        return straight(before, after)
+            return commanded(self.kinematics, hands, targets[..., :-1, :], targets[..., 1:, :])
+        return straight(hands, self.hand(targets[..., 1:, :]) if ends is None else ends)
 
     def roll_out(self, sequences: Tensor, context: Context) -> Tensor:
         """Predicted latent states ``(N, T, P, C)`` after the waypoints ``(N, T, 23)`` in rad."""
-        places = sequences if self.model.config.commanded else self.hand(sequences)
-        start = context.here.expand_as(places[:, :1])
-        actions = self.model.action(self.way(torch.cat([start, places[:, :-1]], 1), places))
-        return self.model.predictor.rollout(context.history, context.last, actions)
+        first = context.hand.expand(len(sequences), 1, -1, -1)
+        hands = torch.cat([first, self.hand(sequences[:, :-1])], 1)
+        target = context.target.expand_as(sequences[:, :1])
+        ways = self.way(hands, torch.cat([target, sequences], 1))
+        return self.model.rollout(context.history, context.last, self.model.action(ways))
 
     def terms(self, sequences: Tensor, context: Context, states: Tensor | None = None) -> Tensor:
         """Return cost terms ``(N, 6)`` of candidates; see ``LatentCost.terms``.

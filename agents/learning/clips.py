@@ -49,8 +49,8 @@ class Clips(Footage):
     action: ActionKind = "hands"
     """What actions tell."""
     targets: NDArray[np.float32] | None = None
-    """Joint targets ``(N, 23)`` in rad that led to each frame, if actions are to lead from there to
-    there, instead of from one hand that was reached to the next."""
+    """Joint targets ``(N, 23)`` in rad that led to each frame, if actions are to lead to where the
+    next ones ask the hand to go, instead of to where it comes to."""
     body: NDArray[np.float32] | None = None
     """Points of the upper body ``(N, 18, 3)`` in the clip's world, in m, where actions tell it."""
 
@@ -83,13 +83,13 @@ class Clips(Footage):
             way = straight(right[:, :-1], right[:, 1:])
         else:
             targets = torch.from_numpy(self.targets[index])
-            way = commanded(HandKinematics(), targets[:, :-1], targets[:, 1:])
-            if index.shape[1] > 1:
-                asked = torch.cat([way[:, :, 0], way[:, -1:, -1]], 1)
-                frames.hands[:, RIGHT] = asked.flatten(0, 1).numpy()
+            reached = torch.from_numpy(points[:, :-1, RIGHT])
+            way = commanded(HandKinematics(), reached, targets[:, :-1], targets[:, 1:])
         at = np.arange(index.size).reshape(index.shape)
-        pairs = frames.at(at[:, :-1].reshape(-1)), frames.at(at[:, 1:].reshape(-1))
-        moves = action(*pairs, self.action)
+        before, after = frames.at(at[:, :-1].reshape(-1)), frames.at(at[:, 1:].reshape(-1))
+        if self.targets is not None:
+            after.hands[:, RIGHT] = way[:, :, -1].flatten(0, 1).numpy()
+        moves = action(before, after, self.action)
         actions = moves.reshape(len(index), index.shape[1] - 1, 3 * moves.shape[1])
         return Hands(points, frames.seen.reshape(*index.shape, 2, -1), actions, way.numpy())
 

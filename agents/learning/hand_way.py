@@ -6,8 +6,11 @@ from torch import Tensor
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 
-MOMENTS = 6
-"""Moments of a way, the first and the last among them."""
+ASKED = 6
+"""Moments of the way that a hand is asked to go, the first and the last among them."""
+MOMENTS = 1 + ASKED
+"""Moments of a way: where the hand is, then those of the way that it is asked to go. A hand that
+presses on something is not where it was asked to be, and what it presses on goes another way."""
 
 
 def straight(before: Tensor, after: Tensor) -> Tensor:
@@ -17,23 +20,28 @@ def straight(before: Tensor, after: Tensor) -> Tensor:
         before: ``(..., 21, 3)``.
         after: The same, later.
     """
-    shares = torch.linspace(0, 1, MOMENTS, device=before.device, dtype=before.dtype)
-    return torch.lerp(before.unsqueeze(-3), after.unsqueeze(-3), shares[:, None, None])
+    asked = torch.lerp(before.unsqueeze(-3), after.unsqueeze(-3), _shares(before)[:, None, None])
+    return torch.cat([before.unsqueeze(-3), asked], -3)
 
 
-def commanded(kinematics: HandKinematics, before: Tensor, after: Tensor) -> Tensor:
+def commanded(kinematics: HandKinematics, hand: Tensor, before: Tensor, after: Tensor) -> Tensor:
     """Return the way that joint targets ask for, straight in joint space.
 
     It is another than the straight one: a wrist that turns goes on an arc.
 
     Args:
         kinematics: On the targets' device.
-        before: Joint targets ``(..., 23)`` in rad.
-        after: The same, later.
+        hand: Where the hand is at first: keypoints ``(..., 21, 3)`` in m, camera frame.
+        before: Joint targets ``(..., 23)`` in rad that led there.
+        after: The next ones.
 
     Returns:
         Keypoints ``(..., MOMENTS, 21, 3)`` in m, camera frame.
     """
-    shares = torch.linspace(0, 1, MOMENTS, device=before.device, dtype=before.dtype)
-    joints = torch.lerp(before.unsqueeze(-2), after.unsqueeze(-2), shares[:, None])
-    return camera.base_to_camera(kinematics.keypoints(joints))
+    joints = torch.lerp(before.unsqueeze(-2), after.unsqueeze(-2), _shares(before)[:, None])
+    asked = camera.base_to_camera(kinematics.keypoints(joints))
+    return torch.cat([hand.unsqueeze(-3), asked], -3)
+
+
+def _shares(like: Tensor) -> Tensor:
+    return torch.linspace(0, 1, ASKED, device=like.device, dtype=like.dtype)

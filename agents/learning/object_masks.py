@@ -1,8 +1,8 @@
-"""Which pixels of training pictures show an object, whether or not the robot is before it."""
+"""Which pixels of training pictures show an object, and which: as if there were no robot."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,12 @@ from .footage import Footage
 
 BYTES = math.ceil(SIZE[1] / 8)
 """A mask's row, one bit a pixel."""
+CELL = 2
+"""Pixels of a cell's side."""
+CELLS = (SIZE[0] // CELL, SIZE[1] // CELL)
+"""Rows and columns of cells."""
+MOST = 7
+"""Objects of a scene that are told apart."""
 
 
 class ObjectMasks:
@@ -27,25 +33,41 @@ class ObjectMasks:
     Args:
         folders: The sets.
         episodes: Their frames.
-        cache: Folder of the file, which is drawn unless it holds these sets' masks: 2.8 kB a frame.
+        cache: Folder of the files, which are drawn unless they hold these sets' masks: 8.3 kB a
+            frame.
 
     Raises:
         UserError: A set is slim or damaged, or was recorded with other assets; the disk is full.
     """
 
     def __init__(self, folders: Sequence[Path], episodes: Footage, cache: Path):
-        path, mark = cache / "objects.bits", cache / "objects.json"
-        shape = (len(episodes.frames), SIZE[0], BYTES)
-        facts = {"digest": episodes.digest, "frames": shape[0]}
+        mark, count = cache / "objects.json", len(episodes.frames)
+        files: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
+            "bits": ((count, SIZE[0], BYTES), np.dtype(np.uint8)),
+            "cells": ((count, *CELLS), np.dtype(np.uint8)),
+            "centres": ((count, MOST + 1, 2), np.dtype(np.float32)),
+        }
+        facts = {"digest": episodes.digest, "frames": count, "cells": [*CELLS]}
         if not (mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == facts):
             cache.mkdir(parents=True, exist_ok=True)
             mark.unlink(missing_ok=True)
-            with reserved(path, math.prod(shape)):
-                bits = np.memmap(path, np.uint8, "w+", shape=shape)
-            _draw(folders, episodes, bits)
-            bits.flush()
+            drawn = []
+            for name, (shape, kind) in files.items():
+                path = cache / f"objects.{name}"
+                with reserved(path, math.prod(shape) * kind.itemsize):
+                    drawn.append(np.memmap(path, kind, "w+", shape=shape))
+            for first, masks in _drawn(folders, episodes):
+                frames = slice(first, first + len(masks))
+                values = np.packbits(masks > 0, axis=-1), shown_by_cells(masks), centres(masks)
+                for array, value in zip(drawn, values, strict=True):
+                    array[frames] = value
+            for array in drawn:
+                array.flush()
             write_atomic(mark, json.dumps(facts))
-        self._bits = np.memmap(path, np.uint8, "r", shape=shape)
+        self._bits, self._cells, self._centres = (
+            np.memmap(cache / f"objects.{name}", kind, "r", shape=shape)
+            for name, (shape, kind) in files.items()
+        )
 
     def __getitem__(self, index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return masks ``(..., 112, 196)`` bool of frames ``(...)``."""
@@ -54,11 +76,39 @@ class ObjectMasks:
         )
         return masks
 
+    def numbers(self, index: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return which object is where in frames ``(...)``.
 
-def _draw(
-    folders: Sequence[Path], episodes: Footage, bits: "np.memmap[Any, np.dtype[np.uint8]]"
-) -> None:
-    """Draw the masks of all frames."""
+        Returns:
+            The number from 1 of the object that each cell shows, or 0, ``(..., 56, 98)``; and the
+            middle of each object, ``(..., 8, 2)`` in cells, row first: not a number of 0, and of
+            one that is not in the picture.
+        """
+        return np.array(self._cells[index]), np.array(self._centres[index])
+
+
+def shown_by_cells(masks: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Return the largest number ``(n, 56, 98)`` in each cell of masks ``(n, 112, 196)``."""
+    told = np.where(masks <= MOST, masks, 0).astype(np.uint8)
+    most: NDArray[np.uint8] = told.reshape(len(masks), CELLS[0], CELL, CELLS[1], CELL).max((2, 4))
+    return most
+
+
+def centres(masks: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Return the middles ``(n, 8, 2)`` in cells of objects in masks ``(n, 112, 196)``."""
+    middles = np.full((len(masks), MOST + 1, 2), np.nan, np.float32)
+    for number in range(1, MOST + 1):
+        frame, row, column = np.nonzero(masks == number)
+        count = np.bincount(frame, minlength=len(masks))
+        for axis, place in enumerate((row, column)):
+            total = np.bincount(frame, place + 0.5, len(masks))
+            seen = count > 0
+            middles[seen, number, axis] = total[seen] / count[seen] / CELL
+    return middles
+
+
+def _drawn(folders: Sequence[Path], episodes: Footage) -> Iterator[tuple[int, NDArray[np.int8]]]:
+    """Draw the masks of all frames; yield each episode's first frame and its masks."""
     begin = 0
     for folder in folders:
         members, _ = open_sets([folder])
@@ -67,5 +117,5 @@ def _draw(
             first, length = episodes.first[begin + number], episodes.length[begin + number]
             if len(masks) != length:
                 raise UserError(f"{folder} changed while it was read; start again")
-            bits[first : first + length] = np.packbits(masks > 0, axis=-1)
+            yield int(first), masks
         begin += len(members)

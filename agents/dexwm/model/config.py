@@ -83,7 +83,7 @@ class ModelConfig(WeightsConfig):
     commanded: bool = field(default=False, metadata=LATER)
     """Whether the robot's actions lead to the hand that its joint targets ask for, as a planner's
     do, instead of to the one that was reached; with an object map also along the arc that the
-    joints take. For the benchmark's own data."""
+    joints take. For the benchmark's own data; needs ``hand_maps``."""
     object_map: bool = field(default=False, metadata=LATER)
     """Whether states hold a map of where objects are, behind the hand too, that the hand moves
     along; needs ``hand_maps`` and the compact encoder."""
@@ -112,6 +112,11 @@ class ModelConfig(WeightsConfig):
             raise UserError(
                 "model.commanded is about where the hand goes, which only model.action 'hands' "
                 f"tells; leave it out with {self.action!r}"
+            )
+        if self.commanded and not (self.hand_maps and self.head == "compact"):
+            raise UserError(
+                "model.commanded needs --model.hand-maps, which tell it where the hand is, and "
+                f"--model.head compact, which sees it; got {self.hand_maps} and {self.head!r}"
             )
         if self.object_map and not (self.hand_maps and self.encoder == "compact"):
             raise UserError(

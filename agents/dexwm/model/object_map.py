@@ -139,9 +139,20 @@ class ObjectStep(nn.Module):
         shown = as_map(cells.float(), self.grid).sigmoid()
         hand = camera.camera_to_base(way[:, :, :N_DISTINCT].float())
         source = self._sources(shown, hand)
-        odds = self.moves(self.net(self._told(shown, hand, source))).float().softmax(-1)
+        odds = self.odds(shown, hand, source).softmax(-1)
         moved = self._moved(shown, source, odds).clamp(LEAST, 1 - LEAST)
         return as_tokens(moved.logit())
+
+    def odds(self, shown: Tensor, hand: Tensor, source: Tensor) -> Tensor:
+        """Return logits ``(B, S, (2 * FAR + 1)**2)`` of where cells' content goes.
+
+        Args:
+            shown: Probabilities ``(B, 56, 98)``.
+            hand: Its way, ``(B, MOMENTS, 17, 3)`` in m, base frame.
+            source: Cells ``(B, S)``.
+        """
+        logits: Tensor = self.moves(self.net(self._told(shown, hand, source))).float()
+        return logits
 
     @torch.no_grad()
     def _sources(self, shown: Tensor, hand: Tensor) -> Tensor:

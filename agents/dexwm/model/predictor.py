@@ -6,6 +6,7 @@ then to the clean tokens of the history, and all normalisations are modulated by
 so a planner computes them once and shares them over all its candidates and iterations.
 """
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -139,7 +140,7 @@ class Predictor(nn.Module):
             history: From ``encode_history``; its last G frames are those of ``last``.
             last: The states to start from, ``(B, G, P, C)``.
             actions: ``(B, G, 132)``: hand keypoint differences in metres, camera frame; with
-                ``hand_maps`` ``(B, G, 195)`` or, commanded, ``(B, G, 510)``; see
+                ``hand_maps`` ``(B, G, 195)`` or, commanded, ``(B, G, 573)``; see
                 ``DexWMModel.placed``.
 
         Returns:
@@ -190,13 +191,21 @@ class Predictor(nn.Module):
         before = torch.cat([torch.zeros_like(actions[:, :1]), actions[:, :-1]], 1)
         return self.predict(self.encode_history(states, actions=before), states, actions)
 
-    def rollout(self, history: KeysValues, last: Tensor, actions: Tensor) -> Tensor:
+    def rollout(
+        self,
+        history: KeysValues,
+        last: Tensor,
+        actions: Tensor,
+        begun: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """Feed predictions back for as many steps as there are actions (multistep prediction).
 
         Args:
             history: Of the observed frames, batch B or 1 (then shared by all).
             last: The last observed state, ``(B or 1, P, C)``.
-            actions: ``(B, T, 132)``.
+            actions: ``(B, T, 132)``, or as ``DexWMModel.placed`` returns them.
+            begun: Makes of the state before ``(B, 1, P, C)`` and an action ``(B, 1, D)`` the one
+                that begins there; for all but the first. They stay as they are if left out.
 
         Returns:
             ``(B, T, P, C)``.
@@ -208,6 +217,8 @@ class Predictor(nn.Module):
         grown = None if torch.is_grad_enabled() else GrowingHistory(history, batch, steps - 1)
         for step in range(steps):
             action = actions[:, step : step + 1]
+            if begun is not None and step > 0:
+                action = begun(state, action)
             state = self.predict(history, state, action)
             predictions.append(state)
             if step + 1 == steps:

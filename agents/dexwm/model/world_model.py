@@ -3,14 +3,18 @@
 import torch
 from torch import Tensor, nn
 
-from dexbench.agents.learning.hand_way import straight
+from dexbench.agents.learning.hand_way import MOMENTS, straight
 from dexbench.utils.errors import UserError
 
 from .config import ACTION_DIM, ModelConfig
 from .encoder import build_encoder
+from .history import KeysValues
 from .keypoint_head import build_head
 from .object_map import ObjectMap
 from .predictor import Predictor
+
+RING = slice(13, 17)
+"""The ring finger's keypoints: the little finger's, which the head leaves out, repeat them."""
 
 
 class DexWMModel(nn.Module):
@@ -43,7 +47,7 @@ class DexWMModel(nn.Module):
                 frame; of those that are not ``commanded`` the first moment counts.
 
         Returns:
-            The actions, or ``(..., 195)`` with the first moment's keypoints, or ``(..., 510)`` with
+            The actions, or ``(..., 195)`` with the first moment's keypoints, or ``(..., 573)`` with
             those of all moments if they are ``commanded``.
         """
         if not self.config.hand_maps:
@@ -80,6 +84,31 @@ class DexWMModel(nn.Module):
         none = first.new_zeros(len(first), self.config.action_dim)
         stays = self.placed(none, straight(first, first))
         return torch.cat([stays[:, None].to(actions.dtype), actions], 1)
+
+    def rollout(self, history: KeysValues, last: Tensor, actions: Tensor) -> Tensor:
+        """Predict what follows, step by step, as a planner must.
+
+        Where the hand will be, nobody knows. So every action of a ``commanded`` model but the first
+        begins where the head sees the hand in the state that was predicted before.
+
+        Args:
+            history: Of the observed frames, batch B or 1.
+            last: The last observed state, ``(B or 1, P, C)``.
+            actions: ``placed``, ``(B, T, D)``.
+
+        Returns:
+            ``(B, T, P, C)``.
+        """
+
+        def begun(state: Tensor, action: Tensor) -> Tensor:
+            with torch.no_grad():
+                seen = self.head(state[:, 0]).points()
+            way = action[..., self.config.action_dim :].unflatten(-1, (MOMENTS, -1, 3))
+            hand = torch.cat([seen, seen[:, RING]], 1)[:, None, None].to(way.dtype)
+            return self.action(torch.cat([hand, way[:, :, 1:]], 2))
+
+        unknown = begun if self.config.commanded else None
+        return self.predictor.rollout(history, last, actions, unknown)
 
     def compile_blocks(self) -> None:
         """From now on runs the blocks of predictor and head through ``torch.compile``.

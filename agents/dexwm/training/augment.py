@@ -38,20 +38,6 @@ def augment(
     return jitter(images, generator), masks
 
 
-def mirrored(ways: Tensor, masks: Tensor, swap: Tensor) -> tuple[Tensor, Tensor]:
-    """Return windows as in a mirror: objects move the same way.
-
-    Args:
-        ways: Keypoints of a hand ``(B, F - 1, MOMENTS, 21, 3)``, metres, camera frame.
-        masks: ``(B, F, h, w)``.
-        swap: ``(B,)`` bool, which windows.
-    """
-    swap = swap.to(masks.device)[:, None, None, None]
-    sides = ways.new_tensor([-1.0, 1.0, 1.0])
-    turned = torch.where(swap.unsqueeze(-1), ways * sides, ways)
-    return turned, torch.where(swap, masks.flip(-1), masks)
-
-
 def jitter(images: Tensor, generator: np.random.Generator) -> Tensor:
     """Random brightness, contrast and colour cast of windows ``(B, F, H, W, 3)``, as float32."""
     shape = (len(images), 1, 1, 1)

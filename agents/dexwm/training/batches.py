@@ -1,5 +1,6 @@
 """Reads the frames of a batch: as augmented pictures, or as the frozen encoder's latents."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +13,13 @@ from torch import Tensor, nn
 from dexbench.agents.dexwm.model.keypoint_head import RIGHT
 from dexbench.agents.learning.clips import Clips
 from dexbench.agents.learning.features import cached_features
-from dexbench.agents.learning.object_masks import ObjectMasks
+from dexbench.agents.learning.object_masks import CELLS, ObjectMasks
 from dexbench.agents.learning.ranks import Batch, Ranks
 from dexbench.agents.learning.run_folder import Rate
 
-from .augment import augment, mirrored
+from .augment import augment
 from .hands import Hands, hands_at
+from .object_moves import Moves, mirrored
 
 
 class Frames(NamedTuple):
@@ -97,25 +99,24 @@ class Batches:
         for pictures, *of_hands, objects in zip(*parts, shown, strict=True):
             yield Frames(pictures, Hands(*of_hands), objects)
 
-    def maps(
-        self, index: NDArray[np.int64], draw: np.random.Generator
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield right hands' ways and masks of windows, half of them as in a mirror.
+    def moves(self, index: NDArray[np.int64], draw: np.random.Generator) -> Iterator[Moves]:
+        """Yield windows that tell how objects move, half of them as in a mirror.
 
         Args:
             index: Frames ``(B, F)`` of the whole batch.
             draw: The random stream.
-
-        Yields:
-            Ways ``(b, F - 1, MOMENTS, 21, 3)`` in m, camera frame, and ``(b, F, 112, 196)`` bool.
         """
+        assert self.masks is not None
         swapped = draw.random(len(index)) < 0.5
-        for part, swap in zip(
-            self._split(self.ranks.part(index)), self._split(self.ranks.part(swapped)), strict=True
+        chance = draw.random((len(index), index.shape[1] - 1, math.prod(CELLS)), np.float32)
+        for parts in zip(
+            *(self._split(self.ranks.part(values)) for values in (index, swapped, chance)),
+            strict=True,
         ):
-            objects = self._objects(part)
-            assert objects is not None
-            yield mirrored(self._hands(part).way, objects, torch.from_numpy(swap))
+            ways = self._hands(parts[0]).way
+            told = self.masks[parts[0]], *self.masks.numbers(parts[0]), parts[2]
+            maps = (torch.from_numpy(values).to(ways.device) for values in told)
+            yield mirrored(Moves(ways, *maps), torch.from_numpy(parts[1]))
 
     def states(self, index: NDArray[np.int64], draw: np.random.Generator) -> Iterator[Frames]:
         """Yield latents of frames, ``(b, F, P, C)``; otherwise as ``pictures``."""

@@ -6,11 +6,11 @@ from torch import Tensor
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
 from dexbench.agents.dexwm.model.keypoint_loss import hands_loss
 from dexbench.agents.dexwm.model.object_loss import object_loss
-from dexbench.agents.dexwm.model.object_map import as_pixels, true_map
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 
 from .config import HAND_WEIGHT
 from .hands import Hands
+from .object_moves import Moves, move_loss
 
 
 def autoencoder_loss(
@@ -21,7 +21,7 @@ def autoencoder_loss(
     weight: float,
     objects: Tensor | None = None,
     object_weight: float = 0.0,
-    moves: tuple[Tensor, Tensor] | None = None,
+    moves: Moves | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Stage 1: pixel reconstruction plus keypoints, where objects are, and how they move.
 
@@ -34,7 +34,7 @@ def autoencoder_loss(
         objects: Whether pixels show an object, ``(B, 1, 112, 196)`` bool; for a model with an
             object map.
         object_weight: Weight of its loss.
-        moves: Right hands' ways and masks of windows, as from ``Batches.maps``; likewise.
+        moves: Windows from which its step learns; likewise.
 
     Returns:
         The loss and its parts.
@@ -47,30 +47,10 @@ def autoencoder_loss(
     if model.objects is not None and objects is not None:
         parts["objects"] = object_loss(model.objects(latent), objects[:, 0])
         loss = loss + object_weight * parts["objects"]
-    if moves is not None:
-        parts["moves"] = move_loss(model, *moves)
+    if moves is not None and model.predictor.step is not None:
+        parts["moves"] = move_loss(model.predictor.step, moves)
         loss = loss + object_weight * parts["moves"]
     return loss, parts
-
-
-def move_loss(model: DexWMModel, ways: Tensor, shown: Tensor) -> Tensor:
-    """Return the object-consistency loss of maps that are moved on from a true one, a scalar.
-
-    It needs no latents, and so can see many more pushes than ``prediction_loss``.
-
-    Args:
-        model: Has an object map.
-        ways: The hand's within each action, ``(B, F - 1, MOMENTS, 21, 3)`` in m, camera frame.
-        shown: ``(B, F, 112, 196)`` bool.
-    """
-    step = model.predictor.step
-    assert step is not None
-    cells, maps = true_map(shown[:, 0]), []
-    for way in ways.unbind(1):
-        cells = step(cells, way)
-        maps.append(as_pixels(cells, model.config.grid))
-    before = shown[:, :1].expand_as(shown[:, 1:]).flatten(0, 1)
-    return object_loss(torch.stack(maps, 1).flatten(0, 1), shown[:, 1:].flatten(0, 1), before)
 
 
 def prediction_loss(
@@ -108,7 +88,7 @@ def prediction_loss(
     else:
         taken = model.leading(actions[:, : first - 1], hands.way[:, 0, 0])
         past = model.predictor.encode_history(states[:, :first], actions=taken)
-        predicted = model.predictor.rollout(past, states[:, first - 1], actions[:, first - 1 :])
+        predicted = model.rollout(past, states[:, first - 1], actions[:, first - 1 :])
     target, points, known = states[:, first:], hands.points[:, first:], hands.known[:, first:]
     # How objects move is asked of their map alone.
     state = (predicted - target)[..., : model.config.latent_dim].float().square().mean()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from dexbench.agents.learning.clips import Clips
 from dexbench.agents.learning.mixture import Mixture
@@ -23,6 +23,7 @@ from .batches import Batches
 from .config import STAGES, TrainConfig
 from .losses import autoencoder_loss, end_to_end_loss, prediction_loss
 from .networks import Networks
+from .object_moves import Moves
 from .recipe import TrainingRecipe
 
 
@@ -106,9 +107,9 @@ def build_stages(
         else:
             index = np.sort(draw.choice(frames, config.images))
         pictures = batches.pictures(index[:, None], draw)
-        moves: Iterable[tuple[Tensor, Tensor] | None] = [None] * config.accumulate
+        moves: Iterable[Moves | None] = [None] * config.accumulate
         if model.predictor.step is not None:
-            moves = batches.maps(clips.windows(draw, config.images), draw)
+            moves = batches.moves(clips.windows(draw, config.images), draw)
         for (images, hands, objects), move in zip(pictures, moves, strict=True):
             yield images, hands, config.keypoint_weight, objects, config.object_weight, move
 

@@ -154,7 +154,7 @@ def validate(
     actions = placed_actions(model, hands)
     predicted = torch.cat(
         [
-            model.predictor.rollout(model.predictor.encode_history(s[:, :1]), s[:, 0], a)
+            model.rollout(model.predictor.encode_history(s[:, :1]), s[:, 0], a)
             for s, a in zip(states.split(32), actions.split(32), strict=True)
         ]
     )

@@ -110,9 +110,9 @@ def test_what_the_predictor_is_given(monkeypatch):
     asked = []
     rollout = agent.model.predictor.rollout
 
-    def spy(history, last, actions):
+    def spy(history, last, actions, begun):
         asked.append((history, last, actions))
-        return rollout(history, last, actions)
+        return rollout(history, last, actions, begun)
 
     monkeypatch.setattr(agent.model.predictor, "rollout", spy)
     agent.reset("reach", 0)

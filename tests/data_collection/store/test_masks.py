@@ -127,10 +127,21 @@ def test_training_reads_the_masks_of_all_frames_and_draws_them_once(copied, tmp_
     episodes = SimpleNamespace(frames=frames, first=first, length=length, digest="of the set")
     masks = ObjectMasks([copied], episodes, tmp_path)
     wanted = [(row, np.arange(row["frames"])) for row in rows]
-    expected = np.concatenate(object_masks(copied, wanted, alone=True)) > 0
+    numbers = np.concatenate(object_masks(copied, wanted, alone=True))
+    expected = numbers > 0
     index = np.arange(len(episodes.frames))
+    cells, centres = masks.numbers(index)
+    assert np.array_equal(cells[:, 20, 30], numbers[:, 40:42, 60:62].max((1, 2)))
+    assert cells.shape == (len(index), 56, 98) and set(np.unique(cells)) == set(np.unique(numbers))
+    for number in range(1, 8):
+        place = np.argwhere(numbers[3] == number)
+        middle = (place.mean(0) + 0.5) / 2 if len(place) else [np.nan, np.nan]
+        assert np.allclose(centres[3, number], middle, equal_nan=True)
+    assert np.isnan(centres[:, 0]).all() and not np.isnan(centres[:, 1]).all()
     assert np.array_equal(masks[index], expected) and expected.any()
     windows = index[:4].reshape(2, 2)
     assert np.array_equal(masks[windows], expected[:4].reshape(2, 2, *SIZE))
     monkeypatch.setattr(SetStates, "states", None)  # drawing would fail
-    assert np.array_equal(ObjectMasks([copied], episodes, tmp_path)[index], expected)
+    again = ObjectMasks([copied], episodes, tmp_path)
+    assert np.array_equal(again[index], expected)
+    assert np.array_equal(again.numbers(index)[0], cells)

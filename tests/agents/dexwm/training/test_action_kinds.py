@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from dexbench.agents.dexwm.model.sizes import sized
 from dexbench.agents.dexwm.model.world_model import DexWMModel, hand_action
 from dexbench.agents.dexwm.training.train import train
 from dexbench.agents.learning.episodes import load_episodes
-from dexbench.agents.learning.hand_way import MOMENTS, commanded, straight
+from dexbench.agents.learning.hand_way import ASKED, MOMENTS, commanded, straight
 from dexbench.agents.learning.recordings import load_clips
 from dexbench.bench.openloop.subjects import subjects
 from dexbench.data_collection.readers.layouts import open_layout
@@ -154,14 +155,16 @@ def test_commanded_actions_lead_to_what_joint_targets_ask_for(folders, tmp_path)
     asked = camera.base_to_camera(HandKinematics().keypoints(torch.from_numpy(episodes.targets)))
     expected = asked[torch.from_numpy(index) - 1]
     expected[0, 0] = torch.from_numpy(episodes.keypoints[start])  # no target led there
-    assert np.allclose(hands.way[:, :, 0], expected[:, :-1], atol=1e-6)
+    points = reached.hands_at(index).points[:, :, 1]
+    assert np.allclose(hands.way[:, :, 0], points[:, :-1], atol=1e-6), "where the hand is"
+    assert np.allclose(hands.way[:, :, 1], expected[:, :-1], atol=1e-6)
     assert np.allclose(hands.way[:, :, -1], expected[:, 1:], atol=1e-6)
     joints = torch.lerp(
-        *torch.from_numpy(episodes.targets[[start + 3, start + 7]]), 2 / (MOMENTS - 1)
+        *torch.from_numpy(episodes.targets[[start + 3, start + 7]]), 2 / (ASKED - 1)
     )
     between = camera.base_to_camera(HandKinematics().keypoints(joints))
-    assert np.allclose(hands.way[1, 1, 2], between, atol=1e-5), "an arc, straight in joint space"
-    moves = hand_action(expected[:, :-1], expected[:, 1:])
+    assert np.allclose(hands.way[1, 1, 3], between, atol=1e-5), "an arc, straight in joint space"
+    moves = hand_action(torch.from_numpy(points[:, :-1]), expected[:, 1:])
     assert np.allclose(hands.actions, moves, atol=1e-6) and moves.any()
     # What the head is asked for stays the hand that was reached.
     assert np.array_equal(hands.points, reached.hands_at(index).points)
@@ -169,7 +172,7 @@ def test_commanded_actions_lead_to_what_joint_targets_ask_for(folders, tmp_path)
 
 
 def test_a_planner_tells_a_commanded_model_what_it_commands(folders, tmp_path):
-    """From joint targets to joint targets, as training: where the hand really is, plays no part."""
+    """As training: from where the hand is to what is asked; later, from where it sees the hand."""
     model = dataclasses.replace(SMALL, commanded=True, hand_maps=True)
     train(config(folders[2], tmp_path / "w.safetensors", steps=(1, 1, 1), model=model))
     agent = DexWM(weights=tmp_path / "w.safetensors")
@@ -183,13 +186,21 @@ def test_a_planner_tells_a_commanded_model_what_it_commands(folders, tmp_path):
     with torch.no_grad():
         for target in (first, second):
             picture = np.zeros((camera.HEIGHT, camera.WIDTH, 3), np.uint8)
-            obs = {"pixels": picture, "goal": picture, "keypoints": np.ones((21, 3), np.float32)}
+            points = np.full((21, 3), 1 + len(told), np.float32)
+            obs = {"pixels": picture, "goal": picture, "keypoints": points}
             context = agent.observe({**obs, "agent_target": target.numpy()})
+        agent.model.head.forward = lambda state: SimpleNamespace(
+            points=lambda: torch.full((len(state), 17, 3), 7.0)
+        )
         agent.roll_out(torch.stack([first, second])[None], context)
-    _, seen, planned = told
-    there, back = (commanded(HandKinematics(), *way) for way in ((first, second), (second, first)))
-    assert torch.allclose(seen[0, 0], there, atol=1e-6)
-    assert torch.allclose(planned[0], torch.stack([back, there]), atol=1e-6)
+    _, seen, planned, later = told
+
+    def asked(hand, before, after):
+        return commanded(HandKinematics(), torch.full((21, 3), float(hand)), before, after)
+
+    assert torch.allclose(seen[0], asked(1, first, second), atol=1e-6)
+    assert torch.allclose(planned[0, 0], asked(2, second, first), atol=1e-6)
+    assert torch.allclose(later[0, 0], asked(7, first, second), atol=1e-2), "where the head sees it"
     with pytest.raises(UserError, match="what joint targets ask for .*--model.commanded"):
         subjects([str(tmp_path / "w.safetensors")], [], torch.device("cpu"), None)
 

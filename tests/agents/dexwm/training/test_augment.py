@@ -1,14 +1,12 @@
 """Augmented pictures keep the hand and change the kitchen."""
 
 import numpy as np
-import pytest
 import torch
 
 from dexbench.agents.dexwm.training.augment import (
     MARGIN,
     augment,
     jitter,
-    mirrored,
     mix_kitchens,
     other_kitchens,
 )
@@ -123,14 +121,3 @@ def test_masks_follow_the_kitchens():
     assert torch.equal(moved, plain[..., 0] % 2 == 1)
     assert not torch.equal(moved, masks)
     assert torch.equal(changed, augment(images, points, None, rng("window"))[0])
-
-
-def test_a_mirror_shows_hand_and_objects_on_the_other_side():
-    masks = torch.zeros(2, 1, 112, 196, dtype=torch.bool)
-    masks[:, 0, 60:64, 20:30] = True
-    pixel = torch.tensor([[50.0, 124.0]])  # the middle of the object, in the picture
-    hands = camera.unproject(pixel, torch.full((1,), 0.9)).expand(2, 1, 6, 21, 3)
-    points, shown = mirrored(hands, masks, torch.tensor([True, False]))
-    assert torch.equal(points[1], hands[1]) and torch.equal(shown[1], masks[1])
-    assert shown[0, 0].nonzero().amin(0).tolist() == [60, 166]
-    assert camera.project(points[0, 0, 3])[0].tolist() == pytest.approx([392 - 50, 124])
