@@ -1,7 +1,7 @@
 """What the windows hold: pictures and hands to predict from, and the truth to measure by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import h5py
 import numpy as np
@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.world_model import hand_action
+from dexbench.agents.learning.hand_way import commanded
 from dexbench.data_collection.readers.sample import ACTION_ROWS, RIGHT, ActionKind
 from dexbench.data_collection.sets.info import MOVED
 from dexbench.data_collection.store.masks import object_masks
+from dexbench.envs.embodiment.kinematics import HandKinematics
+from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import downsample, read_video
 
@@ -54,6 +57,9 @@ class Clips:
     transferred it is the reference's."""
     objects: Objects | None
     """None if not wanted."""
+    asked: NDArray[np.float32] | None = None
+    """``(N, T, MOMENTS, 21, 3)`` the right hand's way that joint targets ask for within each
+    action, as ``points``; None where the data tell of none."""
     video: NDArray[np.uint8] | None = None
     """``(N, T, H, W, 3)`` what a video model makes of the first frames; None if there is none."""
 
@@ -106,6 +112,7 @@ def read_clips(
     count, frames = len(windows.rows), len(offsets)
     images = np.empty((count, frames, *size, 3), np.uint8)
     keypoints = np.empty((count, frames, 21, 3), np.float32)
+    targets = np.empty((count, frames, N_JOINTS), np.float32)
     moved = np.zeros((count, frames, MOST_OBJECTS), np.bool_)
     contact = np.zeros((count, frames), np.bool_)
     pairs = zip(windows.rows, windows.starts, strict=True)
@@ -123,6 +130,8 @@ def read_clips(
         try:
             with h5py.File(path) as file:
                 keypoints[number] = file["keypoints"][()][index]
+                led = np.concatenate([file["agent_pos"][:1], file["action"][()]])
+                targets[number] = led[index]
                 if with_objects:
                     contact[number] = file["contact"][()][index]
                     place = file["object_pos"][()][index][:, :MOST_OBJECTS]
@@ -134,7 +143,10 @@ def read_clips(
     if with_objects:
         store.refuse_slim()
         objects = Objects(np.stack(object_masks(store.root, wanted)), moved, contact)
-    return robot_clips(interval, images, keypoints, keypoints, objects)
+    clips = robot_clips(interval, images, keypoints, keypoints, objects)
+    hands, joints = torch.from_numpy(keypoints[:, :-1]), torch.from_numpy(targets)
+    asked = commanded(HandKinematics(), hands, joints[:, :-1], joints[:, 1:])
+    return replace(clips, asked=asked.numpy())
 
 
 def robot_clips(

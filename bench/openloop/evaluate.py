@@ -20,6 +20,8 @@ from tqdm import tqdm
 from dexbench.agents.dexwm.model.unroll import unroll
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.readout.layers import Readout
+from dexbench.agents.learning.hand_way import straight
+from dexbench.utils.errors import UserError
 
 from .clips import Clips
 from .measures import Measured, join, measure, object_skills
@@ -71,13 +73,37 @@ def predictions(
         part: Which of them.
         true: Their latent states ``(B, T + 1, P, C)``.
     """
-    told = clips.actions[model.config.action], clips.before[:, :, None]
-    actions = model.placed(*(torch.from_numpy(values).to(true.device) for values in told))
+    actions, none = actions_of(model, clips, true.device)
     first = true[:, :1]
     yield "model", unroll(model, first, actions[part])
     if clips.video is not None:
         yield "video model", encode(model, clips.video[part])
     yield "copy", first.expand_as(true[:, 1:])
     yield "shuffled", unroll(model, first, actions.roll(-1, 0)[part])
-    yield "no action", unroll(model, first, torch.zeros_like(actions[part]))
+    yield "no action", unroll(model, first, none[part])
     yield "truth", true[:, 1:]
+
+
+def actions_of(model: DexWMModel, clips: Clips, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the windows' actions ``(N, T, D)`` as the predictor takes them.
+
+    Returns:
+        Those that were taken, and those of a hand that stays where it was at first.
+
+    Raises:
+        UserError: The model's are ``commanded``, and the clips tell of no joint targets.
+    """
+    taken, before = (
+        torch.from_numpy(values).to(device)
+        for values in (clips.actions[model.config.action], clips.before)
+    )
+    first = before[:, :1].expand_as(before)
+    none = model.placed(torch.zeros_like(taken), straight(first, first))
+    if not model.config.commanded:
+        return model.placed(taken, before.unsqueeze(2)), none
+    if clips.asked is None:
+        raise UserError(
+            "this model learned from what joint targets ask for (--model.commanded), and these "
+            "clips tell what was reached; leave it out"
+        )
+    return model.action(torch.from_numpy(clips.asked).to(device)), none

@@ -149,7 +149,7 @@ def main(config: OpenLoopConfig) -> None:
     video = VideoModel(folder, config.video, device) if folder else None
     models = subjects(config.weights, config.layers, device, config.encoder_weights)
     for windows in drawn:
-        _check_actions(windows, models)
+        _check_actions(config, windows, models)
     parts: dict[str, list[Row]] = {part: [] for part in PARTS}
     for windows in drawn:
         found = evaluate_set(config, windows, models, video)
@@ -198,12 +198,20 @@ def draw(config: OpenLoopConfig, folder: Path) -> Windows | OtherWindows:
     return draw_others(folder, config.split, config.seed, config.windows)
 
 
-def _check_actions(windows: Windows | OtherWindows, models: list[Subject]) -> None:
-    """Refuse a model whose actions tell of a body where none is known."""
-    if isinstance(windows, OtherWindows) and windows.body:
-        return
+def _check_actions(
+    config: OpenLoopConfig, windows: Windows | OtherWindows, models: list[Subject]
+) -> None:
+    """Refuse a model whose actions tell of what the clips do not."""
+    others = isinstance(windows, OtherWindows)
+    body = isinstance(windows, OtherWindows) and windows.body
     for subject in models:
-        if subject.model.config.action == "body":
+        if subject.model.config.commanded and (others or config.counterfactual or config.transfer):
+            raise UserError(
+                f"{subject.path} learned from what joint targets ask for (--model.commanded), "
+                "which only clips of the benchmark's own sets tell; measure it on such, without "
+                "--counterfactual and --transfer"
+            )
+        if subject.model.config.action == "body" and not body:
             raise UserError(
                 f"{subject.path} predicts from how the upper body moves, which "
                 f"{windows.facts['set']} does not say; measure it on data in EgoDex's layout"

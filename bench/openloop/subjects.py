@@ -41,19 +41,14 @@ def subjects(
         encoder_weights: Folder of a pretrained encoder's weights.
 
     Raises:
-        UserError: A file cannot be read, two models have one name, none of the layers is of a
-            model's encoder, or a model's actions are commanded ones.
+        UserError: A file cannot be read, two models have one name, or none of the layers is of a
+            model's encoder.
     """
     readouts = [(path, *load_readout(path, device)) for path in layers]
     found = []
     for weights in names:
         path = weights_file(weights)
         model, digest = load_model(weights, device, encoder_weights=encoder_weights)
-        if model.config.commanded:
-            raise UserError(
-                f"{path} learned from what joint targets ask for (--model.commanded), and these "
-                "clips tell what was reached; leave it out"
-            )
         encoder = encoder_digest(model.encoder)
         own = [(readout, sha) for _, readout, sha in readouts if readout.encoder == encoder]
         if readouts and not own:

@@ -16,7 +16,7 @@ def unroll(
 ) -> Tensor:
     """Feed predictions back for as many steps as there are actions.
 
-    As long as nothing is dropped, it predicts what ``Predictor.rollout`` does.
+    As long as nothing is dropped, it predicts what ``DexWMModel.rollout`` does.
 
     Args:
         model: Its ``history`` says how many frames it may look back at.
@@ -36,6 +36,8 @@ def unroll(
         # In training no action leads to the first frame of a window.
         led = torch.cat([torch.zeros_like(taken[:, :1]), taken[:, 1:]], 1)
         action = actions[:, step : step + 1]
+        if step > 0 and model.config.commanded:
+            action = model.begun(states[:, -1:], action)
         past = model.predictor.encode_history(states, actions=led)
         state = model.predictor.predict(past, states[:, -1:], action)
         predictions.append(state)

@@ -99,16 +99,21 @@ class DexWMModel(nn.Module):
         Returns:
             ``(B, T, P, C)``.
         """
-
-        def begun(state: Tensor, action: Tensor) -> Tensor:
-            with torch.no_grad():
-                seen = self.head(state[:, 0]).points()
-            way = action[..., self.config.action_dim :].unflatten(-1, (MOMENTS, -1, 3))
-            hand = torch.cat([seen, seen[:, RING]], 1)[:, None, None].to(way.dtype)
-            return self.action(torch.cat([hand, way[:, :, 1:]], 2))
-
-        unknown = begun if self.config.commanded else None
+        unknown = self.begun if self.config.commanded else None
         return self.predictor.rollout(history, last, actions, unknown)
+
+    @torch.no_grad()
+    def begun(self, state: Tensor, action: Tensor) -> Tensor:
+        """Return a ``commanded`` action that begins where the head sees the hand.
+
+        Args:
+            state: In which it begins, ``(B, 1, P, C)``.
+            action: ``placed``, ``(B, 1, D)``, as if it began elsewhere.
+        """
+        seen = self.head(state[:, 0]).points()
+        way = action[..., self.config.action_dim :].unflatten(-1, (MOMENTS, -1, 3))
+        hand = torch.cat([seen, seen[:, RING]], 1)[:, None, None].to(way.dtype)
+        return self.action(torch.cat([hand, way[:, :, 1:]], 2))
 
     def compile_blocks(self) -> None:
         """From now on runs the blocks of predictor and head through ``torch.compile``.

@@ -11,14 +11,21 @@ from PIL import Image
 from support.synthetic_store import write_store
 from support.trainings import SMALL
 
-from dexbench.agents.dexwm.model.checkpoint import save_model
+from dexbench.agents.dexwm.model.checkpoint import load_model, save_model
 from dexbench.agents.dexwm.model.decoder import save_decoder
 from dexbench.agents.dexwm.model.encoder import PixelDecoder
 from dexbench.agents.dexwm.model.predictor import Predictor
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.readout.layers import Readout, save_readout
+from dexbench.agents.dexwm.training.hands import hands_at
+from dexbench.agents.dexwm.training.losses import placed_actions
 from dexbench.agents.learning.features import encoder_digest
+from dexbench.agents.learning.hand_way import MOMENTS
+from dexbench.agents.learning.recordings import load_clips
+from dexbench.bench.openloop.clips import read_clips
+from dexbench.bench.openloop.evaluate import actions_of
 from dexbench.bench.openloop.main import OpenLoopConfig, main
+from dexbench.bench.openloop.windows import draw_windows
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import read_video
 
@@ -39,6 +46,10 @@ def folder(tmp_path_factory):
     readout = Readout(SMALL, encoder_digest(rounded.encoder), False)
     save_readout(folder / "layer.safetensors", readout, {})
     save_model(folder / "other.safetensors", DexWMModel(SMALL))
+    asked = DexWMModel(dataclasses.replace(SMALL, hand_maps=True, commanded=True))
+    for weights in asked.predictor.parameters():
+        torch.nn.init.normal_(weights, std=0.02)
+    save_model(folder / "asked.safetensors", asked)
     write_store(folder / "set", episodes=4, frames=44)
     return folder
 
@@ -136,6 +147,37 @@ def test_without_layers_only_latents_are_measured(folder, tmp_path):
     assert {key[2] for key in values(tmp_path)} == {"latent_l2", "latent_l1"}
 
 
+def test_a_model_of_commanded_actions_is_measured_by_what_was_asked(folder, tmp_path):
+    main(config(folder, tmp_path, "asked", layers=(), strips=0))
+    found = values(tmp_path)
+    said = {found["asked", s, "latent_l2", "4.0"] for s in ("model", "shuffled", "no action")}
+    assert len(said) == 3 and None not in said
+
+
+def test_actions_are_those_of_training(folder, tmp_path):
+    model = load_model(folder / "asked.safetensors", dtype=torch.float32)[0]
+    windows = draw_windows(folder / "set", "all", 0, 4)
+    clips = read_clips(windows, 0.8, SMALL.image_size, with_objects=False)
+    trained = load_clips(
+        [folder / "set"], tmp_path, size=SMALL.image_size, progress=False, commanded=True
+    )
+    index = np.array(
+        [
+            int(trained.first[row["id"]]) + start + 8 * np.arange(6)
+            for row, start in zip(windows.rows, windows.starts, strict=True)
+        ]
+    )
+    hands = hands_at(trained, index, torch.device("cpu"))
+    taken, none = actions_of(model, clips, torch.device("cpu"))
+    assert torch.allclose(taken, placed_actions(model, hands), atol=1e-5)
+    where = none[..., model.config.action_dim :].unflatten(-1, (MOMENTS, 21, 3))
+    first = torch.from_numpy(clips.points[:, :1, 1])
+    assert torch.equal(where, first.unsqueeze(2).expand_as(where)), "it stays where it was at first"
+    assert not none[..., : model.config.action_dim].any()
+    with pytest.raises(UserError, match="tell what was reached"):
+        actions_of(model, dataclasses.replace(clips, asked=None), torch.device("cpu"))
+
+
 @pytest.mark.parametrize(
     ("names", "changes", "says"),
     [
@@ -144,6 +186,7 @@ def test_without_layers_only_latents_are_measured(folder, tmp_path):
         (["one"], {"interval": 0.3}, "whole part of 4 s"),
         (["one"], {"interval": 0.05}, "multiple of 0.1 s"),
         (["one"], {"windows": 1}, "--windows is 1"),
+        (["asked"], {"layers": (), "transfer": True}, "joint targets ask for .* without"),
     ],
 )
 def test_bad_requests_are_refused(folder, tmp_path, names, changes, says):

@@ -14,6 +14,7 @@ from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.unroll import unroll
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.training.train import train
+from dexbench.agents.learning.hand_way import MOMENTS
 from dexbench.agents.learning.weights import read_tensors, save_tensors
 from dexbench.utils.errors import UserError
 
@@ -40,6 +41,19 @@ def test_within_the_history_it_is_the_planners_roll_out(cdit):
     past = model.predictor.encode_history(seen, actions=taken)
     expected = model.predictor.rollout(past, seen[:, -1], actions)
     torch.testing.assert_close(unroll(model, seen, actions, taken), expected, rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def test_commanded_actions_begin_where_the_hand_is_foreseen():
+    model = busy_model(hand_maps=True, commanded=True)
+    first, ways = states(2, 1), torch.rand(2, 3, MOMENTS, 21, 3) + 0.5
+    actions = model.action(ways)
+    expected = model.rollout(model.predictor.encode_history(first), first[:, 0], actions)
+    found = unroll(model, first, actions)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    blind = model.predictor.rollout(model.predictor.encode_history(first), first[:, 0], actions)
+    assert torch.equal(blind[:, 0], expected[:, 0])
+    assert not torch.allclose(blind[:, 1], expected[:, 1], rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("cdit", ["compact", "paper"])

@@ -21,7 +21,6 @@ from dexbench.agents.dexwm.training.train import train
 from dexbench.agents.learning.episodes import load_episodes
 from dexbench.agents.learning.hand_way import ASKED, MOMENTS, commanded, straight
 from dexbench.agents.learning.recordings import load_clips
-from dexbench.bench.openloop.subjects import subjects
 from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
@@ -201,8 +200,6 @@ def test_a_planner_tells_a_commanded_model_what_it_commands(folders, tmp_path):
     assert torch.allclose(seen[0], asked(1, first, second), atol=1e-6)
     assert torch.allclose(planned[0, 0], asked(2, second, first), atol=1e-6)
     assert torch.allclose(later[0, 0], asked(7, first, second), atol=1e-2), "where the head sees it"
-    with pytest.raises(UserError, match="what joint targets ask for .*--model.commanded"):
-        subjects([str(tmp_path / "w.safetensors")], [], torch.device("cpu"), None)
 
 
 def test_commanded_actions_need_joint_targets(folders, tmp_path):
@@ -210,3 +207,5 @@ def test_commanded_actions_need_joint_targets(folders, tmp_path):
         load_clips([folders[0]], tmp_path, progress=False, commanded=True)
     with pytest.raises(UserError, match="model.commanded is about where the hand goes"):
         ModelConfig(action="camera", commanded=True)
+    with pytest.raises(UserError, match="model.commanded needs --model.hand-maps"):
+        ModelConfig(commanded=True)
