@@ -26,7 +26,7 @@ class Hands(NamedTuple):
     another kind; see `readers.sample.action`."""
     way: NDArray[np.float32]
     """The right hand's way within each action, ``(B, F - 1, MOMENTS, 21, 3)`` in m, as in
-    ``points``: straight, or as `Clips.targets` ask for."""
+    ``points``: where it is, then straight on, or as `Clips.targets` ask for."""
 
 
 @dataclass(frozen=True, kw_only=True)

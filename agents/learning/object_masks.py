@@ -81,28 +81,33 @@ class ObjectMasks:
 
         Returns:
             The number from 1 of the object that each cell shows, or 0, ``(..., 56, 98)``; and the
-            middle of each object, ``(..., 8, 2)`` in cells, row first: not a number of 0, and of
-            one that is not in the picture.
+            middle of what is seen of each object, ``(..., 8, 2)`` in cells, row first: not a number
+            of 0, and of one that is not wholly in the picture.
         """
         return np.array(self._cells[index]), np.array(self._centres[index])
 
 
 def shown_by_cells(masks: NDArray[np.int8]) -> NDArray[np.uint8]:
     """Return the largest number ``(n, 56, 98)`` in each cell of masks ``(n, 112, 196)``."""
-    told = np.where(masks <= MOST, masks, 0).astype(np.uint8)
+    told = np.where((masks > 0) & (masks <= MOST), masks, 0).astype(np.uint8)
     most: NDArray[np.uint8] = told.reshape(len(masks), CELLS[0], CELL, CELLS[1], CELL).max((2, 4))
     return most
 
 
 def centres(masks: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Return the middles ``(n, 8, 2)`` in cells of objects in masks ``(n, 112, 196)``."""
+    """Return the middles ``(n, 8, 2)`` in cells of what masks ``(n, 112, 196)`` show of objects.
+
+    Not a number of those that touch the picture's edge: what is seen of them has another middle.
+    """
+    edge = np.ones(masks.shape[1:], bool)
+    edge[1:-1, 1:-1] = False
     middles = np.full((len(masks), MOST + 1, 2), np.nan, np.float32)
     for number in range(1, MOST + 1):
         frame, row, column = np.nonzero(masks == number)
         count = np.bincount(frame, minlength=len(masks))
         for axis, place in enumerate((row, column)):
             total = np.bincount(frame, place + 0.5, len(masks))
-            seen = count > 0
+            seen = (count > 0) & ~(masks[:, edge] == number).any(-1)
             middles[seen, number, axis] = total[seen] / count[seen] / CELL
     return middles
 

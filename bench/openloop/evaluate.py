@@ -4,8 +4,8 @@
 * ``video model``: the frames that a video model makes of the first one and a text, encoded. It is
   told no actions. The source is left out where there is no video model.
 * ``copy``: the first frame again and again.
-* ``shuffled``: rolled out with the actions of another clip.
-* ``no action``: rolled out with the action zero, which says that the hand stays.
+* ``shuffled``: rolled out with the actions of another clip; with hand maps also its hand.
+* ``no action``: rolled out with actions which say that the hand stays where it was at first.
 * ``truth``: the true frames' latent states. What it lacks to perfect is the layers' own error.
 """
 

@@ -163,7 +163,7 @@ class ObjectStep(nn.Module):
         return likely.topk(SOURCES).indices
 
     def _told(self, shown: Tensor, hand: Tensor, source: Tensor) -> Tensor:
-        """Return what the MLP is told of each source, ``(B, SOURCES, ...)``."""
+        """Return what the MLP is told of each source ``(B, S)``, ``(B, S, ...)``."""
         spots = self.spots.to(shown.device)[source].unsqueeze(2)
         offsets = (hand.flatten(1, 2).unsqueeze(1) - spots) / UNIT
         offsets = offsets / (1 + offsets.norm(dim=-1, keepdim=True) / SQUASH)

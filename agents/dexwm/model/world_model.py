@@ -10,6 +10,7 @@ from .config import ACTION_DIM, ModelConfig
 from .encoder import build_encoder
 from .history import KeysValues
 from .keypoint_head import build_head
+from .keypoint_maps import Keypoints
 from .object_map import ObjectMap
 from .predictor import Predictor
 
@@ -102,17 +103,19 @@ class DexWMModel(nn.Module):
         unknown = self.begun if self.config.commanded else None
         return self.predictor.rollout(history, last, actions, unknown)
 
-    @torch.no_grad()
     def begun(self, state: Tensor, action: Tensor) -> Tensor:
-        """Return a ``commanded`` action that begins where the head sees the hand.
+        """Return a ``commanded`` action that begins where the head sees the hand, if it does.
 
         Args:
             state: In which it begins, ``(B, 1, P, C)``.
-            action: ``placed``, ``(B, 1, D)``, as if it began elsewhere.
+            action: ``placed``, ``(B, 1, D)``, as if it began where it was asked to.
         """
-        seen = self.head(state[:, 0]).points()
         way = action[..., self.config.action_dim :].unflatten(-1, (MOMENTS, -1, 3))
-        hand = torch.cat([seen, seen[:, RING]], 1)[:, None, None].to(way.dtype)
+        with torch.no_grad():
+            read: Keypoints = self.head(state[:, 0])
+            points, shown = read.points(), read.shows_hand()[:, None, None]
+        seen = torch.cat([points, points[:, RING]], 1).to(way.dtype)
+        hand = torch.where(shown, seen, way[:, 0, 0])[:, None, None]
         return self.action(torch.cat([hand, way[:, :, 1:]], 2))
 
     def compile_blocks(self) -> None:

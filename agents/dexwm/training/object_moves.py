@@ -40,6 +40,8 @@ class Moves(NamedTuple):
 def move_loss(step: ObjectStep, moves: Moves) -> Tensor:
     """Return the cross-entropy of where the content of cells goes, a scalar.
 
+    Cells that show no object, or one whose middle is not known, count as 0.
+
     Every window begins at its true map; then the step goes on from what it foresees, as it must
     when a plan is made, and still learns where the objects really went from where they really were.
     It needs no latents, and so can see many more pushes than ``prediction_loss``.
@@ -58,7 +60,8 @@ def move_loss(step: ObjectStep, moves: Moves) -> Tensor:
         if time < last:
             with torch.no_grad():
                 state = step(state, way)
-    return torch.cat(losses).mean()
+    # By the number of cells, not of those that told: so parts of a batch add up to the whole.
+    return torch.cat(losses).sum() / (len(losses) * LEARNED * len(moves.ways))
 
 
 def mirrored(moves: Moves, swap: Tensor) -> Moves:

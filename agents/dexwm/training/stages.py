@@ -1,7 +1,7 @@
 """The three stages of a training: which modules each trains, by which loss, on which batches.
 
 1. The encoder and the keypoint head: pixel reconstruction and keypoints. Left out where the encoder
-   is pretrained. With an object map, its eye and its step as well, the step on true maps.
+   is pretrained. With an object map, its eye and its step as well, the step from true maps on.
 2. The predictor on the frozen encoder's latents, teacher-forced, with the hand-consistency loss.
    With ``end_to_end`` the encoder is not frozen.
 3. The predictor rolled out over as many steps as a plan has waypoints.

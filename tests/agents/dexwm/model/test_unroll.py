@@ -11,6 +11,7 @@ from support.trainings import config
 
 from dexbench.agents.dexwm.model.checkpoint import PACKAGED, load_model, save_model
 from dexbench.agents.dexwm.model.config import ModelConfig
+from dexbench.agents.dexwm.model.keypoint_maps import Keypoints
 from dexbench.agents.dexwm.model.unroll import unroll
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.training.train import train
@@ -44,7 +45,8 @@ def test_within_the_history_it_is_the_planners_roll_out(cdit):
 
 
 @torch.no_grad()
-def test_commanded_actions_begin_where_the_hand_is_foreseen():
+def test_commanded_actions_begin_where_the_hand_is_foreseen(monkeypatch):
+    monkeypatch.setattr(Keypoints, "shows_hand", lambda read: torch.tensor([True, True]))
     model = busy_model(hand_maps=True, commanded=True)
     first, ways = states(2, 1), torch.rand(2, 3, MOMENTS, 21, 3) + 0.5
     actions = model.action(ways)
@@ -54,6 +56,17 @@ def test_commanded_actions_begin_where_the_hand_is_foreseen():
     blind = model.predictor.rollout(model.predictor.encode_history(first), first[:, 0], actions)
     assert torch.equal(blind[:, 0], expected[:, 0])
     assert not torch.allclose(blind[:, 1], expected[:, 1], rtol=1e-2, atol=1e-2)
+
+
+def test_a_gradient_planner_feels_every_commanded_way(monkeypatch):
+    monkeypatch.setattr(Keypoints, "shows_hand", lambda read: torch.tensor([True]))
+    model = busy_model(hand_maps=True, commanded=True)
+    first, ways = states(1, 1), (torch.rand(1, 2, MOMENTS, 21, 3) + 0.5).requires_grad_()
+    history = model.predictor.encode_history(first)
+    model.rollout(history, first[:, 0], model.action(ways))[:, 1].sum().backward()
+    felt = ways.grad.abs().amax((0, 3, 4))
+    assert (felt[0, [0, -1]] > 0).all() and felt[1, -1] > 0
+    assert felt[1, 0] == 0, "it begins where the head sees the hand"
 
 
 @pytest.mark.parametrize("cdit", ["compact", "paper"])

@@ -188,18 +188,24 @@ def test_a_planner_tells_a_commanded_model_what_it_commands(folders, tmp_path):
             points = np.full((21, 3), 1 + len(told), np.float32)
             obs = {"pixels": picture, "goal": picture, "keypoints": points}
             context = agent.observe({**obs, "agent_target": target.numpy()})
-        agent.model.head.forward = lambda state: SimpleNamespace(
-            points=lambda: torch.full((len(state), 17, 3), 7.0)
-        )
-        agent.roll_out(torch.stack([first, second])[None], context)
-    _, seen, planned, later = told
+        read = torch.arange(17.0)[:, None].expand(1, 17, 3)
+        for shown in (True, False):
+            agent.model.head.forward = lambda state, shown=shown: SimpleNamespace(
+                points=lambda: read, shows_hand=lambda: torch.tensor([shown])
+            )
+            agent.roll_out(torch.stack([first, second])[None], context)
+    _, seen, planned, later, _, unseen = told
 
     def asked(hand, before, after):
-        return commanded(HandKinematics(), torch.full((21, 3), float(hand)), before, after)
+        hand = torch.as_tensor(hand, dtype=torch.float32).expand(21, 3)
+        return commanded(HandKinematics(), hand, before, after)
 
     assert torch.allclose(seen[0], asked(1, first, second), atol=1e-6)
     assert torch.allclose(planned[0, 0], asked(2, second, first), atol=1e-6)
-    assert torch.allclose(later[0, 0], asked(7, first, second), atol=1e-2), "where the head sees it"
+    little = torch.cat([read[0], read[0, 13:17]])  # it repeats the ring finger
+    assert torch.allclose(later[0, 0], asked(little, first, second), atol=1e-5), "as the head sees"
+    there = camera.base_to_camera(HandKinematics().keypoints(first))
+    assert torch.allclose(unseen[0, 0], asked(there, first, second), atol=1e-5), "as was asked"
 
 
 def test_commanded_actions_need_joint_targets(folders, tmp_path):

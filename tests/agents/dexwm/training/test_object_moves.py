@@ -57,7 +57,10 @@ def test_a_move_between_two_cells_is_shared_by_them():
 
 def test_objects_that_leave_the_picture_teach_nothing_there():
     first = float(move_loss(step_by(3), moves_of(80, 80)).detach())
-    assert float(move_loss(step_by(3), moves_of(80, 80, None)).detach()) == pytest.approx(first)
+    for gone in (None, 190):  # out of the picture, and partly so
+        half = move_loss(step_by(3), moves_of(80, 80, gone))
+        assert float(half.detach()) == pytest.approx(first / 2), "of twice as many"
+    assert float(move_loss(step_by(3), moves_of(None, 80)).detach()) == 0
 
 
 def test_farther_than_it_may_go_is_as_far_as_it_may():
