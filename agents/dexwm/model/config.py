@@ -83,8 +83,7 @@ class ModelConfig(WeightsConfig):
     commanded: bool = field(default=False, metadata=LATER)
     """Whether the robot's actions lead to the hand that its joint targets ask for, as a planner's
     do, instead of to the one that was reached; with an object map also along the arc that the
-    joints take. For the benchmark's own data; needs ``hand_maps`` and
-    the compact head."""
+    joints take. For the benchmark's own data; needs ``hand_maps`` and the compact head."""
     object_map: bool = field(default=False, metadata=LATER)
     """Whether states hold a map of where objects are, behind the hand too, that the hand moves
     along; needs ``hand_maps`` and the compact encoder."""

@@ -1,8 +1,7 @@
 """What the step of an object map learns from: where each object goes, cell by cell.
 
-Masks alone do not tell. An object that moves by less than its width covers some cells before and
-after, and so a step that learns from masks may leave their content where it is, and does: it
-foresees that objects move less far than they do.
+Masks do not tell. An object that moves by less than its width covers some cells before and after,
+and so a step that learns from masks may leave their content where it is.
 """
 
 from typing import NamedTuple
@@ -31,8 +30,8 @@ class Moves(NamedTuple):
     cells: Tensor
     """The number of the object that each cell shows, or 0, ``(B, F, 56, 98)`` uint8."""
     centres: Tensor
-    """The middle of each object, ``(B, F, 8, 2)`` in cells, row first; not a number where there is
-    none."""
+    """The middle of each object, ``(B, F, 8, 2)`` in cells, row first; not a number where it is not
+    known, see `ObjectMasks.numbers`."""
     chance: Tensor
     """Random numbers in 0..1, ``(B, F - 1, 56 * 98)``, which choose the cells that are asked."""
 
