@@ -146,6 +146,9 @@ def find_agent(name: str) -> AgentSpec:
     """
     if name in AGENTS:
         return AGENTS[name]
+    if ".py:" in name:
+        module = name.replace(".py:", ":").replace(os.sep, ".")
+        raise UserError(f"there is no agent {name!r}; name the module, not its file: {module}")
     if re.fullmatch(r"\w+(\.\w+)*:\w+", name):
         return AgentSpec(name, entry_point=name)
     close = difflib.get_close_matches(name, AGENTS, n=1)
@@ -193,7 +196,11 @@ def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise UserError(f"agent {name!r}: cannot import {module_name}: {_reason(error)}") from error
+        where = f"; looked in {os.getcwd()} and installed packages"
+        absent = isinstance(error, ModuleNotFoundError) and error.name == module_name
+        raise UserError(
+            f"agent {name!r}: cannot import {module_name}: {_reason(error)}{where * absent}"
+        ) from error
     if not hasattr(module, class_name):
         raise UserError(f"agent {name!r}: module {module_name} has no class {class_name}")
     try:

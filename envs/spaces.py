@@ -68,6 +68,7 @@ def check_action(action: NDArray[Any]) -> NDArray[np.float32]:
         joint = int(np.flatnonzero(outside)[0])
         raise ValueError(
             f"joint {joint}: target {row[joint]:.6f} rad is outside "
-            f"[{LOWEST[joint]:.6f}, {HIGHEST[joint]:.6f}]; clip actions to action_space"
+            f"[{LOWEST[joint]:.6f}, {HIGHEST[joint]:.6f}]; clip "
+            "targets with dexbench.envs.LOWER and UPPER"
         )
     return row

@@ -107,6 +107,19 @@ def leave_hidden(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if not entry.hidden] or list(entries)
 
 
+def played_alike(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries that agree in `MUST_AGREE` with most others, so that they can be ranked.
+
+    Args:
+        entries: Of one task. Of two groups as large, that of the first entry is returned.
+    """
+    groups: dict[tuple[frozenset[str], ...], list[Entry]] = {}
+    for entry in entries:
+        facts = (frozenset(map(of, entry.rows)) for of in MUST_AGREE.values())
+        groups.setdefault(tuple(facts), []).append(entry)
+    return max(groups.values(), key=len, default=[])
+
+
 def check_agree(entries: Sequence[Entry], names: Sequence[str]) -> None:
     """Check that rows agree in some of `MUST_AGREE`.
 
@@ -127,8 +140,8 @@ def check_agree(entries: Sequence[Entry], names: Sequence[str]) -> None:
             raise UserError(
                 f"the {name} differs: {agent} was played with {value}, "
                 f"{other_agent} with {other_value}. "
-                "Trials pair only where suite, MuJoCo and OpenGL renderer are the same: leave "
-                "one out, or play it again like the other"
+                "Trials pair only where suite, MuJoCo and OpenGL renderer are the same: name "
+                "folders of one suite, leave one agent out, or play it again like the other"
             )
 
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from dexbench.agents.registry import AGENTS
-from dexbench.bench.ledger.entries import Entry, check_agree, check_pairable
+from dexbench.bench.ledger.entries import Entry, check_agree, check_pairable, played_alike
 from dexbench.bench.ledger.planning import planner_and_cost
 from dexbench.bench.ledger.rows import Row, hides_robot
 from dexbench.bench.ledger.task_names import in_order
@@ -135,7 +135,8 @@ def _style(index: int, bound: bool) -> Style:
 def describe_task(task: str, agents: Sequence[AgentContent]) -> TaskContent:
     """Rank and pairs of a task, or why there are none."""
     entries = [agent.entries[task] for agent in agents if task in agent.entries]
-    rivals = [entry for entry in entries if not entry.privileged]
+    all_rivals = [entry for entry in entries if not entry.privileged]
+    rivals = played_alike(all_rivals)
     solved = {entry.agent: entry.solved for entry in rivals}
     rank_of: dict[str, int] = {}
     pairs: list[dict[str, Any]] = []
@@ -155,6 +156,10 @@ def describe_task(task: str, agents: Sequence[AgentContent]) -> TaskContent:
             for pair in comparisons
         ]
         note = resolution(comparisons) if comparisons else "There are not two agents to compare."
+        if left := [entry.agent for entry in all_rivals if entry not in rivals]:
+            note += (
+                f" Not ranked: {', '.join(left)}, played with another MuJoCo or OpenGL renderer."
+            )
     except UserError as error:
         note = f"Not ranked: {error}."
     wins: dict[int, int] = {}

@@ -222,6 +222,12 @@ def run(config: RunConfig, backend: Backend = DEXBENCH) -> list[Row]:
             played = [
                 row for task, ledger in ledgers.items() for row in ledger.select(plan.plays(task))
             ]
+            if played:
+                print(
+                    f"the ledger has {len(played)} of {len(played) + len(jobs)} trials, which are "
+                    "not played again; if you have changed the agent since, give --fresh",
+                    file=sys.stderr,
+                )
             with Progress(f"{plan.name} {config.task}", len(jobs), played) as progress:
                 for row, actions in pool.play(jobs):
                     ledgers[row["task"]].append(row, actions)
@@ -240,6 +246,7 @@ def main(config: RunConfig, backend: Backend = DEXBENCH) -> None:
 
     Raises:
         UserError: As `run`.
+        SystemExit: With code 1 if every trial ended in an error.
     """
     rows = run(config, backend)
     tasks = list(dict.fromkeys(row["task"] for row in rows))
@@ -263,6 +270,8 @@ def main(config: RunConfig, backend: Backend = DEXBENCH) -> None:
             "trials again.",
             file=sys.stderr,
         )
+    if all(row["error"] is not None for row in rows):
+        raise SystemExit(1)
 
 
 def whereabouts(config: RunConfig, rows: Sequence[Row]) -> str:

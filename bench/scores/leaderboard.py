@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dexbench.bench.ledger.entries import Entry, check_pairable
+from dexbench.bench.ledger.entries import Entry, check_pairable, played_alike
 from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
 from dexbench.bench.ledger.planning import planner_and_cost
 from dexbench.bench.ledger.real import KIND, read_real
@@ -87,8 +87,8 @@ def derive(ledgers: Path) -> list[dict[str, Any]]:
         entries.setdefault((line["suite"], line["task"]), []).append(
             Entry(line["agent"], line["task"], line["privileged"], played)
         )
-    for (suite, task), played_alike in entries.items():
-        for agent, position in _ranks(played_alike).items():
+    for (suite, task), rivals in entries.items():
+        for agent, position in _ranks(rivals).items():
             lines[suite, task, agent]["rank"] = position
     if not lines:
         raise UserError(f"no trials in {ledgers}; `dexbench run --out {ledgers}` makes some")
@@ -222,8 +222,11 @@ def _line(rows: list[Row]) -> dict[str, Any]:
 
 
 def _ranks(entries: list[Entry]) -> dict[str, int]:
-    """Return the ranks of a task's agents without privileges; none if trials cannot be paired."""
-    rivals = [entry for entry in entries if not entry.privileged]
+    """Return the ranks of a task's agents without privileges.
+
+    An agent whose trials cannot be paired with those of most others has none.
+    """
+    rivals = played_alike([entry for entry in entries if not entry.privileged])
     try:
         check_pairable(rivals)
     except UserError:

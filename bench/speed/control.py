@@ -1,6 +1,7 @@
 """``dexbench speed control``: resets, and control steps a second against robosuite's own.
 
-An environment is first reset with training seeds, one after the other, as training does.
+The environment of each task is first reset with training seeds, one after the other, as training
+does.
 
 Then both step the same recipe's kitchen at 10 Hz with 50 physics steps of 2 ms: first without a
 camera, then recording the head camera's 224x392 picture of every step, each with its own renderer.
@@ -30,7 +31,7 @@ class SpeedConfig:
     """Measures resets, and control steps and frames a second here and through robosuite."""
 
     resets: int = 20
-    """Training seeds that the environment of reach is reset with; the median is printed."""
+    """Training seeds that the environment of each task is reset with; medians are printed."""
     repeats: int = 7
     """Turns of each; the medians are printed."""
     steps: int = 60
@@ -45,8 +46,8 @@ class SpeedConfig:
 class Speed:
     """One measurement."""
 
-    resets: tuple[float, ...]
-    """Seconds of each reset with a training seed."""
+    resets: dict[str, tuple[float, ...]]
+    """Seconds of each reset with a training seed, by task."""
     ours: tuple[float, ...]
     """Control steps a second of each turn through the Simulation."""
     robosuite: tuple[float, ...]
@@ -73,11 +74,14 @@ class Speed:
         return median(self.recorded) / median(self.robosuite_recorded)
 
     def text(self) -> str:
-        """Return the result in nine lines."""
+        """Return the result: a line for each task's resets, and eight more."""
         return "\n".join(
             [
-                f"reset(seed=s)        {median(self.resets):8.3f} s, median of {len(self.resets)} "
-                f"({min(self.resets):.3f} to {max(self.resets):.3f})",
+                *(
+                    f"{f'reset of {task}':20} {median(seconds):8.3f} s, median of {len(seconds)} "
+                    f"({min(seconds):.3f} to {max(seconds):.3f})"
+                    for task, seconds in self.resets.items()
+                ),
                 f"Simulation.step      {median(self.ours):8.1f} control steps/s",
                 f"robosuite env.step   {median(self.robosuite):8.1f} control steps/s",
                 f"  its physics alone  {median(self.physics):8.1f} control steps/s",
@@ -112,7 +116,7 @@ def measure(config: SpeedConfig) -> Speed:
     from dexbench.envs.simulation import Simulation
     from dexbench.utils.seeding import rng
 
-    resets = time_resets(config.resets)
+    resets = {task: time_resets(task, config.resets) for task in banked_tasks()}
     recipe = draw_recipe(rng("speed", config.scene), "train")
     scene = build_scene(recipe)
     simulation = Simulation(scene.xml, scene.objects)
@@ -171,15 +175,24 @@ def rate(function: Callable[[int], object], count: int) -> float:
     return count / (time.perf_counter() - start)
 
 
-def time_resets(count: int) -> tuple[float, ...]:
+def banked_tasks() -> list[str]:
+    """Return the tasks that the bank has trials of; of others a reset draws a kitchen."""
+    from dexbench.envs.task_names import TASKS
+    from dexbench.envs.tasks.bank import Bank
+
+    return list(filter(Bank.packaged().numbers, TASKS))
+
+
+def time_resets(task: str, count: int) -> tuple[float, ...]:
     """Return the seconds that each of some resets takes, after one that is not counted.
 
     Args:
+        task: A task that the bank has trials of.
         count: Resets, with as many seeds.
     """
     from dexbench.envs.gym_env import make_env
 
-    env, seconds = make_env("reach"), []
+    env, seconds = make_env(task), []
     for seed in range(count + 1):  # the first opens OpenGL and reads the robot's files
         start = time.perf_counter()
         env.reset(seed=seed)

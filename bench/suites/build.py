@@ -37,7 +37,7 @@ class SuiteBuildConfig:
     """Processes."""
     tasks: tuple[str, ...] = ()
     """Tasks to build; your own as module:name. By default those of the suite of that name, or of
-    v1 where it is a new one. The bank's are those that it has, or v1's where there is none."""
+    v1 where it is a new one. The bank's are those that it has, or all where there is none."""
     kitchen: Literal["generated", "robocasa"] = "generated"
     """Whose kitchens: generated ones, or RoboCasa's own, whose assets are a download of 10 GB."""
 
@@ -176,5 +176,5 @@ def _build_bank(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
     root = config.out / BANK.name if config.out else BANK
     trials = BANK_TRIALS if config.trials is None else config.trials
     has = Bank(root).numbers
-    tasks = config.tasks or tuple(filter(has, TASKS)) or SUITE_TASKS["v1"]
+    tasks = config.tasks or tuple(filter(has, TASKS)) or TASKS
     return build_bank(root, tasks, trials, config.workers)

@@ -18,6 +18,7 @@ from dexbench.envs.scenes.recipe import draw_recipe
 from dexbench.envs.scenes.scene import Scene
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite
+from dexbench.envs.task_names import TASKS, env_id, suite_of
 from dexbench.envs.tasks import Outcome, draw
 from dexbench.envs.tasks.bank import Bank
 from dexbench.envs.trial import STEPS
@@ -299,11 +300,10 @@ def test_bad_resets_are_refused(env, suite_folder):
 
 @pytest.fixture(scope="module")
 def little_bank(tmp_path_factory):
-    """A bank of two trials of each task, of the shipped suite's kitchens, in place of the real."""
-    suite = Suite.load("v1")
+    """A bank of two trials of each task, of the shipped suites' kitchens, in place of the real."""
     bank = Bank(tmp_path_factory.mktemp("bank"))
-    for number, task in enumerate(task for task in IDS for _ in range(2)):
-        trial = suite.trial(task, 40 + number)
+    for number, task in enumerate(task for task in TASKS for _ in range(2)):
+        trial = Suite.load(suite_of(task)).trial(task, 30 + number)
         scene = Scene(trial.xml, trial.objects, trial.instances, trial.recipe)
         bank.save_scene(number, scene)
         bank.save_trial(number, trial)
@@ -379,9 +379,9 @@ def check(env):
     assert "symmetric and normalized space" in texts.pop()
 
 
-@pytest.mark.parametrize("task", IDS)
+@pytest.mark.parametrize("task", TASKS)
 def test_gymnasiums_checker_only_advises_to_normalise(little_bank, task):
-    env = gymnasium.make(IDS[task]).unwrapped
+    env = gymnasium.make(env_id(task)).unwrapped
     check(env)
     env.close()
 

@@ -176,6 +176,15 @@ class Sometimes(Wander):
         return chunk
 
 
+class FirstFails(Wander):
+    """Raises in trial 0."""
+
+    def reset(self, task: str, seed: int) -> None:
+        super().reset(task, seed)
+        if seed == seed_of(task, 0):
+            raise RuntimeError("not today")
+
+
 class Mendable(Sometimes):
     """Raises as `Sometimes` does until the file ``flag`` is there."""
 

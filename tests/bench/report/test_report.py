@@ -190,7 +190,7 @@ def test_what_was_run_and_how_to_run_it_again(results: Path) -> None:
 def test_trials_that_do_not_pair_are_shown_without_ranks(results: Path) -> None:
     write(results, "away", successes=2, renderer="NVIDIA")
     html = page(results)
-    assert "Not ranked: the OpenGL renderer differs" in words(html)
+    assert "Not ranked: away, played with another MuJoCo or OpenGL renderer." in words(html)
     assert "away 50 % 2/4 15.0 cm" in words(section(html, "Scores"))
     write(results, "elsewhere", suite_hash="def")
     with pytest.raises(UserError, match="the suite differs"):

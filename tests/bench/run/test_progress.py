@@ -62,4 +62,22 @@ def test_a_run_ends_with_where_its_files_are(
     assert rows.is_file() and list(actions.glob("*.npz")) and list(videos.glob("*.mp4"))
     assert ("TASK" in said) == (task == "all")
     cli.main([word for word in words if word != "--video"], COMMANDS)
-    assert "videos" not in capsys.readouterr().err
+    again, whereabouts = capsys.readouterr().err.splitlines()
+    played = 3 if task == "all" else 1
+    assert again.startswith(f"the ledger has {played} of {played} trials") and "--fresh" in again
+    assert "videos" not in whereabouts
+
+
+@pytest.mark.parametrize(("trials", "code"), [("1", 1), ("2", None)])
+def test_a_run_of_nothing_but_errors_fails(
+    trials: str, code: int | None, capsys: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "--agent", "support.fake:FirstFails", "--task", "reach", "--trials", trials]
+    ended = None
+    try:
+        cli.main(words, COMMANDS)
+    except SystemExit as stop:
+        ended = stop.code
+    assert ended == code
+    assert "reach trial 0 failed: RuntimeError" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import pytest
 from dexbench.bench.speed import control as speed
 from dexbench.bench.speed.control import Speed, SpeedConfig, measure, rate
 from dexbench.envs import gym_env
+from dexbench.envs.tasks.bank import Bank
 from dexbench.utils.errors import UserError
 
 
@@ -25,7 +26,7 @@ def test_rate_counts_calls_a_second(monkeypatch: Any) -> None:
 
 def test_the_ratio_is_of_medians() -> None:
     result = Speed(
-        (0.3, 0.2, 0.9),
+        {"reach": (0.3, 0.2, 0.9), "push": (0.5, 0.5, 0.6)},
         (90.0, 100.0, 20.0),
         (20.0, 30.0, 10.0),
         (50.0,) * 3,
@@ -37,12 +38,14 @@ def test_the_ratio_is_of_medians() -> None:
     assert result.ratio == 4.5
     assert result.recorded_ratio == 6.0
     lines = result.text().splitlines()
+    assert lines[0].split(maxsplit=3)[:3] == ["reset", "of", "reach"]
     assert "0.300 s, median of 3 (0.200 to 0.900)" in lines[0]
-    assert "90.0 control steps/s" in lines[1] and "20.0 control steps/s" in lines[2]
-    assert "4.50 (turns: 2.00 to 4.50, 3 of them)" in lines[4]
-    assert "30.0 frames/s" in lines[5] and "5.0 frames/s" in lines[6]
-    assert "6.00 (turns: 5.00 to 8.00, 3 of them)" in lines[7]
-    assert "16.0 ms" in lines[8] and "llvmpipe" in lines[8]
+    assert "of push" in lines[1] and "0.500 s, median of 3 (0.500 to 0.600)" in lines[1]
+    assert "90.0 control steps/s" in lines[2] and "20.0 control steps/s" in lines[3]
+    assert "4.50 (turns: 2.00 to 4.50, 3 of them)" in lines[5]
+    assert "30.0 frames/s" in lines[6] and "5.0 frames/s" in lines[7]
+    assert "6.00 (turns: 5.00 to 8.00, 3 of them)" in lines[8]
+    assert "16.0 ms" in lines[9] and "llvmpipe" in lines[9]
 
 
 def test_the_first_reset_is_not_counted(monkeypatch: Any) -> None:
@@ -54,9 +57,15 @@ def test_the_first_reset_is_not_counted(monkeypatch: Any) -> None:
 
     env = SimpleNamespace(reset=reset, close=lambda: seeds.append("closed"))
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(gym_env, "make_env", lambda task: env)
-    assert speed.time_resets(2) == (0.25, 0.25)
+    monkeypatch.setattr(gym_env, "make_env", {"carry": env}.__getitem__)
+    assert speed.time_resets("carry", 2) == (0.25, 0.25)
     assert seeds == [0, 1, 2, "closed"]
+
+
+def test_every_task_of_the_bank_is_reset(monkeypatch: Any) -> None:
+    bank = SimpleNamespace(numbers={"reach": [1], "push": [], "avoid": [3]}.get)
+    monkeypatch.setattr(Bank, "packaged", lambda: bank)
+    assert speed.banked_tasks() == ["reach", "avoid"]
 
 
 def test_numbers_below_one_are_refused_before_anything_is_built(monkeypatch: Any) -> None:
