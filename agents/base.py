@@ -70,11 +70,11 @@ def check_chunk(chunk: Any) -> NDArray[np.float32]:
         ValueError: The chunk is not a finite (k, 23) array of numbers with k >= 1. (Targets further
             beyond a limit are refused by the environment.)
     """
-    if isinstance(chunk, tuple):
-        raise ValueError(
-            f"act returned a tuple of {len(chunk)}, expected one array (k, {N_JOINTS})"
-        )
-    array = np.asarray(chunk)
+    try:
+        array = np.asarray(chunk)
+    except ValueError as error:
+        parts = f"a {type(chunk).__name__} whose parts have different shapes"
+        raise ValueError(f"act returned {parts}, expected one array (k, {N_JOINTS})") from error
     if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] != N_JOINTS:
         hint = "; wrap a single target as target[None]" if array.shape == (N_JOINTS,) else ""
         raise ValueError(

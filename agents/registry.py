@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import itertools
 import os
 import re
 import sys
@@ -147,8 +148,10 @@ def find_agent(name: str) -> AgentSpec:
     if name in AGENTS:
         return AGENTS[name]
     if ".py:" in name:
-        module = name.replace(".py:", ":").replace(os.sep, ".")
-        raise UserError(f"there is no agent {name!r}; name the module, not its file: {module}")
+        module = os.path.basename(name).replace(".py:", ":")
+        raise UserError(
+            f"there is no agent {name!r}; go to the file's folder, and name the module: {module}"
+        )
     if re.fullmatch(r"\w+(\.\w+)*:\w+", name):
         return AgentSpec(name, entry_point=name)
     close = difflib.get_close_matches(name, AGENTS, n=1)
@@ -197,7 +200,8 @@ def make_agent(name: str, **kwargs: Any) -> tuple[Agent, AgentSpec]:
         module = importlib.import_module(module_name)
     except Exception as error:
         where = f"; looked in {os.getcwd()} and installed packages"
-        absent = isinstance(error, ModuleNotFoundError) and error.name == module_name
+        parents = [module_name, *itertools.accumulate(module_name.split("."), "{}.{}".format)]
+        absent = isinstance(error, ModuleNotFoundError) and error.name in parents
         raise UserError(
             f"agent {name!r}: cannot import {module_name}: {_reason(error)}{where * absent}"
         ) from error

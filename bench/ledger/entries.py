@@ -108,16 +108,22 @@ def leave_hidden(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def played_alike(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries that agree in `MUST_AGREE` with most others, so that they can be ranked.
+    """Return the entries that can be paired with most others: the largest group that agrees.
 
     Args:
-        entries: Of one task. Of two groups as large, that of the first entry is returned.
+        entries: Of one task.
+
+    Returns:
+        Those that agree in `MUST_AGREE`, or all if no group is larger than each of the others. An
+        entry whose own rows differ is in no group.
     """
-    groups: dict[tuple[frozenset[str], ...], list[Entry]] = {}
+    groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
-        facts = (frozenset(map(of, entry.rows)) for of in MUST_AGREE.values())
-        groups.setdefault(tuple(facts), []).append(entry)
-    return max(groups.values(), key=len, default=[])
+        facts = [{fact(row) for row in entry.rows} for fact in MUST_AGREE.values()]
+        if all(len(values) == 1 for values in facts):
+            groups.setdefault(tuple(min(values) for values in facts), []).append(entry)
+    first, second = ([], [], *sorted(groups.values(), key=len))[-1:-3:-1]
+    return first if len(first) > len(second) else list(entries)
 
 
 def check_agree(entries: Sequence[Entry], names: Sequence[str]) -> None:
@@ -137,11 +143,15 @@ def check_agree(entries: Sequence[Entry], names: Sequence[str]) -> None:
                 agent_of.setdefault(MUST_AGREE[name](row), entry.agent)
         if len(agent_of) > 1:
             (value, agent), (other_value, other_agent), *_ = agent_of.items()
+            cure = (
+                "name folders of one suite"
+                if name == "suite"
+                else "leave one out, or play it again like the other"
+            )
             raise UserError(
                 f"the {name} differs: {agent} was played with {value}, "
                 f"{other_agent} with {other_value}. "
-                "Trials pair only where suite, MuJoCo and OpenGL renderer are the same: name "
-                "folders of one suite, leave one agent out, or play it again like the other"
+                f"Trials pair only where suite, MuJoCo and OpenGL renderer are the same: {cure}"
             )
 
 

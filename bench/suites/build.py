@@ -175,6 +175,6 @@ def _build_bank(config: SuiteBuildConfig) -> dict[str, dict[str, int]]:
         raise UserError("the bank has generated kitchens only; leave --kitchen out")
     root = config.out / BANK.name if config.out else BANK
     trials = BANK_TRIALS if config.trials is None else config.trials
-    has = Bank(root).numbers
-    tasks = config.tasks or tuple(filter(has, TASKS)) or TASKS
+    begun = Bank(root).hashes
+    tasks = config.tasks or tuple(task for task in TASKS if task in begun) or TASKS
     return build_bank(root, tasks, trials, config.workers)

@@ -34,15 +34,18 @@ def test_only_the_ceilings_are_privileged() -> None:
 
 
 def test_a_file_in_place_of_a_module_is_pointed_out() -> None:
-    with pytest.raises(UserError, match="'lab/my_agent.py:Mine'; name .*: lab.my_agent:Mine$"):
-        find_agent("lab/my_agent.py:Mine")
+    with pytest.raises(UserError, match="'../lab/my_agent.py:Mine'; go .*: my_agent:Mine$"):
+        find_agent("../lab/my_agent.py:Mine")
 
 
-def test_a_module_that_is_nowhere_is_told_with_the_folder(tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("module", ["nowhere_to_be_found", "no.where.to_be_found"])
+def test_a_module_that_is_nowhere_is_told_with_the_folder(
+    tmp_path: Path, monkeypatch: Any, module: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(UserError, match=f"looked in {tmp_path} and installed packages$"):
-        make_agent("nowhere_to_be_found:Mine")
+        make_agent(f"{module}:Mine")
 
 
 @pytest.mark.parametrize("name", ["", "nosuch", "a b:C", "module:", ":Class", "a:b:c", "../x:C"])
@@ -124,7 +127,7 @@ def test_a_planners_budget_may_be_a_dict() -> None:
         (np.zeros((0, 23)), "k >= 1"),
         (np.zeros((2, 22)), r"\(2, 22\)"),
         (None, "shape"),
-        ((np.zeros((2, 23)), {}), "a tuple of 2, expected one array"),
+        ((np.zeros((2, 23)), {}), r"a tuple whose parts .*, expected one array \(k, 23\)"),
         (np.full((2, 23), "x"), "dtype"),
         (np.full((2, 23), np.inf), "inf for joint 0 in row 0"),
     ],

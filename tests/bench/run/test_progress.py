@@ -64,7 +64,7 @@ def test_a_run_ends_with_where_its_files_are(
     cli.main([word for word in words if word != "--video"], COMMANDS)
     again, whereabouts = capsys.readouterr().err.splitlines()
     played = 3 if task == "all" else 1
-    assert again.startswith(f"the ledger has {played} of {played} trials") and "--fresh" in again
+    assert again.startswith(f"{played} of {played} plays are recorded") and "--fresh" in again
     assert "videos" not in whereabouts
 
 

@@ -167,6 +167,24 @@ def test_ranks_are_those_of_compare(tmp_path: Path) -> None:
     assert with_another == rank_of | {"away": None}, "it does not pair, and takes no rank away"
 
 
+def test_nobody_ranks_where_no_group_of_agents_is_the_largest(tmp_path: Path) -> None:
+    write_ledger(tmp_path, "here", "reach", 0, 50)
+    write_ledger(tmp_path, "away", "reach", 50, 50, renderer="NVIDIA")
+    assert {line["rank"] for line in derive(tmp_path)} == {None}
+
+
+def test_a_ledger_of_two_renderers_ranks_with_nobody(tmp_path: Path) -> None:
+    for agent in ("a-mixed", "b-mixed", "c-mixed", "pure", "too"):
+        write_ledger(tmp_path, agent, "reach", 1, 50)
+    for path in tmp_path.rglob("*-mixed/*/trials.jsonl"):
+        first, *rest = path.read_text().splitlines(True)
+        path.write_text(
+            json.dumps(json.loads(first) | {"renderer": "NVIDIA"}) + "\n" + "".join(rest)
+        )
+    rank_of = {line["agent"]: line["rank"] for line in derive(tmp_path)}
+    assert {name for name, rank in rank_of.items() if rank} == {"pure", "too"}
+
+
 @pytest.mark.parametrize(("page", "suite"), [("README.md", "v2"), ("docs/results_v1.md", "v1")])
 def test_documents_show_the_committed_ledgers(page: str, suite: str) -> None:
     root = Path(__file__).parents[3]

@@ -179,10 +179,10 @@ def test_the_command_goes_on_with_the_tasks_that_the_bank_has(tmp_path, monkeypa
     config = SuiteBuildConfig(split="train", out=tmp_path)
     main(config)
     bank = Bank(tmp_path / "train")
-    bank.hashes = {"carry": {4: "hash"}, "avoid": {}, "grasp": {4: "hash"}}
+    bank.hashes = {"carry": {4: "hash"}, "avoid": {}, "mine": {}, "grasp": {4: "hash"}}
     bank.save_index()
     main(config)
-    assert asked == [TASKS, ("grasp", "carry")]
+    assert asked == [TASKS, ("grasp", "carry", "avoid")]
 
 
 @pytest.mark.slow
