@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
 from dexbench.agents.learning.disk import check_file, check_folder
@@ -27,6 +26,7 @@ from dexbench.agents.learning.run_folder import RunFolder
 from dexbench.agents.learning.settings import identity
 from dexbench.agents.learning.weights import pick_device
 from dexbench.utils.errors import UserError
+from dexbench.utils.progress import track
 from dexbench.utils.seeding import rng, seed_for
 
 from .checkpoint import save_policy
@@ -132,7 +132,7 @@ class PolicyTrainer:
         """Train to the end of the budget; write the averaged weights."""
         self.resume()
         config, before, began = self.config, self.seconds, time.monotonic()
-        bar = tqdm(total=1000, desc="policy", disable=None if config.progress else True, unit="‰")
+        bar = track(total=1000, label="policy", unit="‰", show=config.progress)
         while (done := self.progress()) < 1:
             draw = rng("diffusion-policy", "batch", config.seed, self.step)
             loss = self.loss(

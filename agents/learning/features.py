@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file
+from dexbench.utils.progress import track
 
 from .disk import reserved
 from .footage import Footage
@@ -84,9 +84,8 @@ def _encode(
     progress: bool,
 ) -> None:
     """Write the features of all frames into a new file."""
-    silent = None if progress else True  # None shows bars on terminals only
     out: np.memmap[Any, np.dtype[np.float16]] | None = None
-    for start in tqdm(range(0, len(frames), BATCH), "encoding", disable=silent):
+    for start in track(range(0, len(frames), BATCH), "encoding", show=progress):
         images = torch.from_numpy(np.array(frames[start : start + BATCH])).to(device)
         with torch.no_grad():
             batch = encode(images).float().cpu().numpy()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.utils.cores import usable_cores
 from dexbench.utils.files import write_atomic
+from dexbench.utils.progress import track
 
 from .disk import reserved
 
@@ -53,12 +53,11 @@ def decoded(
         def decode(index: int) -> None:
             frames[ends[index] - lengths[index] : ends[index]] = read(index)
 
-        silent = None if progress else True  # None shows bars on terminals only
         # Decoding leaves Python's lock, so that threads are enough.
         with ThreadPoolExecutor(usable_cores()) as pool:
             decoding = pool.map(decode, range(len(lengths)))
             try:
-                list(tqdm(decoding, "decoding", len(lengths), unit="ep", disable=silent))
+                list(track(decoding, "decoding", len(lengths), unit="ep", show=progress))
             finally:
                 pool.shutdown(cancel_futures=True)
         frames.flush()

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.data_collection.readers.clip import Clip
 from dexbench.data_collection.readers.episodes import EpisodeSet
@@ -24,6 +23,7 @@ from dexbench.data_collection.store.manifest import MANIFEST
 from dexbench.envs.embodiment.camera import CENTER, FOCAL, HEIGHT, WIDTH
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import file_sha256, write_atomic
+from dexbench.utils.progress import track
 
 CAMERA = np.array([[FOCAL, 0, CENTER[0]], [0, FOCAL, CENTER[1]], [0, 0, 1]])
 """Matrix of the benchmark's camera, in px of its 224x392 pictures."""
@@ -87,8 +87,7 @@ def pose_table(
     rows: list[dict[str, Any]] = []
     parts: list[dict[str, NDArray[Any]]] = []
     lost: list[ClipError] = []
-    silent = None if progress else True  # None shows bars on terminals only
-    for number, clip in tqdm(listed, "reading poses", unit="clip", disable=silent):
+    for number, clip in track(listed, "reading poses", unit="clip", show=progress):
         own = layouts[number].name == EpisodeSet.name
         try:
             row, part = _read(clip, size, max_rate, own, body)

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from dexbench.agents.registry import make_agent
 from dexbench.bench.ledger.rows import Row
 from dexbench.bench.run.runner import RunConfig, check
 from dexbench.bench.scores.summary import text_table
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import write_atomic
+from dexbench.utils.progress import track
 
 from .candidates import SIMULATED, Judged, judge
 from .candidates import measure as measure_candidates
@@ -113,7 +112,7 @@ class Diagnosis:
         """
         jobs = [(task, trial) for task in self._run.tasks for trial in range(self._config.trials)]
         name = f"{self._config.agent} {self._config.task}"
-        for task, trial in tqdm(jobs, desc=name, disable=None):
+        for task, trial in track(jobs, label=name):
             yield from self._play(task, trial)
 
     def _play(self, task: str, trial: int) -> Iterator[Decision]:

@@ -7,7 +7,6 @@ import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.world_model import hand_action
 from dexbench.agents.learning.hand_way import commanded
@@ -17,6 +16,7 @@ from dexbench.data_collection.store.masks import object_masks
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import N_JOINTS
 from dexbench.utils.errors import UserError
+from dexbench.utils.progress import track
 from dexbench.utils.video import downsample, read_video
 
 from .windows import HORIZON, Windows
@@ -117,7 +117,7 @@ def read_clips(
     contact = np.zeros((count, frames), np.bool_)
     pairs = zip(windows.rows, windows.starts, strict=True)
     wanted = [(row, start + offsets) for row, start in pairs]
-    for number, (row, index) in enumerate(tqdm(wanted, "reading", unit="clip", disable=None)):
+    for number, (row, index) in enumerate(track(wanted, "reading", unit="clip")):
         video, path = store.file(row, "mp4"), store.file(row, "h5")
         try:
             pictures = read_video(video)[index]

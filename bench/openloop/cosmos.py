@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import file_sha256
+from dexbench.utils.progress import track
 
 REPOSITORY = "nvidia/Cosmos-Predict2-2B-Video2World"
 PIPELINE = "Cosmos2VideoToWorldPipeline"
@@ -57,7 +57,7 @@ def weights_sha256(folder: Path) -> str:
     paths = sorted(path for part in COMPONENTS for path in folder.glob(f"{part}/*"))
     hashes = [
         [path.relative_to(folder).as_posix(), file_sha256(path)]
-        for path in tqdm(paths, "hashing", unit="file", disable=None)
+        for path in track(paths, "hashing", unit="file")
         if path.suffix in READ
     ]
     return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.keypoint_maps import project
 from dexbench.agents.dexwm.model.unroll import unroll
@@ -24,6 +23,7 @@ from dexbench.data_collection.store.masks import ROBOT
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.utils.errors import UserError
+from dexbench.utils.progress import track
 
 from .clips import Clips, Objects
 from .futures import EVERY, FRAMES, HAND, Futures, read_futures
@@ -73,7 +73,7 @@ def counterfactual(
     device = next(model.parameters()).device
     futures = read_futures(windows, model.config.image_size)
     count = len(windows.rows)
-    for number, future in enumerate(tqdm(futures, label, count, unit="window", disable=None)):
+    for number, future in enumerate(track(futures, label, count, unit="window")):
         images = torch.from_numpy(future.images).to(device)
         true = model.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
         first = model.encoder(torch.from_numpy(clips.images[number, :1]).to(device))

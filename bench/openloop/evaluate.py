@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.unroll import unroll
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.readout.layers import Readout
 from dexbench.agents.learning.hand_way import straight
 from dexbench.utils.errors import UserError
+from dexbench.utils.progress import track
 
 from .clips import Clips
 from .measures import Measured, join, measure, object_skills
@@ -44,7 +44,7 @@ def evaluate(
     """
     parts: dict[str, list[Measured]] = {}
     starts = range(0, len(clips.images), BATCH)
-    for start in tqdm(starts, label, unit="batch", disable=None):
+    for start in track(starts, label, unit="batch"):
         part = slice(start, start + BATCH)
         true = encode(model, clips.images[part])
         for name, predicted in predictions(model, clips, part, true):

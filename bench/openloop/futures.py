@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.data_collection.store.masks import SIZE, geom_labels
 from dexbench.envs.embodiment.robot import CONTROL_HZ
 from dexbench.envs.rendering import HeadCamera
 from dexbench.envs.rollouts import Rollouts
 from dexbench.envs.simulation import Simulation
+from dexbench.utils.progress import track
 from dexbench.utils.seeding import rng
 from dexbench.utils.video import downsample
 
@@ -69,7 +69,7 @@ def simulate(windows: Windows) -> None:
     scenes = Scenes(windows.store)
     missing.sort(key=lambda window: str(window[0]["model"]))
     try:
-        for row, start in tqdm(missing, "simulating", unit="window", disable=None):
+        for row, start in track(missing, "simulating", unit="window"):
             stream = rng("openloop", "futures", row["id"], start)
             pictures, arrays = _play(scenes.load(row), scenes.state(row, start), stream)
             keep(_place(windows, row, start), pictures, arrays)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.agents.learning.clips import in_view
 from dexbench.agents.learning.footage import WINDOW
@@ -20,6 +19,7 @@ from dexbench.data_collection.readers.errors import ClipError
 from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.data_collection.readers.sample import RIGHT, ActionKind, Sample
 from dexbench.utils.errors import UserError
+from dexbench.utils.progress import track
 from dexbench.utils.seeding import rng
 
 from .clips import Clips
@@ -65,7 +65,7 @@ def draw_others(folder: Path, split: Split, seed: int, count: int) -> OtherWindo
     length, rate, bodies = [], [], []
     lost: list[ClipError] = []
     digest = hashlib.sha256()
-    for name in tqdm(layout.names(), "reading poses", unit="clip", disable=None):
+    for name in track(layout.names(), "reading poses", unit="clip"):
         clip = layout.clip(name)
         try:
             _, poses = clip.checked()
@@ -132,7 +132,7 @@ def read_others(windows: OtherWindows, interval: float, size: tuple[int, int]) -
     kinds: tuple[ActionKind, ...] = ("hands", "camera", *(("body",) if windows.body else ()))
     samples = []
     wanted = list(zip(windows.clips, windows.starts, windows.rates, strict=True))
-    for clip, start, rate in tqdm(wanted, "reading", unit="clip", disable=None):
+    for clip, start, rate in track(wanted, "reading", unit="clip"):
         samples.append(clip.sample(start + (times * rate).round().astype(int), size))
     points = np.stack([_points(sample, size) for sample in samples])
     known = np.stack([sample.seen & sample.present[..., None] for sample in samples])

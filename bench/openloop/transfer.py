@@ -9,7 +9,6 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.data_collection.sets.info import MOVED
 from dexbench.data_collection.store.masks import SIZE, geom_labels
@@ -17,6 +16,7 @@ from dexbench.envs.motion.collision import stuck
 from dexbench.envs.rendering import HeadCamera
 from dexbench.envs.simulation import Simulation
 from dexbench.utils.errors import UserError
+from dexbench.utils.progress import track
 from dexbench.utils.video import downsample
 
 from .clips import MOST_OBJECTS, Clips, Objects, offsets_of, robot_clips
@@ -51,7 +51,7 @@ def transfer_clips(windows: Windows, interval: float, size: tuple[int, int]) -> 
     if missing:
         scenes = Scenes(windows.store)
         try:
-            for own in tqdm(missing, "transferring", unit="clip", disable=None):
+            for own in track(missing, "transferring", unit="clip"):
                 row, start = windows.rows[others[own]], windows.starts[others[own]]
                 reference = _reference(windows, own, offsets)
                 made = _play(scenes.load(row), scenes.state(row, start), reference, offsets)

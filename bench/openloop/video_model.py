@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.utils.errors import UserError, at_least
+from dexbench.utils.progress import track
 from dexbench.utils.seeding import seed_for
 from dexbench.utils.video import downsample, read_video
 
@@ -108,7 +108,7 @@ class VideoModel:
             return
         pipeline = cosmos.load_pipeline(self.folder, self.device)
         times = np.arange(cosmos.FRAMES) / cosmos.RATE
-        for row, start in tqdm(missing, "making videos", unit="window", disable=None):
+        for row, start in track(missing, "making videos", unit="window"):
             path = windows.store.file(row, "mp4")
             try:
                 first = read_video(path)[start]

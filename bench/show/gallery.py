@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.utils.files import atomic_file
+from dexbench.utils.progress import track
 
 if TYPE_CHECKING:
     from dexbench.envs.suite import Suite
@@ -65,7 +65,7 @@ def kitchens(styles_each: int = 2) -> NDArray[np.uint8]:
     rows = -(-len(cells) // ACROSS)
     page = Image.new("RGB", (ACROSS * (CELL[1] + 4), rows * (CELL[0] + LINE + 4)), "white")
     draw = ImageDraw.Draw(page)
-    for index, (title, recipe) in enumerate(tqdm(cells, "kitchens", disable=None)):
+    for index, (title, recipe) in enumerate(track(cells, "kitchens")):
         scene = build_scene(recipe)
         simulation = Simulation(scene.xml, scene.objects)
         try:
@@ -102,7 +102,7 @@ def held(suite: "Suite") -> NDArray[np.uint8]:
     rows, across, zoom = -(-len(first) // HELD_ACROSS), HELD_ACROSS, HELD // HAND
     page = Image.new("RGB", (across * (HELD + 4), rows * (HELD + LINE + 4)), "white")
     draw = ImageDraw.Draw(page)
-    for index, name in enumerate(tqdm(sorted(first), "objects in hand", disable=None)):
+    for index, name in enumerate(track(sorted(first), "objects in hand")):
         trial, category = first[name], CATEGORIES[name]
         simulation = Simulation(trial.xml, trial.objects)
         simulation.set_state(trial.start_state)

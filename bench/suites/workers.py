@@ -6,9 +6,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from dexbench.utils.errors import UserError
+from dexbench.utils.progress import track
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
@@ -33,7 +32,7 @@ def run_all(
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _one_thread)
     try:
         results = as_completed([pool.submit(build, job) for job in jobs])
-        for result in tqdm(results, total=len(jobs), unit=unit, disable=None):
+        for result in track(results, "building", len(jobs), unit=unit):
             yield result.result()
     except BrokenProcessPool as error:
         raise UserError(

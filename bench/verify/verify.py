@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from tqdm import tqdm
 from tyro.conf import Positional
 
 from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
@@ -28,6 +27,7 @@ from dexbench.envs.task_names import TASKS
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import find_files
 from dexbench.utils.processes import die_with_parent
+from dexbench.utils.progress import track
 
 from .resimulation import DERIVED, Finding, Job, check
 
@@ -148,7 +148,7 @@ def simulate_again(
     """
     end = math.inf if minutes is None else time.monotonic() + 60 * minutes
     workers = min(workers, len(jobs))
-    bar = tqdm(total=len(jobs), desc="verify", unit="trial", smoothing=0, disable=None)
+    bar = track(total=len(jobs), label="verify", unit="trial")
     findings: list[Finding] = []
     try:
         with bar, ProcessPoolExecutor(workers, get_context("spawn"), _prepare) as pool:

@@ -12,7 +12,6 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.data_collection.readers.clip import ClipFacts
 from dexbench.data_collection.readers.index import Index
@@ -26,6 +25,7 @@ from dexbench.envs.scenes.objects import category_of
 from dexbench.envs.scenes.recipe import BASE_HEIGHT, COUNTER_FRONT
 from dexbench.envs.tasks.grasp import Grasp
 from dexbench.envs.trial import HELD_STEPS
+from dexbench.utils.progress import track
 
 COUNTER_TOP = COUNTER_HEIGHT - BASE_HEIGHT
 """Height of the counter's top above the base frame, in m."""
@@ -111,7 +111,7 @@ def measure(store: EpisodeStore, clips: Sequence[ClipFacts], name: str) -> Cover
         UserError: The set is damaged.
     """
     rows = {f"{row['id']:06d}": row for row in store.rows()}
-    chosen = tqdm(clips, desc=name, unit="clip", disable=None)
+    chosen = track(clips, label=name, unit="clip")
     return Coverage([_clip(store, rows[clip.name]) for clip in chosen], store.info["control_hz"])
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from tqdm import tqdm
 
 from dexbench.data_collection.readers.clip import Clip, ClipFacts
 from dexbench.data_collection.readers.layouts import open_layout
 from dexbench.data_collection.readers.sample import LEFT, RIGHT
+from dexbench.utils.progress import track
 
 PERIOD = 0.1
 """Time in s over which speeds are taken, whatever the rate."""
@@ -81,7 +81,7 @@ def measure(root: Path, clips: Sequence[ClipFacts], name: str) -> Motions:
         ClipError: One has been damaged since it was indexed.
     """
     layout = open_layout(root)
-    chosen = tqdm(clips, desc=f"{name}, motion", unit="clip", disable=None)
+    chosen = track(clips, label=f"{name}, motion", unit="clip")
     return Motions([motion(layout.clip(clip.name)) for clip in chosen])
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.envs.embodiment.robot import MUJOCO_JOINTS
 from dexbench.utils.errors import UserError
+from dexbench.utils.progress import track
 from dexbench.utils.video import read_video
 
 CAMERA = "observation.images.head"
@@ -51,7 +51,7 @@ def write(store: EpisodeStore, out: Path) -> None:
     columns: dict[str, list[NDArray[Any]]] = {}
     episodes = []
     first = 0
-    for number, row in enumerate(tqdm(rows, "exporting", unit="episode", disable=None)):
+    for number, row in enumerate(track(rows, "exporting", unit="episode")):
         count = row["frames"]
         with h5py.File(store.file(row, "h5")) as file:
             values = {

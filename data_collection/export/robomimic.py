@@ -8,7 +8,6 @@ import h5py
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.data_collection.sets.rerender import Camera
 from dexbench.data_collection.store.states import SetStates, play_states
@@ -17,6 +16,7 @@ from dexbench.envs.embodiment.keypoints import ARM_JOINTS, HAND_JOINTS
 from dexbench.envs.embodiment.robot import FINGERS, HAND, INIT_LEFT_ARM, LOWER, UPPER
 from dexbench.envs.rendering import CAMERA
 from dexbench.envs.simulation import HAND_PREFIX, WRIST_BODY
+from dexbench.utils.progress import track
 from dexbench.utils.seeding import rng
 from dexbench.utils.video import read_video
 
@@ -46,7 +46,7 @@ def write(root: Path, out: Path, released_image: bool, normalise_actions: bool =
     model, loaded, total = None, "", 0
     with h5py.File(out, "w") as file:
         data = file.create_group("data")
-        for number, row in enumerate(tqdm(source.rows, "exporting", unit="episode", disable=None)):
+        for number, row in enumerate(track(source.rows, "exporting", unit="episode")):
             if model is None or row["model"] != loaded:
                 model, loaded = source.model(row), row["model"]
             states = source.states(row)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tqdm import tqdm
 
 from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import at_least
 from dexbench.utils.pool import map_in_processes
+from dexbench.utils.progress import track
 
 from .clip import ClipFacts
 from .errors import ClipError
@@ -82,9 +82,8 @@ def make_index(root: Path, progress: bool = False, workers: int = 1, decode: boo
     layout = open_layout(root)
     names = layout.names()
     clips, problems = [], []
-    silent = None if progress else True
     looks = _looks(root, layout, names, workers or usable_cores(), decode)
-    for found in tqdm(looks, "indexing", len(names), unit="clip", disable=silent):
+    for found in track(looks, "indexing", len(names), unit="clip", show=progress):
         if isinstance(found, Problem):
             problems.append(found)
         else:

@@ -15,6 +15,7 @@ from dexbench.data_collection.store.store import EpisodeStore
 from dexbench.data_collection.store.verify import damaged
 from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError
+from dexbench.utils.progress import track
 
 from .config import CollectConfig
 from .ray_executor import RayExecutor
@@ -54,7 +55,7 @@ def fill_set(
     def amount(rows: list[dict[str, Any]]) -> int:
         return len(rows) if unit == "episode" else sum(row["frames"] for row in rows)
 
-    with tqdm(total=goal, unit=unit, disable=None) as bar:
+    with track(total=goal, label="collecting", unit=unit) as bar:
         # The set is the shortest run of scenes 0, 1, 2, ... that is enough, whoever makes them.
         total = 0
         with closing(_in_order(config, store, done, recording)) as scenes:
@@ -75,7 +76,7 @@ def _complete_scenes(store: EpisodeStore) -> dict[int, list[dict[str, Any]]]:
     listed = {row["id"]: row for row in store.lines() if row is not None}
     scenes: dict[int, list[dict[str, Any]]] = {}
     checks = damaged(store, [listed[index] for index in sorted(listed)])
-    for row, faults in tqdm(checks, "checking", len(listed), unit="episode", disable=None):
+    for row, faults in track(checks, "checking", len(listed), unit="episode"):
         if not faults:
             scenes.setdefault(row["scene"], []).append(row)
     whole = {scene: rows for scene, rows in scenes.items() if len(rows) == CLIPS}

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 from dexbench.data_collection.store.manifest import INFO, SCHEMA, info_bytes, sha256
 from dexbench.data_collection.store.store import FOLDERS, EpisodeStore, new_folder, refuse_existing
 from dexbench.data_collection.store.verify import require_whole
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import file_sha256
+from dexbench.utils.progress import track
 
 SAME = ("schema", "control_hz", "image_size", "assets", "kitchen", "slim")
 """What sets must have in common to be merged."""
@@ -107,7 +107,7 @@ def _merge(stores: list[EpisodeStore], out: Path) -> int:
     rows: list[dict[str, Any]] = []
     scene = first = 0
     for store in stores:
-        for row in tqdm(list(store.rows()), str(store.root), unit="episode", disable=None):
+        for row in track(list(store.rows()), str(store.root), unit="episode"):
             # Where it was collected: number of the source, and the episode's number there.
             origin, number = row.get("source", (0, row["id"]))
             new = row | {

@@ -21,12 +21,12 @@ import h5py
 import numpy as np
 import tyro
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.data_collection.store.states import PACK_SCHEMA, SetStates
 from dexbench.envs.freeze import ASSETS
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file
+from dexbench.utils.progress import track
 from dexbench.utils.sizes import show_size
 
 ASSET = re.compile(f'"{ASSETS}/([^"]+)"')
@@ -64,7 +64,7 @@ def main(config: PackConfig) -> None:
             atomic_file(config.out) as draft,
             zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file,
         ):
-            for rows in tqdm(scenes.values(), "packing", unit="scene", disable=None):
+            for rows in track(scenes.values(), "packing", unit="scene"):
                 members = _members(source, rows, set(file.namelist()))
                 if _size(file) + sum(map(_cost, members.items())) > limit:
                     break

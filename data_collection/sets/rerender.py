@@ -17,7 +17,6 @@ import mujoco
 import numpy as np
 import tyro
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.data_collection.store.manifest import info_bytes, sha256
 from dexbench.data_collection.store.states import States, open_states, play_states
@@ -25,6 +24,7 @@ from dexbench.envs.embodiment.camera import HEIGHT, WIDTH
 from dexbench.envs.rendering import CAMERA, HeadCamera
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file, write_atomic
+from dexbench.utils.progress import track
 from dexbench.utils.video import parse_size, write_video
 
 
@@ -80,7 +80,7 @@ def main(config: RerenderConfig) -> None:
         set_digest = sha256(info_bytes(source.info))
         facts = {"set": set_digest, "camera": config.camera, "height": height, "width": width}
         _claim(config.out, facts)
-        for row in tqdm(rows, "rendering", unit="episode", disable=None):
+        for row in track(rows, "rendering", unit="episode"):
             _render(config, source, row, height, width)
     finally:
         source.close()

@@ -14,13 +14,13 @@ from typing import Annotated, Any
 import h5py
 import numpy as np
 import tyro
-from tqdm import tqdm
 
 from dexbench.data_collection.store.store import FOLDERS, EpisodeStore, new_folder, refuse_existing
 from dexbench.data_collection.store.verify import require_whole
 from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import file_sha256
+from dexbench.utils.progress import track
 from dexbench.utils.sizes import show_size
 from dexbench.utils.video import downsample, parse_size, read_video, write_video
 
@@ -85,7 +85,7 @@ def main(config: SlimConfig) -> None:
         with ThreadPoolExecutor(config.workers or usable_cores()) as pool:
             try:
                 slimmed = pool.map(slim, rows)
-                new = list(tqdm(slimmed, "slimming", len(rows), unit="episode", disable=None))
+                new = list(track(slimmed, "slimming", len(rows), unit="episode"))
             finally:
                 pool.shutdown(cancel_futures=True)
         for row in new:

@@ -16,7 +16,6 @@ import h5py
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dexbench.envs.rendering import HeadCamera
 from dexbench.envs.simulation import ROBOT_PREFIXES
@@ -24,6 +23,7 @@ from dexbench.utils.cores import usable_cores
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import atomic_file
 from dexbench.utils.pool import map_in_processes
+from dexbench.utils.progress import track
 
 from .states import SetStates, play_states
 from .store import EpisodeStore
@@ -93,7 +93,7 @@ def draw_masks(
         for _, places in itertools.groupby(sorted(range(len(wanted)), key=scene_of), key=scene_of)
     ]
     workers = usable_cores() if len(scenes) >= FEW else 1
-    with tqdm(total=len(wanted), desc="masks", unit="ep", disable=None) as bar:
+    with track(total=len(wanted), label="masks", unit="ep") as bar:
         draw = partial(_draw_scene, root, alone)
         for drawn in map_in_processes(draw, scenes, workers, f"drew masks of {root}"):
             yield from drawn

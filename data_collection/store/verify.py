@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 from dexbench import __version__
 from dexbench.envs.assets.cache import PACK_VERSION
 from dexbench.utils.errors import UserError
 from dexbench.utils.files import DRAFT, file_sha256
+from dexbench.utils.progress import track
 
 from .layouts import salvage
 from .manifest import INFO, MANIFEST, info_bytes, read_info, sha256
@@ -102,8 +102,7 @@ def verify(root: Path, progress: bool = False) -> list[Problem]:
     )
     faults = [(INFO, fault)] if fault else []
     faults += [(MANIFEST, text) for text in _manifest_faults(root, lines)]
-    silent = None if progress else True
-    for row, wrong in tqdm(damaged(store, rows), "verify", len(rows), disable=silent, unit="ep"):
+    for row, wrong in track(damaged(store, rows), "verify", len(rows), show=progress, unit="ep"):
         faults += [(name, f"{text} (episode {row['id']})") for name, text in wrong.items()]
     problems = [Problem(name, text, again) for name, text in faults]
     # A merged set is whole from the start: nothing that is left over could be needed by it.

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from dexbench.envs.scenes import objects
 from dexbench.utils.packages import package_folder
+from dexbench.utils.progress import track
 
 from . import materials, meshes
 from .object_files import write_object
@@ -63,7 +64,7 @@ def build(root: Path) -> None:
     if parent_process() is not None:
         # tqdm's own lock is a named semaphore, which a worker that is killed leaves behind.
         tqdm.set_lock(RLock())
-    for step in tqdm(steps, "dexbench: making textures, objects and meshes", disable=None):
+    for step in track(steps, "dexbench: making textures, objects and meshes"):
         step()
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import load_model, weights_file
 from dexbench.agents.dexwm.model.decoder import (
@@ -29,6 +28,7 @@ from dexbench.agents.learning.optim import MasterAdamW, schedule
 from dexbench.agents.learning.weights import pick_device
 from dexbench.utils.errors import at_least
 from dexbench.utils.files import atomic_file
+from dexbench.utils.progress import track
 from dexbench.utils.seeding import rng, seed_for
 
 from .losses import Critic, Perceptual, balance, critic_loss
@@ -148,7 +148,7 @@ def _fit(
     optimizer = MasterAdamW({"decoder": decoder}, config.rate)
     critic = losses.critic
     rival = MasterAdamW({"critic": critic}, config.rate / 2, betas=(0.5, 0.9)) if critic else None
-    for step in tqdm(range(config.steps), "decoder", disable=None):
+    for step in track(range(config.steps), "decoder"):
         batch = rng("decoder", "batch", config.seed, step).choice(frames, config.batch)
         index = np.sort(batch)
         images = torch.from_numpy(np.array(episodes.frames[index])).to(device)

@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import load_model
 from dexbench.agents.dexwm.model.keypoint_loss import hands_loss
@@ -31,6 +30,7 @@ from dexbench.agents.learning.weights import pick_device
 from dexbench.data_collection.store.masks import object_masks
 from dexbench.envs.embodiment.keypoints import WRIST_AND_TIPS
 from dexbench.utils.errors import UserError, at_least
+from dexbench.utils.progress import track
 from dexbench.utils.seeding import rng, seed_for
 
 from .layers import Readout, save_readout
@@ -143,7 +143,7 @@ def _fit(
 ) -> None:
     """Train the layers, each by its own loss; they share nothing."""
     optimizer = MasterAdamW({"readout": readout}, RATE, clip=None)
-    for step in tqdm(range(config.steps), "keypoint layer", disable=None):
+    for step in track(range(config.steps), "keypoint layer"):
         draw = rng("keypoint-layer", "batch", config.seed, step)
         index = np.sort(draw.choice(len(frames.images), config.batch))
         latent, points, known = _states(encoder, frames, index, device)

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.decoder import decoder_path, save_decoder
@@ -22,6 +21,7 @@ from dexbench.agents.learning.ranks import Ranks
 from dexbench.agents.learning.recordings import load_clips, pretraining_of
 from dexbench.agents.learning.run_folder import Rate, RunFolder
 from dexbench.utils.errors import UserError
+from dexbench.utils.progress import track
 from dexbench.utils.seeding import rng
 
 from .batches import Batches
@@ -47,8 +47,7 @@ class Trainer:
         for size in (config.images, *recipe.sizes(config.clips)):
             check_parts(self.ranks.share(size), config.accumulate)
         self.device = self.ranks.device
-        progress = config.progress and self.ranks.first
-        self.silent = None if progress else True  # None shows bars on terminals only
+        self.show = config.progress and self.ranks.first
         self.work = config.work or config.out.with_name(config.out.name + ".work")
         auto = config.dtype == "auto"
         self.dtype = best_dtype(self.device) if auto else getattr(torch, config.dtype)
@@ -63,7 +62,7 @@ class Trainer:
             if self.ranks.first:
                 check_places(config, self.work)
             model, mixed = config.model, config.data_shares is not None
-            settings = (config.holdout, model.image_size, mixed, config.max_rate, progress)
+            settings = (config.holdout, model.image_size, mixed, config.max_rate, self.show)
             told = (model.action, model.commanded)
             self.clips = load_clips(config.data, self.work, *settings, *told)
             if config.model.object_map:
@@ -73,7 +72,7 @@ class Trainer:
         parts = (self.ranks, self.dtype, recipe.augmented, config.accumulate)
         self.batches = Batches(self.clips, self.model.encoder, *parts)
         self.batches.masks = masks
-        self.stages = build_stages(config, recipe, self.networks, self.batches, progress)
+        self.stages = build_stages(config, recipe, self.networks, self.batches, self.show)
         modules = {"model": self.model, "decoder": self.decoder}
         facts = run_identity(config, recipe, self.networks, self.clips.digest)
         shared = "data, seed, model, dtype or batches"
@@ -138,7 +137,7 @@ class Trainer:
         before, began = state["seconds"][stage.index], time.monotonic()
         self.batches.read = read = Rate()
         # A bar in thousandths of the stage serves a time budget as well as one in steps.
-        bar = tqdm(total=1000, desc=stage.name, disable=self.silent, unit="‰")
+        bar = track(total=1000, label=stage.name, unit="‰", show=self.show)
         while (done := self.ranks.agree(self.progress(stage))) < 1:
             # A batch depends on seed, stage and step alone, so that a resumed run sees the same.
             draw = rng("dexwm", "batch", config.seed, stage.index, state["step"])
