@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 EVERY = 60.0
 """Seconds from one line to the next where there is no terminal."""
-LINE = "{desc}: {n_fmt} of {total_fmt} {unit}, about {remaining} left"
+LINE = "{desc}: {n_fmt} of {total_fmt}, about {remaining} left"
 
 
 def track(

@@ -26,10 +26,10 @@ def work(items: Any, clock: list[float], seconds_each: float) -> list[Any]:
 def test_without_a_terminal_a_line_comes_every_minute(capsys: Any, clock: list[float]) -> None:
     assert work(track(range(8), "sorting", unit="letter"), clock, EVERY / 2) == list(range(8))
     assert capsys.readouterr().err.splitlines() == [
-        "sorting: 2 of 8 letter, about 03:00 left",
-        "sorting: 4 of 8 letter, about 02:00 left",
-        "sorting: 6 of 8 letter, about 01:00 left",
-        "sorting: 8 of 8 letter, about 00:00 left",
+        "sorting: 2 of 8, about 03:00 left",
+        "sorting: 4 of 8, about 02:00 left",
+        "sorting: 6 of 8, about 01:00 left",
+        "sorting: 8 of 8, about 00:00 left",
     ]
 
 
@@ -41,7 +41,7 @@ def test_short_work_says_nothing_and_a_bar_may_be_moved_by_hand(
         clock[0] += EVERY + 1
         bar.update(40)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("collecting: 40 of 100 episode, about 01:")
+    assert line.startswith("collecting: 40 of 100, about 01:")
 
 
 def test_in_a_terminal_there_is_a_bar_and_nothing_where_it_is_not_wanted(
