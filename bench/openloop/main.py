@@ -48,8 +48,8 @@ class OpenLoopConfig:
     weights: tuple[str, ...] = ("dexwm",)
     """DexWMs: files or packaged names. Several are compared on the same windows."""
     layers: tuple[Path, ...] = ()
-    """Files of `dexbench train keypoint-layer`, one for each encoder. Without any only latents are
-    measured."""
+    """Files of `dexbench train keypoint-layer`, one for each encoder. Those of `dexwm` come with
+    dexbench, for its own sets. Models without any are measured by their latents alone."""
     interval: float = 0.2
     """Seconds between frames; the paper's 5 Hz, or 0.4."""
     windows: int = 200
@@ -147,7 +147,9 @@ def main(config: OpenLoopConfig) -> None:
     device = pick_device(config.device)
     folder = config.video.model
     video = VideoModel(folder, config.video, device) if folder else None
-    models = subjects(config.weights, config.layers, device, config.encoder_weights)
+    # The packaged layers have seen the robot's hand only.
+    robot = all(isinstance(windows, Windows) for windows in drawn)
+    models = subjects(config.weights, config.layers, device, config.encoder_weights, robot)
     for windows in drawn:
         _check_actions(config, windows, models)
     parts: dict[str, list[Row]] = {part: [] for part in PARTS}

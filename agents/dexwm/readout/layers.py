@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dexbench.agents.dexwm.model.checkpoint import WEIGHTS
 from dexbench.agents.dexwm.model.config import ModelConfig
 from dexbench.agents.dexwm.model.keypoint_head import KeypointHead, Trunk
 from dexbench.agents.dexwm.model.keypoint_maps import whole_maps
@@ -22,6 +23,8 @@ from dexbench.agents.learning.weights import load_weights, save_weights
 from dexbench.utils.errors import UserError
 
 FORMAT = "dexbench-keypoint-layer-1"
+PACKAGED_LAYERS = (WEIGHTS / "dexwm.layers.safetensors",)
+"""The layers of the encoder of ``dexwm``."""
 
 
 class ObjectLayer(Trunk):

@@ -25,9 +25,14 @@ from dexbench.agents.learning.recordings import load_clips
 from dexbench.bench.openloop.clips import read_clips
 from dexbench.bench.openloop.evaluate import actions_of
 from dexbench.bench.openloop.main import OpenLoopConfig, main
+from dexbench.bench.openloop.subjects import subjects
 from dexbench.bench.openloop.windows import draw_windows
+from dexbench.envs.embodiment.camera import project
+from dexbench.envs.embodiment.keypoints import WRIST_AND_TIPS
+from dexbench.envs.simulation import Simulation
+from dexbench.envs.suite import Suite
 from dexbench.utils.errors import UserError
-from dexbench.utils.video import read_video
+from dexbench.utils.video import downsample, read_video
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +152,23 @@ def test_without_layers_only_latents_are_measured(folder, tmp_path):
     assert {key[2] for key in values(tmp_path)} == {"latent_l2", "latent_l1"}
 
 
+def test_dexwm_comes_with_layers_that_read_the_hand():
+    (subject,) = subjects(["dexwm"], (), torch.device("cpu"), None)
+    assert subject.readout is not None and subject.readout.objects is not None
+    suite, chosen, errors = Suite.load("v2"), list(WRIST_AND_TIPS), []
+    for number in range(4):
+        trial = suite.trial("push", number)
+        simulation = Simulation(trial.xml, trial.objects)
+        simulation.set_state(trial.start_state)
+        picture = downsample(simulation.render(), subject.model.config.image_size)
+        true = project(simulation.keypoints_camera[chosen])
+        simulation.close()
+        latent = subject.model.encoder(torch.from_numpy(picture[None])).float()
+        answer = subject.readout.keypoints(latent)
+        errors.append(np.linalg.norm(answer.pixels[0, chosen].numpy() - true, axis=-1))
+    assert np.mean(np.array(errors) < 20) > 0.8, "PCK@20, px of 224x392"
+
+
 def test_a_model_of_commanded_actions_is_measured_by_what_was_asked(folder, tmp_path):
     main(config(folder, tmp_path, "asked", layers=(), strips=0))
     found = values(tmp_path)
@@ -182,6 +204,11 @@ def test_actions_are_those_of_training(folder, tmp_path):
     ("names", "changes", "says"),
     [
         (["other"], {}, "none of --layers is of the encoder"),
+        (
+            [],
+            {"weights": ("dexwm",)},
+            "is of the encoder .* none of --weights has",
+        ),
         (["one", "one"], {}, "not told apart"),
         (["one"], {"interval": 0.3}, "whole part of 4 s"),
         (["one"], {"interval": 0.05}, "multiple of 0.1 s"),
