@@ -99,6 +99,19 @@ def test_held_out_are_the_clips_that_are_named_for_tests(people):
         draw_others(short, "all", 0, 9)
 
 
+def test_the_packaged_layers_serve_the_benchmarks_own_sets_alone(
+    people, folder, tmp_path, monkeypatch
+):
+    packaged = (folder / "layer.safetensors",)
+    monkeypatch.setattr("dexbench.bench.openloop.subjects.PACKAGED_LAYERS", packaged)
+    write_store(tmp_path / "own", episodes=4, frames=44)
+    for data, measured in ((people, False), (tmp_path / "own", True)):
+        out = tmp_path / f"of-{data.name}"
+        main(config(folder, data, out, "hands", layers=()))
+        rows = json.loads((out / "openloop.json").read_text())["rows"]
+        assert ("pck20" in {row["measure"] for row in rows}) == measured
+
+
 def test_clips_are_what_training_reads(people, tmp_path):
     windows = draw_others(people, "all", 0, 200)
     clips = read_others(windows, 0.8, SIZE)
