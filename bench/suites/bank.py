@@ -15,8 +15,8 @@ from dexbench.envs.robocasa.build import build_scene
 from dexbench.envs.scenes.recipe import draw_recipe
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.tasks import Playback, Rejected, Task, find_task
-from dexbench.envs.tasks.bank import Bank
-from dexbench.envs.tasks.redraw import redraw
+from dexbench.envs.tasks.bank import Bank, start_key
+from dexbench.envs.tasks.redraw import STARTS, redraw
 from dexbench.envs.trial import Trial
 from dexbench.utils.errors import UserError, at_least
 from dexbench.utils.seeding import rng
@@ -25,8 +25,6 @@ from .workers import run_all
 
 DRAWS = 2
 """Draws of a task in a scene before the next scene's turn."""
-REPLAYS = 3
-"""Redrawn starts that the expert must solve as well before a trial enters."""
 MOST_SCENES = 10
 """Scenes tried for each trial wanted before a task is given up."""
 
@@ -79,13 +77,13 @@ def build_trials(job: SceneJob) -> SceneTrials:
 
 
 def check_redrawn(trial: Trial, task: Task) -> None:
-    """Check that the expert solves a trial from other starts too.
+    """Check that the expert solves a trial from all starts that seeds will have.
 
     Raises:
         Rejected: It does not.
     """
-    for number in range(REPLAYS):
-        redrawn = redraw(trial, task, ("check", number))
+    for number in range(STARTS):
+        redrawn = redraw(trial, task, start_key(number))
         simulation = Simulation(redrawn.xml, redrawn.objects)
         if not Playback(task, redrawn, simulation).solves(redrawn.expert_actions):
             raise Rejected("the expert fails from another start")

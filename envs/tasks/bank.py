@@ -20,11 +20,16 @@ from dexbench.utils.files import write_atomic
 from dexbench.utils.seeding import rng
 
 from .base import Task
-from .redraw import redraw
+from .redraw import STARTS, redraw
 
 BANK = SUITES / "train"
 """Where the bank that comes with the package is."""
 INDEX = "bank.json"
+
+
+def start_key(number: int) -> tuple[str, int]:
+    """Return the key that a trial's start ``number`` of `STARTS` is redrawn by."""
+    return "check", number
 
 
 class Bank:
@@ -81,9 +86,10 @@ class Bank:
             task: One that the bank has trials of.
             seed: Picks the trial, and what is redrawn of it.
         """
-        numbers = self.numbers(task.name)
-        number = numbers[int(rng("bank", "reset", task.name, seed).integers(len(numbers)))]
-        return redraw(self.trial(task.name, number), task, ("train", seed))
+        numbers, stream = self.numbers(task.name), rng("bank", "reset", task.name, seed)
+        number = numbers[int(stream.integers(len(numbers)))]
+        start = start_key(int(stream.integers(STARTS)))
+        return redraw(self.trial(task.name, number), task, ("train", seed), start)
 
     def scene(self, number: int) -> Scene:
         """Return a scene.

@@ -31,28 +31,41 @@ NEAR = 0.06
 """How near robot and target may come to an object that is moved, in m."""
 DRAWS = 20
 """Places tried for an object, and starts tried, before the old one is kept."""
+STARTS = 3
+"""Redrawn starts of a trial of the bank, of which the expert has been seen to solve each."""
 DIGITS = 9
 """Decimals of poses, in m."""
 
 
-def redraw(trial: Trial, task: Task, key: tuple[int | str, ...]) -> Trial:
+def redraw(
+    trial: Trial,
+    task: Task,
+    key: tuple[int | str, ...],
+    start: tuple[int | str, ...] | None = None,
+) -> Trial:
     """Return the trial with another look, clutter and start; a pure function of its arguments.
 
     Args:
         trial: What is redrawn.
         task: The trial's task.
         key: Names the random stream, and the seed that agents get.
+        start: The key of another redrawn trial, whose start and expert's way this one has; by
+            default they are drawn anew.
     """
     stream = rng("redraw", task.name, *key)
-    trial = replace(
+    redrawn = replace(
         trial,
         xml=redraw_look(trial.xml, stream),
         seed=seed_for("agent", "redraw", task.name, *key),
         recipe=trial.recipe | {"redrawn": list(key)},
     )
-    simulation = Simulation(trial.xml, trial.objects)
-    trial = move_clutter(simulation, trial, stream)
-    return move_start(simulation, trial, task, stream)
+    simulation = Simulation(redrawn.xml, redrawn.objects)
+    if start is None:
+        return move_start(simulation, move_clutter(simulation, redrawn, stream), task, stream)
+    other = rng("redraw", task.name, *start)
+    redraw_look(trial.xml, other)  # it took its share of the stream before the start was drawn
+    redrawn = move_start(simulation, move_clutter(simulation, redrawn, other), task, other)
+    return move_clutter(simulation, redrawn, stream)
 
 
 def move_clutter(simulation: Simulation, trial: Trial, rng: np.random.Generator) -> Trial:

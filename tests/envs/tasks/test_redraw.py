@@ -61,6 +61,18 @@ def test_a_redrawn_trial_is_a_function_of_trial_and_key(trials, redrawn, name):
 
 
 @pytest.mark.parametrize("name", TASKS)
+def test_the_start_may_be_anothers(trials, sims, redrawn, name):
+    other = redrawn[name][0]
+    trial = redraw(trials[name], TASKS[name], ("test", 7), ("test", 0))
+    assert np.array_equal(trial.expert_actions, other.expert_actions)
+    addresses = 1 + sims[name].qpos_addresses
+    assert np.array_equal(trial.start_state[addresses], other.start_state[addresses])
+    assert trial.xml != other.xml and trial.seed != other.seed
+    clutter = redraw(trials[name], TASKS[name], ("test", 7)).start_state
+    assert not np.array_equal(trial.start_state, clutter), "that has a start of its own"
+
+
+@pytest.mark.parametrize("name", TASKS)
 def test_the_expert_solves_what_is_redrawn_and_moves_none_of_the_clutter(trials, redrawn, name):
     for trial in redrawn[name]:
         simulation = Simulation(trial.xml, trial.objects)
