@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
         model.config = dataclasses.replace(SMALL, action=kind)
         model.predictor = Predictor(model.config)
         for weights in model.predictor.parameters():
-            torch.nn.init.normal_(weights, std=0.02)
+            torch.nn.init.normal_(weights, std=0.1)  # so that actions tell
         save_model(folder / f"{kind}.safetensors", model)
     readout = Readout(SMALL, encoder_digest(model.half().float().encoder), False, left_hand=True)
     save_readout(folder / "layer.safetensors", readout, {})
