@@ -49,6 +49,7 @@ class _Lines(io.StringIO):
     """Prints what a bar would write over its last line as a line of its own, on stderr."""
 
     def write(self, text: str) -> int:
+        """Print the text, if there is any, and return its length."""
         if line := text.strip():
             print(line, file=sys.stderr, flush=True)
         return len(text)
