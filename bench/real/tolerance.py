@@ -31,6 +31,10 @@ class ToleranceConfig:
 
     agent: str = "dexwm"
     """As for `dexbench real run`."""
+    agent_args: tuple[str, ...] = ()
+    """Arguments of the agent's class as KEY=VALUE, recorded with every row."""
+    name: str | None = None
+    """The agent's name in ledgers, to keep variants apart; the flaw is appended to it."""
     latency: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4)
     """Delays of commands and of pictures in s."""
     camera_shift: tuple[float, ...] = (0.0, 0.01, 0.03, 0.06)
@@ -58,6 +62,7 @@ def main(config: ToleranceConfig) -> None:
         at_least(0, **{name: min(values)})
     calibration = config.out / "camera.json"
     Calibration.nominal().save(calibration)
+    agent = config.name or config.agent.replace(":", ".")
     panels: dict[str, list[tuple[float, dict[str, Any]]]] = {}
     for flaw in FLAWS:
         for value in sorted(set(getattr(config, flaw))):
@@ -70,8 +75,9 @@ def main(config: ToleranceConfig) -> None:
                     config.agent,
                     trials=config.trials,
                     driver_args=(f"{flaw}={value!r}",) if value else (),
+                    agent_args=config.agent_args,
                     limits=config.limits,
-                    name=f"{config.agent.replace(':', '.')}-{called}",
+                    name=f"{agent}-{called}",
                     out=config.out,
                     yes=True,
                 )

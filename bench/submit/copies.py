@@ -51,6 +51,8 @@ def copies(submission: Submission, against: Path) -> Verdict:
         against: A folder of ledgers; those of the same name are of the agent itself.
     """
     solved = [play for play in submission.plays if play.row["success"]]
+    if not solved:
+        return Verdict("copies", "no trial is solved, so none can be a copy")
     others = list(_others(submission, against))
     nearest = [
         min(
@@ -64,7 +66,7 @@ def copies(submission: Submission, against: Path) -> Verdict:
     copied = [found for found in nearest if found.gap < SAME]
     if len(close) > SHARE * len(solved):
         copied = close
-    least = min(nearest, default=Nearest(0, "none", "nobody"))
+    least = min(nearest)
     return Verdict(
         "copies",
         f"{len(close)} of {len(solved)} solved trials within {CLOSE} rad of another's; nearest is "

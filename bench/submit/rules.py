@@ -47,7 +47,10 @@ def complete(submission: Submission) -> Verdict:
             faults.append(f"{play_name(*play)} is none that counts")
         elif count > 1:
             faults.append(f"{play_name(*play)} is there {count} times")
-    return Verdict("complete", f"{len(wanted)} trials of {', '.join(tasks)}, each once", faults)
+    errors = sum(row["error"] is not None for row, _ in submission.plays)
+    ended = f"; {errors} ended in an error of the agent and count as failed" if errors else ""
+    well = f"{len(wanted)} trials of {', '.join(tasks)}, each once{ended}"
+    return Verdict("complete", well, faults)
 
 
 def outcomes(submission: Submission) -> Verdict:

@@ -21,7 +21,12 @@ LINE = {"rate": 0.5, "ci_low": 0.3, "ci_high": 0.7}
 def config(tmp_path: Path, monkeypatch: Any) -> ToleranceConfig:
     monkeypatch.setitem(drivers.DRIVERS, "tabletop", "support.real_robot:JudgingArm")
     return ToleranceConfig(
-        "support.real_robot:Nods", (0.0, 0.2), (0.04, 0.0), 2, "tabletop", out=tmp_path
+        "support.real_robot:Nods",
+        latency=(0.0, 0.2),
+        camera_shift=(0.04, 0.0),
+        trials=2,
+        driver="tabletop",
+        out=tmp_path,
     )
 
 
@@ -60,6 +65,15 @@ def test_it_may_be_played_in_parts_and_rows_keep_the_flaws(config: ToleranceConf
         assert [row["trial"] for row in entry.rows] == [0, 1]
         assert all(row["driver_args"] == entry.rows[0]["driver_args"] for row in entry.rows)
         assert all(row["limits"]["answer"] == 60 for row in entry.rows)
+
+
+def test_a_variant_of_an_agent_has_rows_of_its_own(config: ToleranceConfig, capsys: Any) -> None:
+    tolerance.main(replace(config, agent_args=("turn=0.05",), name="slow"))
+    assert "slow-latency-0.2 " in capsys.readouterr().out
+    assert {entry.rows[0]["agent_args"]["turn"] for entry in read_real([config.out])} == {0.05}
+    tolerance.main(config)
+    with pytest.raises(UserError, match="agent_args"):
+        tolerance.main(replace(config, agent_args=("turn=0.05",)))
 
 
 def test_the_picture_shows_the_rates() -> None:

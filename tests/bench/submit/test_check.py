@@ -13,7 +13,7 @@ from support.submissions import PLACE, RESULTS, changed, honest, never, remember
 from dexbench.bench.ledger.actions import actions_hash, actions_path, read_actions
 from dexbench.bench.ledger.ledger import read_rows
 from dexbench.bench.ledger.outcome import held_distance
-from dexbench.bench.submit import copies
+from dexbench.bench.submit import copies, rules
 from dexbench.bench.submit.check import CheckConfig, Options, examine, main
 from dexbench.bench.submit.submission import Play, Submission, encode, unpack
 from dexbench.bench.submit.verdict import well
@@ -56,6 +56,15 @@ def test_an_honest_submission_is_well() -> None:
     assert verdicts[-1].lines() == [
         "simulation  well     5 of 5 rows simulated again, 5 exact, seed 0"
     ]
+
+
+def test_errors_are_counted_and_failures_cannot_be_copies() -> None:
+    assert "error" not in rules.complete(honest()).found
+    failed = changed(0, error="RuntimeError: x", success=False)
+    assert "1 ended in an error" in rules.complete(failed).found
+    failures = [play._replace(row={**play.row, "success": False}) for play in honest().plays]
+    verdict = copies.copies(replace(honest(), plays=tuple(failures)), RESULTS)
+    assert not verdict.faults and "no trial is solved" in verdict.found
 
 
 def forged_rows(index: int) -> Iterator[tuple[str, Submission]]:
