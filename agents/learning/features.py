@@ -1,4 +1,4 @@
-"""Features of a frozen encoder, computed once for all frames of some episode sets."""
+"""Features of a frozen encoder, computed once for frames of some episode sets."""
 
 import hashlib
 import json
@@ -42,8 +42,9 @@ def cached_features(
     kind: str,
     device: torch.device,
     progress: bool = True,
+    index: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float16]:
-    """Return the features of every frame, read from ``folder`` or computed and kept there.
+    """Return the features of frames, read from ``folder`` or computed and kept there.
 
     Runs may share the folder, also at the same time.
 
@@ -55,6 +56,7 @@ def cached_features(
         kind: What else the features depend on: what ``encode`` does with the encoder's tokens.
         device: Where the encoder is.
         progress: Whether to show a progress bar.
+        index: Frames ``(N,)`` whose features are wanted; all of them if left out.
 
     Returns:
         ``(N, ...)`` float16, a read-only memory map.
@@ -64,11 +66,15 @@ def cached_features(
     """
     frames = episodes.frames
     facts = [episodes.digest, frames.shape, encoder_digest(encoder), kind, device.type]
+    if index is None:
+        index = np.arange(len(frames))
+    else:
+        facts.append(hashlib.sha256(index.tobytes()).hexdigest())
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     path = folder / f"features-{name}.npy"
     if not path.is_file():
         with atomic_file(path) as draft:
-            _encode(frames, encode, draft, device, progress)
+            _encode(frames, index, encode, draft, device, progress)
     try:
         features: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
@@ -78,19 +84,20 @@ def cached_features(
 
 def _encode(
     frames: NDArray[np.uint8],
+    index: NDArray[np.int64],
     encode: Callable[[Tensor], Tensor],
     path: Path,
     device: torch.device,
     progress: bool,
 ) -> None:
-    """Write the features of all frames into a new file."""
+    """Write the features of frames into a new file."""
     out: np.memmap[Any, np.dtype[np.float16]] | None = None
-    for start in track(range(0, len(frames), BATCH), "encoding", show=progress):
-        images = torch.from_numpy(np.array(frames[start : start + BATCH])).to(device)
+    for start in track(range(0, len(index), BATCH), "encoding", show=progress):
+        images = torch.from_numpy(frames[index[start : start + BATCH]]).to(device)
         with torch.no_grad():
             batch = encode(images).float().cpu().numpy()
         if out is None:
-            shape = (len(frames), *batch.shape[1:])
+            shape = (len(index), *batch.shape[1:])
             with reserved(path, 2 * math.prod(shape)):
                 out = np.lib.format.open_memmap(path, "w+", np.float16, shape)
         out[start : start + len(batch)] = batch

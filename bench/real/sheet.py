@@ -17,8 +17,8 @@ from .observation import hand
 if TYPE_CHECKING:
     from torch import Tensor
 
-LINE, MARGIN = 18, 4
-"""Height of a line of text, and white space around pictures, in px."""
+LINE, FONT, MARGIN = 32, 24, 8
+"""Height of a line of text and of its letters, and white space around pictures, in px."""
 SCALE = 2
 """How much larger than agents' pictures people see them."""
 NOW, COMMANDED, PREDICTED = "white", "lime", "orange"
@@ -75,9 +75,9 @@ def plan_sheet(
     step = width + MARGIN
     page = Image.new("RGB", (len(panels) * step - MARGIN, 2 * LINE + height), "white")
     text = ImageDraw.Draw(page)
-    text.text((MARGIN, 3), title, fill="black")
+    text.text((MARGIN, 2), title, fill="black", font_size=FONT)
     for column, (name, picture) in enumerate(panels):
-        text.text((column * step + MARGIN, LINE + 3), name, fill="black")
+        text.text((column * step + MARGIN, LINE + 2), name, fill="black", font_size=FONT)
         page.paste(picture, (column * step, 2 * LINE))
     return page
 

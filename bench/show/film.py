@@ -11,8 +11,10 @@ from dexbench.envs.trial import Trial
 COLUMNS = ("start", "goal", "end")
 MARGIN = 4
 """White space around every picture [px]."""
-LINE = 18
+LINE = 26
 """Height of a line of text [px]."""
+FONT, SMALL_FONT = 18, 13
+"""Height of letters above pictures of full and of half size [px]."""
 FEW = 2
 """So many plays are filmed in full size, one above the other; more in half size, two abreast."""
 REST = 10
@@ -107,10 +109,10 @@ def sheet(films: Sequence[Film]) -> NDArray[np.uint8]:
     page = Image.new("RGB", (len(COLUMNS) * step, LINE + len(films) * pitch), "white")
     draw = ImageDraw.Draw(page)
     for column, name in enumerate(COLUMNS):
-        draw.text((column * step + MARGIN, MARGIN), name, fill="black")
+        draw.text((column * step + MARGIN, MARGIN), name, fill="black", font_size=FONT)
     for index, film in enumerate(films):
         top = LINE + index * pitch
-        draw.text((MARGIN, top + MARGIN), film.title, fill="black")
+        draw.text((MARGIN, top + MARGIN), film.title, fill="black", font_size=FONT)
         for column, picture in enumerate((film.frames[0], film.goal, film.frames[-1])):
             page.paste(Image.fromarray(picture), (column * step + MARGIN, top + LINE + MARGIN))
     return np.asarray(page)
@@ -145,7 +147,8 @@ def moving(films: Sequence[Film]) -> list[NDArray[np.uint8]]:
             left, top = index % across * step + MARGIN, index // across * pitch
             now = min(time, len(film.frames) - 1)
             draw.rectangle((left, top, left + 2 * size[0], top + LINE - 1), "white")
-            draw.text((left, top + 3), film.title, "green" if film.holds[now] else "black")
+            colour = "green" if film.holds[now] else "black"
+            draw.text((left, top + 3), film.title, colour, font_size=FONT if few else SMALL_FONT)
             paste(film.frames[now], left, top + LINE)
             if time == 0:
                 paste(film.goal, left + size[0], top + LINE)

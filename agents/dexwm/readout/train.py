@@ -7,6 +7,7 @@ touches one.
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -23,7 +24,7 @@ from dexbench.agents.dexwm.training.validation import PCK_PIXELS
 from dexbench.agents.learning.clips import Clips
 from dexbench.agents.learning.disk import check_file, check_folder
 from dexbench.agents.learning.episodes import open_sets
-from dexbench.agents.learning.features import encoder_digest
+from dexbench.agents.learning.features import cached_features, encoder_digest
 from dexbench.agents.learning.optim import MasterAdamW, schedule
 from dexbench.agents.learning.recordings import load_clips
 from dexbench.agents.learning.weights import pick_device
@@ -71,15 +72,15 @@ class KeypointLayerConfig:
     device: str = "cpu"
     """Either "cpu", "cuda" or "auto"."""
     work: Path | None = None
-    """Folder for decoded frames; OUT.work if left out."""
+    """Folder for decoded frames and their latent states; OUT.work if left out."""
 
 
 @dataclass(frozen=True)
 class Frames:
     """True frames to learn from or to validate on."""
 
-    images: NDArray[np.uint8]
-    """``(N, H, W, 3)``."""
+    latents: NDArray[np.float16]
+    """Latent states ``(N, P, C)``."""
     hands: NDArray[np.float32]
     """Keypoints ``(N, 2, 21, 3)`` of the left and the right hand in m, as the benchmark's camera
     shows them."""
@@ -118,16 +119,17 @@ def train(config: KeypointLayerConfig) -> dict[str, float | str]:
         torch.manual_seed(seed_for("keypoint-layer", config.seed))
         people, digest = not clips.own.all(), encoder_digest(model.encoder)
         readout = Readout(model.config, digest, config.objects, left_hand=people).to(device)
-    seen = read_frames(config, clips, validation=False, count=config.frames)
-    _fit(config, model.encoder, readout, seen, device)
+    read = partial(read_frames, config, clips, model.encoder, work, device)
+    seen = read(validation=False, count=config.frames)
+    _fit(config, readout, seen, device)
     readout.eval().requires_grad_(False)
-    held_out = read_frames(config, clips, validation=True, count=CHECKED)
-    result: dict[str, float | str] = dict(validate(model.encoder, readout, held_out, device))
+    held_out = read(validation=True, count=CHECKED)
+    result: dict[str, float | str] = dict(validate(readout, held_out, device))
     notes = {
         "training": dataclasses.asdict(config),
         "data_sha256": clips.digest,
         "encoder_of_sha256": weights_hash,
-        "frames": len(seen.images),
+        "frames": len(seen.latents),
         "validation": result,
     }
     result["layer_hash"] = save_readout(config.out, readout, notes)
@@ -135,18 +137,14 @@ def train(config: KeypointLayerConfig) -> dict[str, float | str]:
 
 
 def _fit(
-    config: KeypointLayerConfig,
-    encoder: nn.Module,
-    readout: Readout,
-    frames: Frames,
-    device: torch.device,
+    config: KeypointLayerConfig, readout: Readout, frames: Frames, device: torch.device
 ) -> None:
     """Train the layers, each by its own loss; they share nothing."""
     optimizer = MasterAdamW({"readout": readout}, RATE, clip=None)
     for step in track(range(config.steps), "keypoint layer"):
         draw = rng("keypoint-layer", "batch", config.seed, step)
-        index = np.sort(draw.choice(len(frames.images), config.batch))
-        latent, points, known = _states(encoder, frames, index, device)
+        index = np.sort(draw.choice(len(frames.latents), config.batch))
+        latent, points, known = _states(frames, index, device)
         loss = hands_loss(readout.keypoints, latent, points, known)
         if readout.objects is not None and frames.objects is not None:
             masks, touching = readout.objects.read(latent)
@@ -158,27 +156,23 @@ def _fit(
         optimizer.step(schedule(step / config.steps))
 
 
-@torch.no_grad()
 def _states(
-    encoder: nn.Module, frames: Frames, index: NDArray[np.int64], device: torch.device
+    frames: Frames, index: NDArray[np.int64], device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return latent states ``(B, P, C)`` of frames; keypoints, and whether each is known."""
-    images = torch.from_numpy(frames.images[index]).to(device)
-    latent: Tensor = encoder(images)
+    latent = torch.from_numpy(frames.latents[index]).to(device)
     hands, known = torch.from_numpy(frames.hands[index]), torch.from_numpy(frames.known[index])
     return latent.float(), hands.to(device), known.to(device)
 
 
 @torch.no_grad()
-def validate(
-    encoder: nn.Module, readout: Readout, frames: Frames, device: torch.device
-) -> dict[str, float]:
+def validate(readout: Readout, frames: Frames, device: torch.device) -> dict[str, float]:
     """Measure the layers on true states; see ``train``."""
     close = seen = 0
     distance = 0.0
     errors: dict[str, list[Tensor]] = {}
-    for index in np.array_split(np.arange(len(frames.images)), -(-len(frames.images) // 64)):
-        latent, points, known = _states(encoder, frames, index, device)
+    for index in np.array_split(np.arange(len(frames.latents)), -(-len(frames.latents) // 64)):
+        latent, points, known = _states(frames, index, device)
         chosen = list(WRIST_AND_TIPS)
         for side, answer in readout.keypoints.hands(latent).items():
             pixels, inside = project(points[:, side, chosen])
@@ -207,11 +201,21 @@ def validate(
     return result
 
 
-def read_frames(config: KeypointLayerConfig, clips: Clips, validation: bool, count: int) -> Frames:
+@torch.no_grad()
+def read_frames(
+    config: KeypointLayerConfig,
+    clips: Clips,
+    encoder: nn.Module,
+    work: Path,
+    device: torch.device,
+    validation: bool,
+    count: int,
+) -> Frames:
     """Return frames of the training or the held-out clips in which a hand is known, spread evenly.
 
     Raises:
-        UserError: A set is slim or damaged, where objects are wanted; or no hand is known.
+        UserError: The disk is full; a set is slim or damaged, where objects are wanted; or no hand
+            is known.
     """
     index = clips.frame_indices(validation)
     index = index[clips.known[index].any((1, 2))]
@@ -224,9 +228,8 @@ def read_frames(config: KeypointLayerConfig, clips: Clips, validation: bool, cou
     index = index[spread]
     objects, contact = _objects(config, clips, index) if config.objects else (None, None)
     hands = clips.hands_at(index[:, None])
-    return Frames(
-        np.array(clips.frames[index]), hands.points[:, 0], hands.known[:, 0], objects, contact
-    )
+    latents = cached_features(clips, encoder, encoder, work, "tokens", device, index=index)
+    return Frames(latents, hands.points[:, 0], hands.known[:, 0], objects, contact)
 
 
 def _objects(

@@ -47,6 +47,22 @@ def test_features_are_computed_once_for_each_encoder_data_and_kind(store, tmp_pa
     assert np.array_equal(features(again, "another"), made) and again.seen == 150
 
 
+def test_features_of_some_frames_are_those_of_all(store, tmp_path):
+    episodes = load_episodes([store], tmp_path / "frames", progress=False)
+
+    def features(encoder, index=None):
+        folder = tmp_path / "some"
+        return cached_features(episodes, encoder, encoder, folder, "mean", CPU, False, index)
+
+    chosen, others = np.array([3, 70, 149]), np.array([3, 71, 149])
+    some = Mean()
+    made = features(some, chosen)
+    assert made.shape == (3, 3) and some.seen == 3
+    assert np.array_equal(made, features(Mean())[chosen])
+    assert np.array_equal(features(some, chosen), made) and some.seen == 3
+    assert not np.array_equal(features(some, others), made) and some.seen == 6
+
+
 def test_features_that_were_cut_short_are_computed_again(store, tmp_path):
     episodes = load_episodes([store], tmp_path / "frames", progress=False)
     broken = Mean()

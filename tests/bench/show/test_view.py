@@ -140,7 +140,10 @@ def test_the_command_writes_a_picture_or_a_film(
         assert read_video(out).shape == (2 + REST, 3 * (LINE + 10 + MARGIN), 76, 3)
     else:
         with Image.open(out) as animation:
-            assert getattr(animation, "n_frames", 1) > 1 and animation.size == (76, 96)
+            assert getattr(animation, "n_frames", 1) > 1 and animation.size == (
+                76,
+                3 * (LINE + 10 + MARGIN),
+            )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "reach, trial 0, expert: success" and lines[-1] == f"wrote {out}"
     with pytest.raises(UserError, match="cannot write"):
