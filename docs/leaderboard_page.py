@@ -128,4 +128,6 @@ def _submission(anchor: str, title: str, record: dict[str, Any]) -> str:
 
 
 def _raw(html: str) -> str:
-    return f"```{{raw}} html\n{html.strip()}\n```"
+    """Return a block of HTML, which no run of backticks in it can end."""
+    fence = "`" * (3 + max(map(len, re.findall("`+", html)), default=0))
+    return f"{fence}{{raw}} html\n{html.strip()}\n{fence}"

@@ -39,7 +39,7 @@ class Options:
     """How a submission is checked."""
 
     against: Path = Path("results")
-    """Folder of ledgers whose actions must not be submitted under another name."""
+    """Folder of ledgers whose actions and names must not be submitted by others."""
     minutes: float | None = None
     """Simulate rows in random order for so long, at least one; all rows by default."""
     seed: int | None = None
@@ -53,15 +53,15 @@ class CheckConfig(Options):
     """Checks a submission, and says a verdict a line; exits with code 1 if it is refused.
 
     Its form and hashes, whether every trial is there once, whether each row follows from its own
-    distances, whether its actions are the expert's or another agent's, and what comes of them when
-    they are simulated again.
+    distances, whether its name is free, whether its actions are the expert's or another agent's,
+    and what comes of them when they are simulated again.
     """
 
     file: Positional[Path]
     """What `dexbench submit` wrote."""
     accept: Path | None = None
     """If nothing is refused, write ledgers and verdicts to ACCEPT/SUITE/AGENT, as in
-    results/submissions."""
+    results/submissions. All rows are simulated then."""
 
 
 def simulate(
@@ -107,6 +107,7 @@ def examine(data: bytes, options: Options, simulate: Simulate = simulate) -> Exa
     verdicts = [Verdict("schema", f"{len(rows)} rows of {first['agent']} on {first['suite']}")]
     for rule in (rules.hashes, rules.complete, rules.outcomes):
         verdicts.append(rule(submission))
+    verdicts.append(rules.name(submission, options.against))
     if well(verdicts):
         verdicts.append(copies(submission, options.against))
     if well(verdicts):
@@ -181,6 +182,8 @@ def main(config: CheckConfig, simulate: Simulate = simulate) -> None:
     """
     from .accept import accept
 
+    if config.accept is not None and config.minutes is not None:
+        raise UserError("--accept wants all rows simulated: leave --minutes out")
     data = read(config.file)
     submission, verdicts = examine(data, config, simulate)
     for verdict in verdicts:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from dexbench.bench.ledger.actions import actions_path, read_actions
 from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
-from dexbench.bench.ledger.rows import HIDDEN, Row
+from dexbench.bench.ledger.rows import Row
 from dexbench.envs.suite import Suite
 from dexbench.utils.files import find_files
 
-from .rules import name_of
+from .rules import name_of, owner
 from .submission import Play, Submission
 from .verdict import Verdict
 
@@ -48,7 +48,7 @@ def copies(submission: Submission, against: Path) -> Verdict:
 
     Args:
         submission: Its hashes must be right.
-        against: A folder of ledgers; those of the same name are of the agent itself.
+        against: A folder of ledgers; those of the same name hold the same plays (`rules.name`).
     """
     solved = [play for play in submission.plays if play.row["success"]]
     if not solved:
@@ -69,8 +69,9 @@ def copies(submission: Submission, against: Path) -> Verdict:
     least = min(nearest)
     return Verdict(
         "copies",
-        f"{len(close)} of {len(solved)} solved trials within {CLOSE} rad of another's; nearest is "
-        f"{least.name}, {least.gap:.3f} rad from {least.whose}",
+        f"{len(close)} of {len(solved)} solved trials within {CLOSE} rad of those of the expert "
+        f"and {len(others) - 1} ledgers; nearest is {least.name}, {least.gap:.3f} rad from "
+        f"{least.whose}",
         [f"{name} is played as by {whose}: {gap:.4f} rad apart" for gap, name, whose in copied],
     )
 
@@ -105,7 +106,7 @@ def _others(submission: Submission, against: Path) -> Iterator[tuple[str, Trials
     for path in find_files(against, ROWS_FILE):
         trials: Trials = {}
         for row in read_rows(path):
-            if _key(row) in wanted and _agent(row) != _agent(mine):
+            if _key(row) in wanted and owner(row) != owner(mine):
                 trials.setdefault(_key(row), []).append(
                     read_actions(actions_path(path.parent, row))
                 )
@@ -115,8 +116,3 @@ def _others(submission: Submission, against: Path) -> Iterator[tuple[str, Trials
 
 def _key(row: Row) -> tuple[str, str]:
     return row["task"], row.get("trial_hash", "")
-
-
-def _agent(row: Row) -> str:
-    """Return who played, whether or not the goal showed the robot."""
-    return str(row["agent"]).removesuffix(HIDDEN)

@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from dexbench.bench.ledger.actions import actions_hash
+from dexbench.bench.ledger.ledger import ROWS_FILE, read_rows
 from dexbench.bench.ledger.rows import Row, play_key, play_name
 from dexbench.bench.run.worker import versions
 from dexbench.bench.verify.resimulation import claims, unplayable
 from dexbench.envs.suite import Suite
 from dexbench.envs.trial import HELD_STEPS
+from dexbench.utils.files import find_files
 
 from .submission import Play, Submission
 from .verdict import Verdict
@@ -51,6 +54,35 @@ def complete(submission: Submission) -> Verdict:
     ended = f"; {errors} ended in an error of the agent and count as failed" if errors else ""
     well = f"{len(wanted)} trials of {', '.join(tasks)}, each once{ended}"
     return Verdict("complete", well, faults)
+
+
+def name(submission: Submission, against: Path) -> Verdict:
+    """Check that no other rows of this suite have the agent's name.
+
+    Args:
+        submission: What is checked.
+        against: A folder of ledgers. They may hold the very plays that are submitted.
+    """
+    first = submission.plays[0].row
+    plays = {(*_trial(row), row["actions_hash"]) for row, _ in submission.plays}
+    faults = []
+    for path in find_files(against, ROWS_FILE):
+        rows = [row for row in read_rows(path) if owner(row) == owner(first)]
+        if any((*_trial(row), row["actions_hash"]) not in plays for row in rows):
+            faults.append(
+                f"{path} holds other plays of {first['agent']} on {first['suite']}; play under "
+                "another --name"
+            )
+    return Verdict("name", f"nobody else is {first['agent']} on {first['suite']}", faults)
+
+
+def owner(row: Row) -> tuple[str, str]:
+    """Return what an agent's rows on a suite share and no others have."""
+    return row["agent"], row["suite_hash"]
+
+
+def _trial(row: Row) -> tuple[str, int, int]:
+    return row["task"], *play_key(row)
 
 
 def outcomes(submission: Submission) -> Verdict:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from dexbench.bench.ledger.rows import Row, check_compatible, hides_robot, is_agent_name
+from dexbench.bench.ledger.rows import HIDDEN, Row, check_compatible, hides_robot, is_agent_name
 from dexbench.envs.suite import Suite
 from dexbench.envs.task_names import TASKS
 from dexbench.utils.errors import UserError
@@ -29,6 +30,14 @@ LATER: Types = {
     "hide_robot": (bool,),
 }
 """What earlier rows lack."""
+FREE = ("error", "agent_args")
+"""What may hold any text: no page shows it."""
+LONGEST = 200
+"""Characters of any other text."""
+MARKUP = set("`|<>")
+"""What other texts may not hold: pages show them."""
+LARGEST = 2**64
+"""Numbers are below it, as all seeds are."""
 TIMING: Types = {
     **dict.fromkeys(("wall_s", "decision_s", "sim_s"), (float, int)),
     "decisions": (int,),
@@ -50,10 +59,13 @@ def _of_row(row: Row) -> Iterator[str]:
         yield "distances are not numbers"
     if any(type(value) is not str for value in row["versions"].values()):
         yield "versions are not texts"
+    yield from _plain({key: value for key, value in row.items() if key not in FREE})
     if row["task"] not in TASKS:
         yield f"task {row['task']!r:.80} is none of dexbench's"
     if not is_agent_name(row["agent"]):
         yield f"no agent may be called {row['agent']!r:.80}"
+    if row["agent"].endswith(HIDDEN) != hides_robot(row):
+        yield f"{row['agent']!r:.80}: names end with {HIDDEN} where the goal hides the robot, only"
     if row["suite"] not in Suite.names():
         yield f"suite {row['suite']!r:.80} does not come with dexbench"
     if row["timing"]["decisions"] < 0 or any(row["timing"][key] < 0 for key in list(TIMING)[:3]):
@@ -70,6 +82,23 @@ def _types(found: Row, needed: Types, allowed: Types, what: str) -> Iterator[str
             yield f"the {what} has an unknown key {key!r:.80}"
         elif type(value) not in types:  # True is an int to isinstance.
             yield f"{key} is {value!r:.80}, expected {types[0].__name__}"
+
+
+def _plain(value: Any) -> Iterator[str]:
+    """Say what is no number that counts, or no short line of text without markup."""
+    if isinstance(value, dict):
+        yield from _plain([*value.keys(), *value.values()])
+    elif isinstance(value, list):
+        for part in value:
+            yield from _plain(part)
+    elif isinstance(value, str):
+        if len(value) > LONGEST or not value.isprintable() or MARKUP & set(value):
+            yield (
+                f"{value!r:.80} is none of at most {LONGEST} printable characters without "
+                f"{' '.join(sorted(MARKUP))}"
+            )
+    elif isinstance(value, int | float) and not abs(value) < LARGEST:
+        yield "a number is 2**64 or more"
 
 
 def _together(rows: Sequence[Row]) -> Iterator[str]:

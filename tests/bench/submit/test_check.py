@@ -22,6 +22,7 @@ from dexbench.bench.verify.verify import VerifyConfig, plan
 from dexbench.envs.embodiment.robot import HIGHEST
 from dexbench.envs.suite import Suite
 from dexbench.envs.trial import Trial
+from dexbench.utils.errors import UserError
 
 NOWHERE = Options(against=Path("nowhere"), seed=0)
 KEYS = ("suite", "suite_hash", "trial", "trial_hash", "seed")
@@ -51,7 +52,7 @@ def test_an_honest_submission_is_well() -> None:
     submission, verdicts = examine(encode(honest()), NOWHERE, remembers)
     assert submission and well(verdicts)
     assert [verdict.what for verdict in verdicts] == [
-        *("schema", "hashes", "complete", "outcomes", "copies", "simulation")
+        *("schema", "hashes", "complete", "outcomes", "name", "copies", "simulation")
     ]
     assert verdicts[-1].lines() == [
         "simulation  well     5 of 5 rows simulated again, 5 exact, seed 0"
@@ -256,14 +257,50 @@ def test_a_copy_may_be_ahead_or_behind(delay: int) -> None:
     assert copies.apart(play, other[:39]) == float("inf"), "it ended before"
 
 
-def test_a_rerun_of_the_same_agent_is_no_copy() -> None:
-    plays = tuple(Play({**row, "agent": "dexwm"}, actions) for row, actions in honest().plays)
-    _, verdicts = examine(
-        encode(replace(honest(), plays=plays)), replace(NOWHERE, against=RESULTS), remembers
+def test_a_name_is_free_or_holds_the_same_plays(tmp_path: Path) -> None:
+    unpack(honest().plays, tmp_path)
+    assert refused_by(honest(), remembers, against=tmp_path) == "none"
+    other = honest().plays[3].actions + np.float32(1e-3)
+    assert refused_by(changed(3, **rehashed(other)), remembers, against=tmp_path) == "name"
+
+
+def test_a_name_excuses_no_copy() -> None:
+    """The rows are those of `dexwm` on another suite with the same trials."""
+    for name, what in (("dexwm", "copies"), ("dexwm-hidden", "schema"), ("mine", "copies")):
+        plays = tuple(Play({**row, "agent": name}, actions) for row, actions in honest().plays)
+        forged = replace(honest(), plays=plays)
+        assert refused_by(forged, remembers, against=RESULTS) == what
+
+
+def test_texts_and_numbers_that_pages_could_not_show_are_refused() -> None:
+    row = honest().plays[0].row
+    for text in ("cem\n```", "a | b", "<b>", "x" * 201, "`", "\x1b[2J", "\u202e"):
+        for key in ("planner", "cost", "pretraining", "renderer", "entry_point", "dtype"):
+            assert refused_by(_alike(**{key: text})) == "schema"
+        versions = {**row["versions"], "mujoco": text}
+        assert refused_by(_alike(versions=versions)) == "schema"
+        assert refused_by(_alike(versions={**row["versions"], text: "1"})) == "schema"
+        # Of these no page shows anything.
+        assert refused_by(_alike(agent_args={"text": text}), remembers) == "none"
+    for number in (10**400, 2**64, -(2**64)):
+        assert refused_by(changed(0, timing={**row["timing"], "decision_s": number})) == "schema"
+        assert refused_by(changed(0, distances=[*row["distances"][1:], number])) == "schema"
+        assert refused_by(changed(0, threads=number)) == "schema"
+
+
+def _alike(**keys: Any) -> Submission:
+    """The submission with keys of all rows changed."""
+    return replace(
+        honest(), plays=tuple(Play({**row, **keys}, actions) for row, actions in honest().plays)
     )
-    assert well(verdicts)
-    assert "keypoint-fk" in verdicts[-2].found or "kinematic" in verdicts[-2].found
-    assert verdicts[-2].found.startswith("0 of 5 solved trials within 0.02 rad")
+
+
+def test_only_what_was_simulated_whole_is_accepted(tmp_path: Path) -> None:
+    file = tmp_path / "mine.submission"
+    file.write_bytes(encode(honest()))
+    with pytest.raises(UserError, match="leave --minutes out"):
+        main(CheckConfig(file=file, accept=tmp_path / "place", minutes=0.0), never)
+    assert not (tmp_path / "place").exists()
 
 
 def test_forgeries_with_right_hashes_are_found_by_the_simulator(tmp_path: Path) -> None:
@@ -282,6 +319,36 @@ def test_forgeries_with_right_hashes_are_found_by_the_simulator(tmp_path: Path) 
     failed = {"success": False, "held_at_end": False, "steps_to_success": None}
     hidden = {**failed, "held_distance": far[10], "distances": far, **_ends(far)}
     assert refused_by(changed(1, **hidden), one) == "simulation"
+
+
+@pytest.mark.parametrize("forgery", ["a joint is off", "held from a second on", "slower"])
+def test_altered_actions_with_right_hashes_are_found_by_the_simulator(
+    forgery: str, tmp_path: Path
+) -> None:
+    """The real one again. What alters no distance by 1 mm is not found, and gains nothing."""
+    altered = []
+    for index in (0, 3):
+        row, actions = honest().plays[index]
+        new = actions.copy()
+        if forgery == "a joint is off":
+            new[10:, 0] += 0.05
+        elif forgery == "held from a second on":
+            new[10:] = new[10]
+        else:
+            new = actions[np.arange(len(actions)) * 9 // 10]
+        altered.append(Play({**row, "actions_hash": actions_hash(new)}, new))
+    unpack(altered, tmp_path)
+    assert [check(job).verdict for job in plan(VerifyConfig(tmp_path))] != ["exact", "exact"]
+    plays = list(honest().plays)
+    plays[0], plays[3] = altered
+    forged = replace(honest(), plays=tuple(plays))
+
+    def simulate(plays: Any, workers: int, minutes: Any) -> Any:
+        return [*((job.row, check(job)) for job in plan(VerifyConfig(tmp_path)))] + remembers(
+            [play for play in plays if play.row["trial"] not in (0, 3)]
+        )
+
+    assert refused_by(forged, simulate) == "simulation"
 
 
 def test_the_sample_cannot_be_foreseen_and_can_be_drawn_again() -> None:

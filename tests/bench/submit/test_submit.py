@@ -42,7 +42,7 @@ def test_what_is_submitted_is_what_check_takes(ledger: Path, tmp_path: Path, cap
     main(config(ledger, out), remembers)
     assert out.read_bytes() == encode(honest())
     *verdicts, last = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in verdicts] == ["well"] * 6
+    assert [line.split()[1] for line in verdicts] == ["well"] * 7
     assert last.startswith(f"wrote {out}: ")
     assert decode(out.read_bytes()).statement == STATEMENT
 
