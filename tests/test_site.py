@@ -195,4 +195,4 @@ def test_files_that_documents_name_are_there() -> None:
 
 def test_no_text_in_a_table_ends_its_block() -> None:
     block = leaderboard_page._raw("<td>a\n```\n````{include} x</td>").splitlines()
-    assert block[0] == "`````{raw} html" and block[-1] == "`````"
+    assert block[0] == "```````{raw} html" and block[-1] == "```````"
