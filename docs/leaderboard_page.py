@@ -15,7 +15,6 @@ from dexbench.bench.run.runner import agent_folder
 from dexbench.bench.scores.leaderboard import derive
 from dexbench.bench.scores.real import score_real
 from dexbench.bench.submit.accept import RECORD
-from dexbench.envs.real.robot import DRIVERS
 from dexbench.utils.pages import render
 
 HERE = Path(__file__).parent
@@ -81,8 +80,7 @@ def leaderboard(results: Path = RESULTS) -> str:
         parts.append("## Rows from outside")
         parts += [_raw(_submission(anchor, *records[anchor])) for anchor in sorted(records)]
     if real := score_real(read_real([results])):
-        lines = [line | {"simulated": line["driver"] in DRIVERS} for line in real]
-        parts += ["## Real robots", REAL, _table(REAL_COLUMNS, lines, "real")]
+        parts += ["## Real robots", REAL, _table(REAL_COLUMNS, real, "real")]
     return "\n\n".join(parts)
 
 

@@ -37,6 +37,8 @@ from .rows import (
 )
 
 ROWS_FILE = "trials.jsonl"
+OF_REAL = ("plans", "motions", "calibrations")
+"""Folders beside a real robot's ledger."""
 
 Plays = Iterable[tuple[int, int]]
 """(trial, repeat) of each trial that a run asks for."""
@@ -132,7 +134,7 @@ class Ledger:
         """Read the rows, or delete them, and make the file end with the last whole one."""
         if fresh:
             os.ftruncate(self._file, 0)
-            for name in ("actions", "videos", "errors", "plans"):
+            for name in ("actions", "videos", "errors", *OF_REAL):
                 shutil.rmtree(self.folder / name, ignore_errors=True)
         self.rows, end = _parse(self.path.read_bytes(), self.path)
         if self._identity is not None:

@@ -28,7 +28,9 @@ def film(
         Frames (224, 784 or 1176, 3) uint8 RGB, as `beside_goal` lays them out.
     """
     frames: list[NDArray[np.uint8]] = []
-    expected = course.looks[0].expected if course.looks else None
+    if not course.looks:
+        return frames
+    expected = course.looks[0].expected
     shown = 0.0
     for look, then in zip(course.looks, [*course.looks[1:], None], strict=True):
         # All frames have one size: the last picture stands where none is imagined.

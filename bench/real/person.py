@@ -4,6 +4,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+SUCCESS = {
+    "reach": "is the hand where the goal shows it",
+    "grasp": "App. C.5: is the object held securely in the hand",
+    "place": "does the object lie where the goal shows it, out of the hand",
+    "push": "does the object lie where the goal shows it",
+    "pick": "does the hand hold the object where the goal shows it",
+    "carry": "does the object lie where the goal shows it",
+    "avoid": "is the hand where the goal shows it, and has no object moved",
+}
+"""What is asked of each task; of others, whether all is as the goal shows it."""
 Ask = Callable[[str], str]
 """Shows a question and returns the line that was typed."""
 
@@ -40,9 +50,9 @@ class Person:
         """
         return self._yes(f"The plan is in {sheet}. Keep a hand on the emergency stop. Move?")
 
-    def judges(self) -> bool:
-        """Ask whether the trial was a success."""
-        return self._yes("Success (App. C.5: is the object held securely in the hand)?")
+    def judges(self, task: str) -> bool:
+        """Ask whether a trial of a task was a success."""
+        return self._yes(f"Success ({SUCCESS.get(task, 'is all as the goal shows it')})?")
 
     def notes(self) -> str:
         """Ask for a note on the trial; it may be empty."""

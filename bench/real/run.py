@@ -5,12 +5,15 @@ is given again. Nothing is ever taken out: a robot's trial cannot be played a se
 """
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dexbench.agents.base import Agent
 from dexbench.agents.registry import AgentSpec, find_agent, make_agent
@@ -33,6 +36,10 @@ from .observation import read_goal
 from .person import Person
 from .session import Goal, Session
 from .trial import Setting
+
+AWAY, TURNED = 0.02, np.radians(2.0)
+"""How far from the benchmark's camera a calibration may say that the robot's is, in m and rad,
+without a warning."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,8 @@ def check(config: RealRunConfig) -> Plan:
     name = config.name or config.agent
     if not is_agent_name(name):
         raise UserError(f"--name is {name!r}, expected letters, digits, '.', '_' and '-' only")
+    if faults := config.limits.faults():
+        raise UserError(f"--limits: {'; '.join(faults)}")
     if config.task == "all":
         raise UserError("--task is all, expected one task: a person sets up one after the other")
     (task,) = resolve(config.task)
@@ -203,6 +212,13 @@ def run(config: RealRunConfig, person: Person | None = None) -> list[Row]:
     if {(trial, 0) for trial in range(config.trials)} <= set(map(play_key, kept)):
         return sorted(kept, key=play_key)[: config.trials]
     load = partial(load_driver, config.driver, plan.driver_args)
+    away, turned = plan.calibration.displaced
+    if away > AWAY or turned > TURNED:
+        warnings.warn(
+            f"the camera is {100 * away:.1f} cm and {np.degrees(turned):.1f} degrees from the "
+            "benchmark's, which agents take it for: mount it there, or expect misses",
+            stacklevel=2,
+        )
     make = partial(make_agent, config.agent, **plan.agent_args)
     setting = Setting(plan.calibration, config.limits, plan.task, identity["steps"], config.pace)
     # The driver first: a ledger is not begun, nor deleted, for a robot that does not answer.

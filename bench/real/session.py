@@ -1,9 +1,11 @@
 """A robot, an agent and whoever watches, through several trials."""
 
 import hashlib
+import io
+import signal
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +22,14 @@ from dexbench.bench.ledger.rows import Row
 from dexbench.bench.run.pictures import write_video
 from dexbench.bench.run.progress import Progress
 from dexbench.bench.run.worker import seed_global_generators, warn_if_unwritten
+from dexbench.envs.real.camera import CameraWatch
 from dexbench.envs.real.judge import Judge
 from dexbench.envs.real.robot import Robot
-from dexbench.envs.real.watched import SilentError, Watched
+from dexbench.envs.real.watched import DriverError, SilentError, Watched
 from dexbench.utils.errors import UserError, describe
 from dexbench.utils.files import atomic_file, write_atomic
 from dexbench.utils.seeding import seed_for
+from dexbench.utils.signals import handled, uninterrupted
 
 from .film import FPS, film
 from .person import Person
@@ -81,6 +85,7 @@ class Session:
         """Whether the robot was stopped in the trial before."""
         self.ended = False
         """Whether the person has ended the session."""
+        self.camera = CameraWatch(setting.limits)
         if not goals and self.judge is None:
             self.close()
             raise UserError("this driver sets up no trials: give goal pictures by --goal")
@@ -93,25 +98,33 @@ class Session:
             plays: (trial, 0) of all that shall be in it.
 
         Raises:
-            UserError: The driver cannot be made again or set a trial up, or the disk is full.
-            KeyboardInterrupt: The person ends the session. All rows are written.
+            UserError: The driver cannot be made again or set a trial up, its pictures are not of
+                the calibration's size, or the disk is full.
+            KeyboardInterrupt: The person ends the session, or the program is to end. All rows are
+                written.
         """
         missing = ledger.missing(plays)
         bar = None
         if self.person is None:  # A bar would write over what a person is asked.
             bar = Progress(self.setting.task, len(missing), ledger.select(plays))
-        with bar or nullcontext():
+        calibration = self.setting.calibration
+        calibration.save(ledger.folder / "calibrations" / f"{calibration.hash[:12]}.json")
+        with bar or nullcontext(), handled((signal.SIGTERM, signal.SIGHUP), self._end):
             for trial, _ in missing:
-                name = f"Trial {trial + 1} of {len(plays)}"
-                course, row = self._play_one(trial, name, ledger.folder)
-                ledger.append(row, course.actions)
+                row = self._play_one(trial, f"Trial {trial + 1} of {len(plays)}", ledger)
                 if bar is not None:
                     bar.update(row)
                 if self.ended:
                     raise KeyboardInterrupt
 
-    def _play_one(self, trial: int, name: str, folder: Path) -> tuple[Course, Row]:
+    def _end(self, number: int, frame: object) -> None:
+        """Stop as for Ctrl-C where the program is to end, and ask nobody any more."""
+        self.ended = True
+        raise KeyboardInterrupt
+
+    def _play_one(self, trial: int, name: str, ledger: Ledger) -> Row:
         robot, goal = self._set_up(trial, name)
+        folder = ledger.folder
         seed = seed_for(KIND, self.setting.task, trial)
         seed_global_generators(trial)
 
@@ -121,27 +134,42 @@ class Session:
                 sheet.save(draft, format="PNG")
             return self.person is None or self.person.allows(path)
 
-        course = play_trial(self.setting, robot, self.agent, goal.picture, seed, allows)
+        course = play_trial(
+            self.setting, robot, self.agent, goal.picture, seed, allows, self.camera
+        )
         judged = self._judge(course)
         self.stopped = course.stopped
+        # The robot may have moved: whatever is asked for now, the row comes first.
+        with uninterrupted():
+            self._write_beside(folder, f"trial-{trial:03d}", course)
+            row = {
+                "trial": trial,
+                "repeat": 0,
+                "seed": seed,
+                "calibration": self.setting.calibration.hash,
+                "goal": {"file": goal.name, "sha256": goal.sha256},
+                **judged,
+                "largest_lag": None if course.lag is None else round(course.lag, 4),
+                "actions_hash": actions_hash(course.actions),
+                "video": self._film(folder, f"videos/trial-{trial:03d}.mp4", course, goal),
+                "timing": course.clock.record(),
+            }
+            ledger.append(row, course.actions)
         if course.traceback is not None:
             # An agent that raised may be in any state; the next trial must not see it.
             self.agent, _ = self.make()
-            with warn_if_unwritten(f"the traceback of trial {trial}"):
-                write_atomic(folder / "errors" / f"trial-{trial:03d}.txt", course.traceback)
-        row = {
-            "trial": trial,
-            "repeat": 0,
-            "seed": seed,
-            "calibration": self.setting.calibration.hash,
-            "goal": {"file": goal.name, "sha256": goal.sha256},
-            **judged,
-            "largest_lag": None if course.lag is None else round(course.lag, 4),
-            "actions_hash": actions_hash(course.actions),
-            "video": self._film(folder, f"videos/trial-{trial:03d}.mp4", course, goal),
-            "timing": course.clock.record(),
-        }
-        return course, row
+        return row
+
+    @staticmethod
+    def _write_beside(folder: Path, name: str, course: Course) -> None:
+        """Write what was sent and measured, and where an exception came from."""
+        with warn_if_unwritten(f"the motion of {name}"):
+            file = io.BytesIO()
+            np.savez_compressed(file, **course.motion)
+            write_atomic(folder / "motions" / f"{name}.npz", file.getvalue())
+        if course.traceback is not None:
+            with warn_if_unwritten(f"the traceback of {name}"):
+                write_atomic(folder / "errors" / f"{name}.txt", course.traceback)
 
     def _begin(self) -> Watched:
         """Make the driver, and watch over it."""
@@ -170,6 +198,8 @@ class Session:
                     "give the command again"
                 ) from error
         assert goal is not None  # as __init__ saw to
+        with suppress(DriverError):  # A camera that fails is the trial's to find.
+            self.setting.calibration.view(robot.look().picture)
         return robot, goal
 
     def _goal_of(self, judge: Judge) -> Goal:
@@ -186,10 +216,12 @@ class Session:
             elif self.judge is not None:
                 success, distance = self.judge.verdict()
                 row |= {"success": bool(success), "judge": DRIVER, "distance": round(distance, 6)}
-            elif self.person is not None:
-                row |= {"success": self.person.judges(), "judge": PERSON}
-            if self.person is not None:
-                row["note"] = self.person.notes()
+            elif self.person is not None and not self.ended:
+                row |= {"success": self.person.judges(self.setting.task), "judge": PERSON}
+            if self.person is not None and not self.ended:
+                row["note"] = self._note(self.person)
+            if course.error is None and row["judge"] is None:
+                course.error = UNJUDGED
         except Exception as exception:
             course.error, course.stopped = f"no verdict: {describe(exception)}", True
         except KeyboardInterrupt:
@@ -197,6 +229,15 @@ class Session:
             if course.error is None and row["judge"] is None:
                 course.error = UNJUDGED  # The robot has moved, so the trial counts.
         return {**row, "error": course.error}
+
+    @staticmethod
+    def _note(person: Person) -> str:
+        """Return the person's note; the verdict stands without one."""
+        try:
+            return person.notes()
+        except Exception as exception:  # such as bytes that are no text
+            warnings.warn(f"the note is lost ({describe(exception)})", stacklevel=2)
+            return ""
 
     def _film(self, folder: Path, name: str, course: Course, goal: Goal) -> str | None:
         """Write the video; return its name, None if there is none."""

@@ -13,6 +13,7 @@ from dexbench.bench.run.pictures import imagined
 from dexbench.bench.run.trial import Clock
 from dexbench.envs.embodiment.robot import LOWER, N_JOINTS, UPPER
 from dexbench.envs.real.calibration import Calibration
+from dexbench.envs.real.camera import CameraWatch
 from dexbench.envs.real.limits import Limits
 from dexbench.envs.real.playback import INTERRUPTED, Played, play
 from dexbench.envs.real.watched import DriverError, Watched
@@ -60,6 +61,23 @@ class Course:
         return np.concatenate([np.zeros((0, N_JOINTS), np.float32), *self.chunks])
 
     @property
+    def motion(self) -> dict[str, NDArray[np.float64]]:
+        """What was sent and what came of it, of every small step.
+
+        ``times`` (m,) at which it ended, in s on the robot's clock; the joints that were
+        ``commanded`` (m, 23) and those ``measured`` at its end, in rad.
+        """
+        return {
+            "times": np.concatenate([np.zeros(0), *(played.times for played in self.played)]),
+            **{
+                name: np.concatenate(
+                    [np.zeros((0, N_JOINTS)), *(getattr(played, name) for played in self.played)]
+                )
+                for name in ("commanded", "measured")
+            },
+        }
+
+    @property
     def lag(self) -> float | None:
         """Largest distance of a measured joint from its target, in rad; None if none was sent."""
         steps = [step for played in self.played for step in played.steps]
@@ -79,6 +97,9 @@ class Setting:
     """Seconds from one of them to the next."""
 
 
+STILL = 0.05
+"""How far a joint may have moved between the first picture and the motion, in rad. The plan is from
+where it was; a person may have leant on the arm since."""
 Allows = Callable[[Image, int], bool]
 """Is shown a plan and its number in the trial, and says whether the robot may move."""
 
@@ -90,6 +111,7 @@ def play_trial(
     goal: NDArray[np.uint8],
     seed: int,
     allows: Allows,
+    camera: CameraWatch,
 ) -> Course:
     """Let an agent play until the trial's steps are used up, or something ends it.
 
@@ -103,10 +125,12 @@ def play_trial(
         goal: What agents see of the goal, (224, 392, 3) uint8.
         seed: The agent's.
         allows: Is asked before each motion.
+        camera: What it saw before.
     """
     course = Course()
     try:
-        _play(setting, robot, agent, goal, seed, allows, course)
+        camera.begin()
+        _play(setting, robot, agent, goal, seed, allows, camera, course)
     except KeyboardInterrupt:
         course.error = INTERRUPTED
         _stop(robot, course)
@@ -132,6 +156,7 @@ def _play(
     goal: NDArray[np.uint8],
     seed: int,
     allows: Allows,
+    camera: CameraWatch,
     course: Course,
 ) -> None:
     """Play until something is wrong, which the course then says."""
@@ -145,8 +170,8 @@ def _play(
         # At first the robot holds where it is; a joint at its stop may be measured beyond.
         target = np.clip(joints, LOWER, UPPER) if held is None else held
         # No plan is made of what a broken camera or encoder says.
-        now = robot.time()
-        course.error = limits.seen(look, now) or limits.measured(joints, target, joints, 1.0)
+        course.error = camera.problem(look, joints, robot.time())
+        course.error = course.error or limits.measured(joints, target, joints, 1.0)
         if course.error is not None:
             _stop(robot, course)
             return
@@ -160,9 +185,14 @@ def _play(
         if not allows(sheet, len(course.chunks)):
             course.error = REFUSED
             return
+        moved = float(np.abs(robot.joints() - joints).max())
+        if held is None and not moved <= STILL:
+            course.error = f"a joint has moved by {moved:.2f} rad since the plan was made"
+            _stop(robot, course)
+            return
         course.chunks.append(chunk)
         with clock("motion_s"):
-            played = play(robot, chunk, limits, held, setting.pace)
+            played = play(robot, chunk, limits, target, setting.pace, camera)
         course.played.append(played)
         course.looks += [Seen(*seen, expected) for seen in played.looks]
         if played.reason is not None:

@@ -7,12 +7,24 @@ from typing import Any
 from dexbench.bench.ledger.planning import planner_and_cost
 from dexbench.bench.ledger.real import RealEntry
 from dexbench.bench.ledger.task_names import rank
+from dexbench.envs.real.robot import is_simulated
 
 from .statistics import wilson
 from .summary import text_table
 
 COLUMNS = (
-    *("driver", "agent", "task", "trials", "successes", "rate", "ci_low", "ci_high", "stopped"),
+    *(
+        "driver",
+        "simulated",
+        "agent",
+        "task",
+        "trials",
+        "successes",
+        "rate",
+        "ci_low",
+        "ci_high",
+        "stopped",
+    ),
     *("judge", "decision_seconds", "planner", "cost", "pretraining", "weights_hash"),
     *("calibration", "versions"),
 )
@@ -48,6 +60,7 @@ def _line(entry: RealEntry) -> dict[str, Any]:
     versions = {", ".join(f"{name} {v}" for name, v in row["versions"].items()) for row in rows}
     return {
         "driver": entry.driver,
+        "simulated": is_simulated(entry.driver),
         "agent": entry.agent,
         "task": entry.task,
         "trials": len(rows),
@@ -67,6 +80,11 @@ def _line(entry: RealEntry) -> dict[str, Any]:
     }
 
 
+def show_driver(line: dict[str, Any]) -> str:
+    """Return what tables call a driver: one that ships drives a simulation."""
+    return f"{line['driver']}, simulated" if line["simulated"] else line["driver"]
+
+
 def real_table(lines: Sequence[dict[str, Any]]) -> str:
     """Return a table for people.
 
@@ -78,15 +96,16 @@ def real_table(lines: Sequence[dict[str, Any]]) -> str:
     """
     header = [
         *("real robot", "agent", "task", "success", "rate", "95% interval", "stopped"),
-        *("s/decision", "planner", "cost"),
+        *("judged by", "s/decision", "planner", "cost"),
     ]
     cells = [
         [
-            *(line["driver"], line["agent"], line["task"]),
+            *(show_driver(line), line["agent"], line["task"]),
             f"{line['successes']}/{line['trials']}",
             f"{line['rate']:.1%}",
             f"{line['ci_low']:.1%} to {line['ci_high']:.1%}",
             str(line["stopped"]),
+            line["judge"] or "nobody",
             "-" if line["decision_seconds"] is None else f"{line['decision_seconds']:.3f}",
             *(line["planner"], line["cost"]),
         ]

@@ -88,6 +88,18 @@ class Limits:
     """Longest time in s that any call of the driver may take. The arm holds its last target
     meanwhile; ten times what a camera and a network of a lab need."""
 
+    def faults(self) -> list[str]:
+        """Return which limits are no limits: no number, not above 0, or a box without room."""
+        found = [
+            f"{name} is {value}, expected a number above 0"
+            for name, value in vars(self).items()
+            if not name.startswith("box") and not value > 0
+        ]
+        for axis, low, high in zip("xyz", self.box_low, self.box_high, strict=True):
+            if not low < high:
+                found.append(f"box_low {low} is not below box_high {high} in {axis}")
+        return found
+
     def commanded(
         self, targets: NDArray[np.float64], before: NDArray[np.float64], seconds: float
     ) -> str | None:

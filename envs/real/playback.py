@@ -14,7 +14,8 @@ from scipy.interpolate import PchipInterpolator
 from dexbench.envs.embodiment.robot import LOWER, N_JOINTS, UPPER
 from dexbench.utils.errors import describe
 
-from .limits import Limits, hand_points
+from .camera import CameraWatch
+from .limits import Limits
 from .robot import Look, Robot
 from .watched import DriverError, Watched
 
@@ -23,6 +24,8 @@ PACE = 0.2
 nothing comes near a limit, and a person beside the robot has time to press a button."""
 INTERRUPTED = "the person stopped the robot (Ctrl-C)"
 """The reason where it was."""
+EARLY = 0.1
+"""How early a wait may end, as a share of a step: targets then come that much faster."""
 FILM = 0.1
 """Least time in s between two pictures that are kept."""
 
@@ -82,6 +85,7 @@ def play(
     limits: Limits,
     start: NDArray[np.floating[Any]] | None = None,
     pace: float = PACE,
+    camera: CameraWatch | None = None,
 ) -> Played:
     """Lead a robot through joint targets.
 
@@ -94,11 +98,14 @@ def play(
         limits: What stops it.
         start: The targets (23,) in rad that it holds now; by default the measured joints.
         pace: Seconds from target to target.
+        camera: What it saw before; by default nothing.
     """
     watched = robot if isinstance(robot, Watched) else Watched(robot, limits.answer)
     played = Played()
+    camera = camera or CameraWatch(limits)
     try:
-        played.reason = _play(watched, np.asarray(targets, np.float64), limits, start, pace, played)
+        rows = np.asarray(targets, np.float64)
+        played.reason = _play(watched, rows, limits, start, pace, camera, played)
     except KeyboardInterrupt:
         played.reason = INTERRUPTED
     except Exception as error:  # Also of what was meant to check: no fault lets the arm go on.
@@ -122,6 +129,7 @@ def _play(
     limits: Limits,
     start: NDArray[np.floating[Any]] | None,
     pace: float,
+    camera: CameraWatch,
     played: Played,
 ) -> str | None:
     """Play until something is wrong; return what."""
@@ -130,8 +138,7 @@ def _play(
     before, then = robot.joints(), robot.time()
     # A joint at its stop may be measured a little beyond.
     held = np.clip(before, LOWER, UPPER) if start is None else np.asarray(start, np.float64)
-    camera = _Camera(limits)
-    problem = limits.measured(before, held, before, 1.0) or camera.problem(robot, before, played)
+    problem = limits.measured(before, held, before, 1.0) or _look(robot, before, camera, played)
     if problem is not None:
         return problem
     if (problem := limits.commanded(targets, held, pace)) is not None:
@@ -144,36 +151,25 @@ def _play(
         until = robot.time() + 1 / robot.rate
         robot.wait(until)
         joints, now = robot.joints(), robot.time()
-        if not now > then or now < until - 0.5 / robot.rate:
+        if not now > then or now < until - EARLY / robot.rate:
             return f"the robot's clock stands at {now:.3f} s after a wait until {until:.3f} s"
         played.steps.append((row, joints))
         played.times.append(now)
         problem = limits.measured(joints, row, before, now - then)
-        problem = problem or camera.problem(robot, joints, played)
+        problem = problem or _look(robot, joints, camera, played)
         if problem is not None:
             return problem
         before, then = joints, now
     return None
 
 
-class _Camera:
-    """Watches that pictures are new, and change while the hand moves."""
-
-    def __init__(self, limits: Limits):
-        self._limits = limits
-        self._last: tuple[Look, NDArray[np.float64]] | None = None
-
-    def problem(self, robot: Watched, joints: NDArray[np.float64], played: Played) -> str | None:
-        """Look, keep the picture if it is time for one, and return what is wrong with it."""
-        look, points = robot.look(), hand_points(joints)
-        if (problem := self._limits.seen(look, robot.time())) is not None:
-            return problem
-        if not played.looks or look.time >= played.looks[-1].time + FILM - 1e-6:
-            played.looks.append(look)
-        if self._last is None or not np.array_equal(look.picture, self._last[0].picture):
-            self._last = look, points
-            return None
-        moved = float(np.linalg.norm(points - self._last[1], axis=-1).max())
-        if moved > self._limits.frozen:
-            return f"the picture has not changed while the hand moved {moved:.2f} m: it is frozen"
-        return None
+def _look(
+    robot: Watched, joints: NDArray[np.float64], camera: CameraWatch, played: Played
+) -> str | None:
+    """Look, keep the picture if it is time for one, and return what is wrong with it."""
+    look = robot.look()
+    if (problem := camera.problem(look, joints, robot.time())) is not None:
+        return problem
+    if not played.looks or look.time >= played.looks[-1].time + FILM - 1e-6:
+        played.looks.append(look)
+    return None

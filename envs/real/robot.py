@@ -88,6 +88,11 @@ DRIVERS = {
 steps."""
 
 
+def is_simulated(driver: str) -> bool:
+    """Return whether a driver, as `load_driver` takes it, is one of those that ship."""
+    return DRIVERS.get(driver, driver) in DRIVERS.values()
+
+
 def load_driver(name: str, args: dict[str, Any] | None = None) -> Robot:
     """Make a driver.
 

@@ -50,6 +50,7 @@ class Watched:
         self.robot, self.answer = robot, answer
         self.rate = float(robot.rate)
         self._silent: str | None = None
+        self._stopped = False
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
         Thread(target=_serve, args=(self._calls,), daemon=True).start()
 
@@ -65,9 +66,19 @@ class Watched:
         return self._ask("look", lambda: Look(*self.robot.look()))
 
     def command(self, targets: NDArray[np.float64]) -> None:
-        """Send joint targets (23,) in rad."""
+        """Send joint targets (23,) in rad.
+
+        Raises:
+            DriverError: The robot was stopped, also while this call waited for its turn.
+        """
         row = np.array(targets, np.float64)
-        self._ask("command", lambda: self.robot.command(row))
+
+        def send() -> None:
+            if self._stopped:
+                raise RuntimeError("the robot was stopped, and takes no targets")
+            self.robot.command(row)
+
+        self._ask("command", send)
 
     def time(self) -> float:
         """Return the robot's time in s."""
@@ -84,6 +95,7 @@ class Watched:
         Raises:
             DriverError: It raised, or has not returned for `STOP`.
         """
+        self._stopped = True
         answers = self._apart(self.robot.stop)
         while True:
             try:

@@ -3,6 +3,8 @@
 Its clock stands still but in ``wait``, so that its tests take no time.
 """
 
+import os
+import signal
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -26,7 +28,8 @@ class Arm:
     Args:
         fault: What goes wrong from its second on: "raise", "nan" or "frozen"; "deaf" follows no
             command. "interrupt" is Ctrl-C while it moves. "hang" does not return from a command
-            until it is closed, "hang for good" not even then.
+            until it is closed, "hang for good" not even then. "end" asks the program to end, as a
+            closed terminal does. "still" shows the same picture with ever new times.
         picture: A file that the camera sees.
         latency, camera_shift: Flaws, which it only notes.
     """
@@ -71,6 +74,8 @@ class Arm:
         """Return the picture."""
         if self.faulty and self.fault == "frozen":
             return Look(self.picture, self.begun)
+        if self.fault == "still":
+            return Look(self.picture, self.now)
         picture = self.picture.copy()
         picture[0, 0] = int(1000 * self.now) % 251  # No camera sees the same twice.
         return Look(picture, self.now)
@@ -80,6 +85,9 @@ class Arm:
         assert not self.stops, "a stopped robot was commanded"
         if self.faulty and self.fault == "interrupt":
             raise KeyboardInterrupt
+        if self.faulty and self.fault == "end":
+            os.kill(os.getpid(), signal.SIGHUP)
+            self.fault = "ended"
         if self.faulty and self.fault.startswith("hang"):
             self.freed.wait(60)
             return

@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -240,6 +241,109 @@ def test_a_trial_that_moved_counts_even_if_nobody_judges(tmp_path: Path, key: st
     assert [json.loads(line)["error"] for line in lines] == [UNJUDGED]
 
 
+def test_a_plan_is_not_played_from_another_pose(tmp_path: Path, made: list[Arm]) -> None:
+    def leans(question: str) -> str:
+        if "Move?" in question:
+            made[-1].at[1] += 0.1
+        return "y"
+
+    settings = config(tmp_path, trials=1)
+    (row,) = run(settings, Person(leans))
+    assert row["error"] == "a joint has moved by 0.10 rad since the plan was made"
+    assert not made[0].sent and made[0].stops == 1
+
+
+def test_a_closed_terminal_stops_the_robot_and_the_trial_counts(
+    tmp_path: Path, made: list[Arm]
+) -> None:
+    settings = config(tmp_path, driver_args=("fault=end",))
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, Person(Scripted("", "y")))  # Nothing more is asked.
+    (line,) = (folder_of(settings) / "real.jsonl").read_text().splitlines()
+    assert json.loads(line)["error"] == INTERRUPTED and made[0].stops >= 1
+
+
+def test_nothing_gets_between_a_trial_and_its_row(tmp_path: Path, monkeypatch: Any) -> None:
+    def impatient(*args: Any) -> list[Any]:
+        signal.raise_signal(signal.SIGINT)
+        return []
+
+    monkeypatch.setattr("dexbench.bench.real.session.film", impatient)
+    settings = config(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, Person(Scripted("", "y", "n", "missed")))
+    (line,) = (folder_of(settings) / "real.jsonl").read_text().splitlines()
+    assert json.loads(line)["note"] == "missed" and json.loads(line)["judge"] == "person"
+
+
+def test_an_agent_that_cannot_be_made_again_costs_no_row(tmp_path: Path, monkeypatch: Any) -> None:
+    settings = config(tmp_path, agent_args=("fault=raise",), waypoints=2)
+    makes = [real_run.make_agent]
+
+    def once(*args: Any, **kwargs: Any) -> Any:
+        if not makes:
+            raise UserError("the weights are gone")
+        return makes.pop()(*args, **kwargs)
+
+    monkeypatch.setattr(real_run, "make_agent", once)
+    with pytest.raises(UserError, match="the weights are gone"):
+        run(settings, Person(Scripted("", "y", "")))
+    assert (folder_of(settings) / "real.jsonl").read_text().count("no idea") == 1
+
+
+def test_a_camera_that_was_frozen_through_a_whole_trial_is_found(
+    tmp_path: Path, made: list[Arm]
+) -> None:
+    rows, _ = played(config(tmp_path, driver_args=("fault=still",)), "", "y", "y", "", "", "")
+    assert rows[0]["error"] is None
+    assert "last one of the trial before, to the last bit" in rows[1]["error"]
+
+
+def test_the_question_is_the_tasks(tmp_path: Path) -> None:
+    for task, asked in (("grasp", "held securely"), ("place", "out of the hand")):
+        _, questions = played(config(tmp_path, task=task, trials=1), "", "y", "y", "")
+        assert asked in questions[2]
+
+
+def test_a_verdict_stands_without_its_note(tmp_path: Path) -> None:
+    def ask(question: str) -> str:
+        if question.startswith("Note"):
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text")
+        return "y"
+
+    with pytest.warns(UserWarning, match="the note is lost"):
+        (row,) = run(config(tmp_path, trials=1), Person(ask))
+    assert row["success"] and row["error"] is None and row["note"] == ""
+
+
+def test_pictures_of_another_size_than_calibrated_cost_no_trial(tmp_path: Path) -> None:
+    Image.fromarray(PICTURE[:200]).save(tmp_path / "seen.png")
+    settings = config(tmp_path, driver_args=(f"picture={tmp_path / 'seen.png'}",))
+    with pytest.raises(UserError, match=r"calibrate at the size"):
+        run(settings, Person(Scripted("")))
+    assert not (folder_of(settings) / "real.jsonl").read_text()
+
+
+def test_what_was_sent_and_measured_is_kept_with_the_calibration(tmp_path: Path) -> None:
+    settings = config(tmp_path, trials=1)
+    (row,), _ = played(settings, "", "y", "y", "")
+    folder = folder_of(settings)
+    with np.load(folder / "motions" / "trial-000.npz", allow_pickle=False) as motion:
+        apart = np.abs(motion["commanded"] - motion["measured"]).max()
+        assert apart == pytest.approx(row["largest_lag"], abs=1e-4)
+        assert (np.diff(motion["times"]) > 0).all() and len(motion["times"]) == 40
+    (path,) = (folder / "calibrations").iterdir()
+    assert Calibration.load(path).hash == row["calibration"]
+
+
+def test_a_camera_elsewhere_than_the_benchmarks_is_said(tmp_path: Path) -> None:
+    settings = config(tmp_path, trials=1)
+    x, y, z = Calibration.nominal().position
+    replace(Calibration.nominal(), position=(x, y, z + 0.05)).save(settings.calibration)
+    with pytest.warns(UserWarning, match=r"5\.0 cm and 0\.0 degrees from the benchmark's"):
+        played(settings, "", "y", "y", "")
+
+
 def test_goals_come_in_turn(tmp_path: Path) -> None:
     settings = config(tmp_path)
     other = tmp_path / "other.png"
@@ -309,6 +413,8 @@ def test_the_table_has_an_interval(tmp_path: Path, shipped: str, capsys: Any) ->
         ({"waypoints": 0}, "--waypoints is 0, expected at least 1"),
         ({"driver_args": ("fault",)}, "--driver-args has 'fault', expected KEY=VALUE"),
         ({"name": "a/b"}, "--name is 'a/b'"),
+        ({"limits": Limits(arm_speed=float("nan"))}, "arm_speed is nan, expected a number above 0"),
+        ({"limits": Limits(box_low=(0, 0, 2))}, "box_low 2 is not below box_high 1.45 in z"),
     ],
 )
 def test_bad_input_moves_and_writes_nothing(

@@ -8,8 +8,9 @@ from support.ledgers import write_ledger, write_real
 from dexbench.bench.ledger.entries import read_entries
 from dexbench.bench.ledger.real import read_real
 from dexbench.bench.scores.leaderboard import LeaderboardConfig, derive, main
-from dexbench.bench.scores.real import COLUMNS, score_real
+from dexbench.bench.scores.real import COLUMNS, real_table, score_real
 from dexbench.bench.scores.statistics import wilson
+from dexbench.envs.real.robot import is_simulated
 from dexbench.utils.errors import UserError
 
 
@@ -20,6 +21,7 @@ def test_real_trials_are_scored_with_intervals(tmp_path: Path) -> None:
     low, high = wilson(10, 12)
     assert first == {
         "driver": "lab.arm:Arm",
+        "simulated": False,
         "agent": "dexwm",
         "task": "grasp",
         "trials": 12,
@@ -38,6 +40,11 @@ def test_real_trials_are_scored_with_intervals(tmp_path: Path) -> None:
         "versions": "dexbench 0.1.0",
     }
     assert tuple(first) == COLUMNS
+    # A driver that ships is a simulation by whatever name it is called.
+    for name in ("stepped", "dexbench.envs.real.stepped:SteppedRobot"):
+        assert is_simulated(name)
+        assert f"{name}, simulated" in real_table([first | {"driver": name, "simulated": True}])
+    assert not is_simulated("lab.arm:Arm") and "simulated" not in real_table([first])
     assert second["agent"] == "hold" and second["rate"] == 0
 
 

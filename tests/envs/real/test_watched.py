@@ -139,3 +139,30 @@ def test_what_a_driver_raises_is_told(monkeypatch: Any) -> None:
         watched.look()
     # One that has raised is not silent.
     assert watched.time() == 5
+
+
+def test_a_stopped_robot_is_sent_nothing_not_even_what_waited() -> None:
+    driver = Slow("command", freed_by="stop")
+    watched = Watched(driver, 30.0)
+    came: list[str] = []
+
+    def command() -> None:
+        try:
+            watched.command(np.ones(23))
+        except DriverError as error:
+            came.append(str(error))
+
+    threads = [threading.Thread(target=command) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        while "command" not in driver.called:
+            time.sleep(0.01)
+    time.sleep(0.1)  # The second one waits behind the first, which hangs.
+    watched.stop()
+    for thread in threads:
+        thread.join(30)
+    assert len(came) == 1 and "takes no targets" in came[0]
+    with pytest.raises(DriverError, match="takes no targets"):
+        watched.command(np.ones(23))
+    watched.close()
+    assert driver.called.count("command") == 1
