@@ -1,7 +1,7 @@
 """The ledgers of several agents side by side, and whether their trials may be paired."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class Entry:
     privileged: bool
     rows: list[Row]
     """By trial number; at least one."""
+    repeats: list[Row] = field(default_factory=list)
+    """The further plays of `dexbench run --repeats`, by trial and repeat."""
 
     @property
     def hidden(self) -> bool:
@@ -45,6 +47,15 @@ class Entry:
     def solved(self) -> dict[int, bool]:
         """Success by trial number."""
         return {row["trial"]: bool(row["success"]) for row in self.rows}
+
+    @property
+    def rates(self) -> dict[int, float]:
+        """Share of successes in all plays of a trial, by its number."""
+        plays: dict[int, list[bool]] = {row["trial"]: [] for row in self.rows}
+        for row in (*self.rows, *self.repeats):
+            if row["trial"] in plays:
+                plays[row["trial"]].append(bool(row["success"]))
+        return {trial: sum(solved) / len(solved) for trial, solved in plays.items()}
 
 
 def read_entries(folders: Sequence[Path]) -> list[Entry]:
@@ -64,11 +75,12 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
     entries: list[Entry] = []
     for path in sorted({path for folder in folders for path in find_files(folder, ROWS_FILE)}):
         # Repeats of a trial are not further trials: scores count the first.
-        rows = [row for row in read_rows(path) if play_key(row)[1] == 0]
+        every = sorted(read_rows(path), key=play_key)
+        rows = [row for row in every if play_key(row)[1] == 0]
         if not rows:
             continue
-        check_complete(rows, KEYS, path)
-        check_compatible(rows, rows[0], path)
+        check_complete(every, KEYS, path)
+        check_compatible(every, rows[0], path)
         first_row = rows[0]
         key = (first_row["suite_hash"], first_row["task"], first_row["agent"])
         if key in paths:
@@ -77,10 +89,9 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
                 f"{first_row['task']}; leave one out or give it another --name"
             )
         paths[key] = path
-        rows.sort(key=lambda row: int(row["trial"]))
-        entries.append(
-            Entry(first_row["agent"], first_row["task"], bool(first_row["privileged"]), rows)
-        )
+        repeats = [row for row in every if play_key(row)[1] > 0]
+        privileged = bool(first_row["privileged"])
+        entries.append(Entry(first_row["agent"], first_row["task"], privileged, rows, repeats))
     if not entries:
         raise UserError(
             f"no trials in {' '.join(map(str, folders))}; `dexbench run --out FOLDER` makes some"

@@ -18,6 +18,7 @@ from dexbench.utils.errors import UserError, at_least
 
 from .power import smallest_difference, smallest_unpaired_difference
 from .ranking import Pair, by_rate, compare_pairs, ranks
+from .statistics import paired_interval
 from .summary import text_table
 
 RULE = "An agent's rank is one more than the number of agents that are significantly better."
@@ -49,6 +50,8 @@ def main(config: CompareConfig) -> None:
     agents = {entry.agent: entry.solved for entry in entries}
     pairs = compare_pairs(agents)
     print(pair_table(pairs))
+    if any(entry.repeats for entry in entries):
+        print(f"\nover all repeats\n{repeat_table(pairs, entries)}")
     print(f"\nrank  agent ({config.task})")
     for name, rank in ranks(agents).items():
         print(f"{rank:4}  {name} {sum(agents[name].values())}/{len(agents[name])}")
@@ -101,6 +104,34 @@ def pair_table(pairs: Sequence[Pair]) -> str:
         ]
         for pair in pairs
     ]
+    return text_table(header, lines, left=2)
+
+
+def repeat_table(pairs: Sequence[Pair], entries: Sequence[Entry]) -> str:
+    """Return a line for each pair: the difference over all plays of the trials that both played.
+
+    A trial's plays are averaged first: more plays take out an agent's own noise, and do not make
+    more trials.
+    """
+    header = ["A", "B", "shared", "plays of A", "plays of B", "A - B", "95% interval"]
+    by_name = {entry.agent: entry for entry in entries}
+    lines = []
+    for pair in pairs:
+        first, second = by_name[pair.better], by_name[pair.worse]
+        shared = first.rates.keys() & second.rates.keys()
+        differences = [first.rates[trial] - second.rates[trial] for trial in sorted(shared)]
+        low, high = paired_interval(differences)
+        plays = [
+            str(sum(row["trial"] in shared for row in (*entry.rows, *entry.repeats)))
+            for entry in (first, second)
+        ]
+        gap = sum(differences) / len(differences)
+        lines.append(
+            [
+                *(pair.better, pair.worse, str(len(shared)), *plays),
+                *(f"{gap:+.1%}", f"{low:+.1%} to {high:+.1%}"),
+            ]
+        )
     return text_table(header, lines, left=2)
 
 

@@ -63,13 +63,33 @@ class McNemar:
         Returns:
             (low, high) about the `gap`, shrunk a little towards 0; each in [-1, 1].
         """
-        from scipy.stats import norm
+        same = self.shared - self.only_first - self.only_second
+        differences = [1.0] * self.only_first + [-1.0] * self.only_second + [0.0] * same
+        return paired_interval(differences, confidence)
 
-        count = self.shared + 2
-        first, second = (self.only_first + 1) / count, (self.only_second + 1) / count
-        middle = first - second
-        half = norm.ppf((1 + confidence) / 2) * sqrt((first + second - middle**2) / count)
-        return max(-1.0, float(middle - half)), min(1.0, float(middle + half))
+
+def paired_interval(differences: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a mean difference of paired trials.
+
+    It is Wald's after one trial more that differs by 1 on either side (Bonett and Price, 2012),
+    which keeps it from shrinking to a point where no trial differs. Of trials that were played
+    several times the differences are between means: at 20 trials of 3 plays its coverage is 0.98
+    to 0.99, so it is wider then than need be.
+
+    Args:
+        differences: Of each trial the first agent's success less the second's, in [-1, 1].
+        confidence: Nominal coverage.
+
+    Returns:
+        (low, high) about the mean, shrunk a little towards 0; each in [-1, 1].
+    """
+    from scipy.stats import norm
+
+    count = len(differences) + 2
+    middle = sum(differences) / count
+    spread = (sum(value**2 for value in differences) + 2) / count - middle**2
+    half = norm.ppf((1 + confidence) / 2) * sqrt(spread / count)
+    return max(-1.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def mcnemar(first: Mapping[int, bool], second: Mapping[int, bool]) -> McNemar:

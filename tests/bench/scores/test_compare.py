@@ -8,6 +8,7 @@ from support.ledgers import write_ledger
 from dexbench.bench import cli
 from dexbench.bench.ledger.entries import read_entries
 from dexbench.bench.scores.compare import CompareConfig, main
+from dexbench.bench.scores.statistics import paired_interval
 from dexbench.utils.errors import UserError
 
 MORE = {"renderer": "llvmpipe", "steps_to_success": None, "distances": [0.2]}
@@ -162,3 +163,21 @@ def test_hidden_robots_take_part_where_they_are_named(tmp_path: Path, capsys: An
     main(CompareConfig("reach", (tmp_path,), ("good", "good-hidden")))
     line = capsys.readouterr().out.splitlines()[1].split()
     assert line[:5] == ["good", "good-hidden", "50", "35", "0"]
+
+
+def test_repeats_are_compared_by_their_means(tmp_path: Path, capsys: Any) -> None:
+    write(tmp_path, "good", 30)
+    write(tmp_path, "poor", 30)
+    path = tmp_path / "v1" / "good" / "reach" / "trials.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    # Played again, good solves all: its mean is 1 in 30 trials and 0.5 in 20.
+    again = [{**row, "repeat": 1, "success": True} for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, *again]))
+    main(CompareConfig("reach", (tmp_path,)))
+    once, over_all = capsys.readouterr().out.split("over all repeats\n")
+    assert " +0.0% " in once
+    low, high = paired_interval([0.0] * 30 + [0.5] * 20)
+    assert over_all.splitlines()[1].split() == [
+        *("good", "poor", "50", "100", "50", "+20.0%"),
+        *(f"{low:+.1%}", "to", f"{high:+.1%}"),
+    ]

@@ -11,7 +11,13 @@ from statsmodels.stats.proportion import proportion_confint
 from dexbench.bench.ledger.outcome import outcome
 from dexbench.bench.scores.power import smallest_difference, smallest_unpaired_difference
 from dexbench.bench.scores.ranking import compare_pairs, holm, ranks
-from dexbench.bench.scores.statistics import McNemar, mcnemar, success_curve, wilson
+from dexbench.bench.scores.statistics import (
+    McNemar,
+    mcnemar,
+    paired_interval,
+    success_curve,
+    wilson,
+)
 from dexbench.envs.trial import HELD_STEPS
 
 
@@ -84,6 +90,25 @@ def test_the_interval_of_a_paired_difference() -> None:
     assert paired(20, 20, 0).interval()[1] == 1.0 and paired(1, 0, 1).interval()[0] == -1.0
     narrow, wide = (paired(20, 5, 2).interval(level) for level in (0.5, 0.99))
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+@pytest.mark.parametrize("hard", [0.2, 1.0, 5.0])
+def test_the_interval_of_means_over_repeats_covers(hard: float) -> None:
+    """20 trials of 3 plays, drawn from all; they differ in how hard they are, a lot or hardly."""
+    draw = np.random.default_rng(0)
+
+    def chances(count: int) -> np.ndarray:
+        both, own = draw.beta(hard, hard, count), draw.beta(hard, hard, (2, count))
+        return np.clip(0.7 * both + 0.3 * own + [[0.15], [0.0]], 0, 1)
+
+    first, second = chances(100_000)
+    truth = (first - second).mean()
+    inside = []
+    for _ in range(2000):
+        rates = [(draw.random((3, 20)) < p).mean(0) for p in chances(20)]
+        low, high = paired_interval(list(rates[0] - rates[1]))
+        inside.append(low <= truth <= high)
+    assert 0.95 <= np.mean(inside) <= 0.995
 
 
 def test_the_paired_interval_covers_at_20_trials() -> None:
