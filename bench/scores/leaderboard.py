@@ -189,10 +189,13 @@ def _cell(line: dict[str, Any] | None) -> str:
         return "-"
     low, high = 100 * line["ci_low"], 100 * line["ci_high"]
     place = "" if line["rank"] is None else f", rank {line['rank']}"
-    return (
-        f"{line['successes']}/{line['trials']} = {100 * line['rate']:.0f}% [{low:.0f}, {high:.0f}]"
-        f" {100 * line['median_final_distance_m']:.1f} cm{place}"
+    parts = (
+        f"{line['successes']}/{line['trials']} = {100 * line['rate']:.0f}%",
+        f"[{low:.0f}, {high:.0f}]",
+        f"{100 * line['median_final_distance_m']:.1f} cm{place}",
     )
+    # In a narrow column a line breaks between the parts, not within.
+    return " ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
 def _line(rows: list[Row]) -> dict[str, Any]:

@@ -143,7 +143,9 @@ def test_the_markdown_table_has_a_line_for_each_agent(tmp_path: Path, capsys: An
     write_ledger(tmp_path, "dexwm", "grasp", 1, timing={"decisions": 2, "decision_s": 1.0})
     write_ledger(tmp_path, "expert", "reach", 4, privileged=True)
     main(LeaderboardConfig(tmp_path, markdown=True))
-    assert capsys.readouterr().out.splitlines() == [
+    out = capsys.readouterr().out
+    assert "| 3/4\u00a0=\u00a075% [30,\u00a095] 15.0\u00a0cm,\u00a0rank\u00a01 |" in out
+    assert out.replace("\u00a0", " ").splitlines() == [
         "| agent | reach | grasp | s/decision | planner | cost | pre-training |",
         "|---|---:|---:|---:|---|---|---|",
         "| dexwm | 3/4 = 75% [30, 95] 15.0 cm, rank 1 | 1/4 = 25% [5, 70] 15.0 cm, rank 1 | 0.50"
