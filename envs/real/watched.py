@@ -39,7 +39,8 @@ class SilentError(DriverError):
 class Watched:
     """A robot, each of whose calls ends within a time.
 
-    Its methods are those of the driver, and raise a `DriverError` for whatever goes wrong.
+    Its methods are those of the driver, and raise a `DriverError` for whatever goes wrong. Once it
+    was stopped it commands nothing any more: who lets the robot go again makes another one.
 
     Args:
         robot: The driver.
