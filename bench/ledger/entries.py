@@ -150,7 +150,7 @@ def check_agree(entries: Sequence[Entry], names: Sequence[str]) -> None:
     for name in names:
         agent_of: dict[str, str] = {}
         for entry in entries:
-            for row in entry.rows:
+            for row in (*entry.rows, *entry.repeats):
                 agent_of.setdefault(MUST_AGREE[name](row), entry.agent)
         if len(agent_of) > 1:
             (value, agent), (other_value, other_agent), *_ = agent_of.items()

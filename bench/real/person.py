@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 SUCCESS = {
@@ -59,8 +60,9 @@ class Person:
         return self._ask("Note (Enter for none): ").strip()
 
     def tell(self, text: str) -> None:
-        """Say something that needs no answer."""
-        print(text, file=sys.stderr, flush=True)
+        """Say something that needs no answer, if the terminal is still there."""
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
 
     def _ask(self, question: str) -> str:
         """Return what is typed; who closes the terminal ends as with Ctrl-C."""

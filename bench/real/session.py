@@ -29,7 +29,7 @@ from dexbench.envs.real.watched import DriverError, SilentError, Watched
 from dexbench.utils.errors import UserError, describe
 from dexbench.utils.files import atomic_file, write_atomic
 from dexbench.utils.seeding import seed_for
-from dexbench.utils.signals import handled, uninterrupted
+from dexbench.utils.signals import ENDS, handled, uninterrupted
 
 from .film import FPS, film
 from .person import Person
@@ -109,7 +109,7 @@ class Session:
             bar = Progress(self.setting.task, len(missing), ledger.select(plays))
         calibration = self.setting.calibration
         calibration.save(ledger.folder / "calibrations" / f"{calibration.hash[:12]}.json")
-        with bar or nullcontext(), handled((signal.SIGTERM, signal.SIGHUP), self._end):
+        with bar or nullcontext(), handled(ENDS, self._end):
             for trial, _ in missing:
                 row = self._play_one(trial, f"Trial {trial + 1} of {len(plays)}", ledger)
                 if bar is not None:
@@ -118,8 +118,13 @@ class Session:
                     raise KeyboardInterrupt
 
     def _end(self, number: int, frame: object) -> None:
-        """Stop as for Ctrl-C where the program is to end, and ask nobody any more."""
-        self.ended = True
+        """Stop as for Ctrl-C; where the program is to end, ask nobody any more.
+
+        What comes after that changes nothing: the row is being written.
+        """
+        if self.ended:
+            return
+        self.ended = number != signal.SIGINT
         raise KeyboardInterrupt
 
     def _play_one(self, trial: int, name: str, ledger: Ledger) -> Row:
@@ -199,7 +204,9 @@ class Session:
                 ) from error
         assert goal is not None  # as __init__ saw to
         with suppress(DriverError):  # A camera that fails is the trial's to find.
-            self.setting.calibration.view(robot.look().picture)
+            look = robot.look()
+            if self.setting.limits.seen(look, robot.time()) is None:
+                self.setting.calibration.view(look.picture)
         return robot, goal
 
     def _goal_of(self, judge: Judge) -> Goal:
@@ -215,7 +222,8 @@ class Session:
                     self.person.tell(f"The trial ended: {course.error}")
             elif self.judge is not None:
                 success, distance = self.judge.verdict()
-                row |= {"success": bool(success), "judge": DRIVER, "distance": round(distance, 6)}
+                row |= {"success": bool(success), "judge": DRIVER}
+                row["distance"] = round(_finite(distance), 6)
             elif self.person is not None and not self.ended:
                 row |= {"success": self.person.judges(self.setting.task), "judge": PERSON}
             if self.person is not None and not self.ended:
@@ -223,7 +231,9 @@ class Session:
             if course.error is None and row["judge"] is None:
                 course.error = UNJUDGED
         except Exception as exception:
-            course.error, course.stopped = f"no verdict: {describe(exception)}", True
+            course.error = course.error or f"no verdict: {describe(exception)}"
+            course.stopped = True
+            row["success"] = False
         except KeyboardInterrupt:
             self.ended = True
             if course.error is None and row["judge"] is None:
@@ -273,3 +283,9 @@ class Session:
             self._let_go()
         except UserError as error:
             warnings.warn(str(error), stacklevel=2)
+
+
+def _finite(distance: float) -> float:
+    if not np.isfinite(distance):
+        raise ValueError(f"a distance of {distance} m")
+    return float(distance)

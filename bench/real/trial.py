@@ -79,9 +79,10 @@ class Course:
 
     @property
     def lag(self) -> float | None:
-        """Largest distance of a measured joint from its target, in rad; None if none was sent."""
+        """Largest distance of a measured joint from its target, in rad; None if none is known."""
         steps = [step for played in self.played for step in played.steps]
-        return max((float(np.abs(sent - at).max()) for sent, at in steps), default=None)
+        lags = [float(np.abs(sent - at).max()) for sent, at in steps]
+        return max((lag for lag in lags if np.isfinite(lag)), default=None)
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def _play(
             return
         course.chunks.append(chunk)
         with clock("motion_s"):
-            played = play(robot, chunk, limits, target, setting.pace, camera)
+            played = play(robot, chunk, limits, held, setting.pace, camera)
         course.played.append(played)
         course.looks += [Seen(*seen, expected) for seen in played.looks]
         if played.reason is not None:

@@ -31,10 +31,10 @@ LATER: Types = {
 }
 """What earlier rows lack."""
 FREE = ("error", "agent_args")
-"""What may hold any text: no page shows it."""
+"""What may hold any text: no Markdown shows it, and HTML escapes it."""
 LONGEST = 200
 """Characters of any other text."""
-MARKUP = set("`|<>")
+MARKUP = set("`|<>[]")
 """What other texts may not hold: pages show them."""
 LARGEST = 2**64
 """Numbers are below it, as all seeds are."""

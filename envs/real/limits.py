@@ -89,14 +89,14 @@ class Limits:
     meanwhile; ten times what a camera and a network of a lab need."""
 
     def faults(self) -> list[str]:
-        """Return which limits are no limits: no number, not above 0, or a box without room."""
+        """Return which limits are no limits: not finite, not above 0, or a box without room."""
         found = [
             f"{name} is {value}, expected a number above 0"
             for name, value in vars(self).items()
-            if not name.startswith("box") and not value > 0
+            if not name.startswith("box") and not 0 < value < np.inf
         ]
         for axis, low, high in zip("xyz", self.box_low, self.box_high, strict=True):
-            if not low < high:
+            if not -np.inf < low < high < np.inf:
                 found.append(f"box_low {low} is not below box_high {high} in {axis}")
         return found
 

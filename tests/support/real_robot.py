@@ -26,7 +26,8 @@ class Arm:
     """Each command brings the joints a share of the way to their targets.
 
     Args:
-        fault: What goes wrong from its second on: "raise", "nan" or "frozen"; "deaf" follows no
+        fault: What goes wrong from its second on: "raise", "nan" or "frozen"; "nan at once" from
+            its first command on; "blind" has no picture; "deaf" follows no
             command. "interrupt" is Ctrl-C while it moves. "hang" does not return from a command
             until it is closed, "hang for good" not even then. "end" asks the program to end, as a
             closed terminal does. "still" shows the same picture with ever new times.
@@ -66,7 +67,7 @@ class Arm:
         """Return the joints in rad."""
         if self.faulty and self.fault == "raise":
             raise ConnectionError("the controller is gone")
-        if self.faulty and self.fault == "nan":
+        if (self.faulty and self.fault == "nan") or (self.sent and self.fault == "nan at once"):
             return np.full(23, np.nan)
         return self.at.copy()
 
@@ -74,6 +75,8 @@ class Arm:
         """Return the picture."""
         if self.faulty and self.fault == "frozen":
             return Look(self.picture, self.begun)
+        if self.fault == "blind":
+            return Look(None, self.now)  # type: ignore[arg-type]
         if self.fault == "still":
             return Look(self.picture, self.now)
         picture = self.picture.copy()
@@ -87,6 +90,7 @@ class Arm:
             raise KeyboardInterrupt
         if self.faulty and self.fault == "end":
             os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
             self.fault = "ended"
         if self.faulty and self.fault.startswith("hang"):
             self.freed.wait(60)
@@ -130,7 +134,9 @@ class JudgingArm(Arm):
         """Return what is so of even trials."""
         if self.fault == "no verdict":
             raise ConnectionError("the kitchen is gone")
-        return Verdict(self.index % 2 == 0, 0.05 + self.index)
+        if self.fault == "no distance":
+            return Verdict(True, float("nan"))
+        return Verdict(np.bool_(self.index % 2 == 0), np.float32(0.05 + self.index))  # type: ignore[arg-type]
 
 
 class Nods:

@@ -119,7 +119,8 @@ def train(config: KeypointLayerConfig) -> dict[str, float | str]:
         torch.manual_seed(seed_for("keypoint-layer", config.seed))
         people, digest = not clips.own.all(), encoder_digest(model.encoder)
         readout = Readout(model.config, digest, config.objects, left_hand=people).to(device)
-    read = partial(read_frames, config, clips, model.encoder, work, device)
+    kind = f"tokens {model.config.grid}"
+    read = partial(read_frames, config, clips, model.encoder, kind, work, device)
     seen = read(validation=False, count=config.frames)
     _fit(config, readout, seen, device)
     readout.eval().requires_grad_(False)
@@ -201,11 +202,11 @@ def validate(readout: Readout, frames: Frames, device: torch.device) -> dict[str
     return result
 
 
-@torch.no_grad()
 def read_frames(
     config: KeypointLayerConfig,
     clips: Clips,
     encoder: nn.Module,
+    kind: str,
     work: Path,
     device: torch.device,
     validation: bool,
@@ -228,7 +229,7 @@ def read_frames(
     index = index[spread]
     objects, contact = _objects(config, clips, index) if config.objects else (None, None)
     hands = clips.hands_at(index[:, None])
-    latents = cached_features(clips, encoder, encoder, work, "tokens", device, index=index)
+    latents = cached_features(clips, encoder, encoder, work, kind, device, index=index)
     return Frames(latents, hands.points[:, 0], hands.known[:, 0], objects, contact)
 
 

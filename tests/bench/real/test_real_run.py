@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -168,12 +169,15 @@ def test_a_refused_plan_moves_nothing_and_is_a_row(tmp_path: Path, made: list[Ar
     assert not made[0].sent and not made[0].stops
 
 
-@pytest.mark.parametrize("fault", ["raise", "nan", "frozen", "deaf", "interrupt"])
+@pytest.mark.parametrize(
+    "fault", ["raise", "nan", "nan at once", "frozen", "deaf", "interrupt", "blind"]
+)
 def test_what_goes_wrong_stops_the_robot_and_is_a_row(
     tmp_path: Path, made: list[Arm], fault: str
 ) -> None:
     settings = config(tmp_path, trials=1, driver_args=(f"fault={fault}",), agent_args=("turn=0.9",))
-    (row,), _ = played(settings, "", "y", f"it was {fault}")
+    answers = ("", f"it was {fault}") if fault == "blind" else ("", "y", f"it was {fault}")
+    (row,), _ = played(settings, *answers)
     (arm,) = made
     assert arm.stops >= 1, "the robot was not stopped"
     assert not row["success"] and row["error"] and row["judge"] is None
@@ -261,6 +265,34 @@ def test_a_closed_terminal_stops_the_robot_and_the_trial_counts(
         run(settings, Person(Scripted("", "y")))  # Nothing more is asked.
     (line,) = (folder_of(settings) / "real.jsonl").read_text().splitlines()
     assert json.loads(line)["error"] == INTERRUPTED and made[0].stops >= 1
+
+
+def test_the_reason_stays_where_the_terminal_is_gone(tmp_path: Path, monkeypatch: Any) -> None:
+    def gone(*args: Any, **kwargs: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("builtins.print", gone)
+    (row,), _ = played(
+        config(tmp_path, trials=1, driver_args=("fault=deaf",), agent_args=("turn=0.9",)),
+        "",
+        "y",
+        "",
+    )
+    assert "from its target" in row["error"]
+
+
+def test_requests_to_end_that_come_together_cost_no_row(tmp_path: Path, made: list[Arm]) -> None:
+    def ask(question: str) -> str:
+        if question.startswith("Success"):
+            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+                os.kill(os.getpid(), number)
+        return "y"
+
+    settings = config(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, Person(ask))
+    (line,) = (folder_of(settings) / "real.jsonl").read_text().splitlines()
+    assert json.loads(line)["error"] == UNJUDGED and made[0].sent
 
 
 def test_nothing_gets_between_a_trial_and_its_row(tmp_path: Path, monkeypatch: Any) -> None:
@@ -378,7 +410,7 @@ def test_fresh_begins_anew(tmp_path: Path, shipped: str) -> None:
         assert len(list((folder / beside).iterdir())) == 1
 
 
-@pytest.mark.parametrize("fault", ["nan", "no verdict"])
+@pytest.mark.parametrize("fault", ["nan", "nan at once", "no verdict", "no distance"])
 def test_a_trial_that_failed_is_none_that_a_judge_calls_solved(
     tmp_path: Path, shipped: str, fault: str
 ) -> None:
@@ -414,6 +446,7 @@ def test_the_table_has_an_interval(tmp_path: Path, shipped: str, capsys: Any) ->
         ({"driver_args": ("fault",)}, "--driver-args has 'fault', expected KEY=VALUE"),
         ({"name": "a/b"}, "--name is 'a/b'"),
         ({"limits": Limits(arm_speed=float("nan"))}, "arm_speed is nan, expected a number above 0"),
+        ({"limits": Limits(arm_error=float("inf"))}, "arm_error is inf, expected a number"),
         ({"limits": Limits(box_low=(0, 0, 2))}, "box_low 2 is not below box_high 1.45 in z"),
     ],
 )

@@ -181,3 +181,16 @@ def test_repeats_are_compared_by_their_means(tmp_path: Path, capsys: Any) -> Non
         *("good", "poor", "50", "100", "50", "+20.0%"),
         *(f"{low:+.1%}", "to", f"{high:+.1%}"),
     ]
+
+
+def test_repeats_that_were_drawn_otherwise_are_not_compared(tmp_path: Path) -> None:
+    write(tmp_path, "good", 30)
+    write(tmp_path, "poor", 30)
+    path = tmp_path / "v1" / "good" / "reach" / "trials.jsonl"
+    again = [
+        {**json.loads(line), "repeat": 1, "renderer": "another"}
+        for line in path.read_text().splitlines()
+    ]
+    path.write_text(path.read_text() + "".join(json.dumps(row) + "\n" for row in again))
+    with pytest.raises(UserError, match="the OpenGL renderer differs"):
+        main(CompareConfig("reach", (tmp_path,)))

@@ -274,7 +274,7 @@ def test_a_name_excuses_no_copy() -> None:
 
 def test_texts_and_numbers_that_pages_could_not_show_are_refused() -> None:
     row = honest().plays[0].row
-    for text in ("cem\n```", "a | b", "<b>", "x" * 201, "`", "\x1b[2J", "\u202e"):
+    for text in ("cem\n```", "a | b", "<b>", "x" * 201, "`", "[free](x)", "\x1b[2J", "\u202e"):
         for key in ("planner", "cost", "pretraining", "renderer", "entry_point", "dtype"):
             assert refused_by(_alike(**{key: text})) == "schema"
         versions = {**row["versions"], "mujoco": text}

@@ -155,7 +155,8 @@ def test_a_stopped_robot_is_sent_nothing_not_even_what_waited() -> None:
     threads = [threading.Thread(target=command) for _ in range(2)]
     for thread in threads:
         thread.start()
-        while "command" not in driver.called:
+        deadline = time.monotonic() + 30
+        while "command" not in driver.called and time.monotonic() < deadline:
             time.sleep(0.01)
     time.sleep(0.1)  # The second one waits behind the first, which hangs.
     watched.stop()

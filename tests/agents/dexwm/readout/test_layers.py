@@ -10,8 +10,9 @@ from dexbench.agents.dexwm.model.checkpoint import save_model
 from dexbench.agents.dexwm.model.object_loss import MASK
 from dexbench.agents.dexwm.model.world_model import DexWMModel
 from dexbench.agents.dexwm.readout.layers import ObjectLayer, Readout, load_readout, save_readout
-from dexbench.agents.dexwm.readout.train import KeypointLayerConfig, train
+from dexbench.agents.dexwm.readout.train import KeypointLayerConfig, read_frames, train
 from dexbench.agents.learning.features import encoder_digest
+from dexbench.agents.learning.recordings import load_clips
 from dexbench.utils.errors import UserError
 
 
@@ -89,6 +90,36 @@ def test_the_same_command_gives_the_same_layer(weights, store, tmp_path):
     assert all(torch.equal(tensors[0][k], tensors[1][k]) for k in tensors[0])
     assert not all(torch.equal(tensors[0][k], tensors[2][k]) for k in tensors[0])
     assert second.keys() == {"pck20", "pixel_error", "layer_hash"}
+
+
+def test_models_that_share_an_encoder_may_have_other_grids(store, tmp_path):
+    """A pretrained encoder's digest says nothing of the grid that its tokens are brought to."""
+    episodes = load_clips([store], tmp_path / "work", 0.06, SMALL.image_size)
+    read = [
+        read_frames(
+            KeypointLayerConfig((store,), objects=False),
+            episodes,
+            Grid(cells),
+            f"tokens {cells}",
+            tmp_path / "work",
+            torch.device("cpu"),
+            validation=False,
+            count=8,
+        )
+        for cells in (4, 2)
+    ]
+    assert [len(frames.latents[0]) for frames in read] == [4, 2]
+
+
+class Grid(torch.nn.Module):
+    digest = "of the backbone"
+
+    def __init__(self, cells):
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, images):
+        return torch.zeros(len(images), self.cells, 3)
 
 
 def test_objects_need_states(weights, store, tmp_path):
