@@ -160,7 +160,8 @@ def main(arguments: Sequence[str] | None = None, commands: Commands = COMMANDS) 
     except UserError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        print("dexbench: interrupted; what is complete is kept", file=sys.stderr)
+        with contextlib.suppress(OSError):  # The terminal may be gone.
+            print("dexbench: interrupted; what is complete is kept", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
         if not _reader_left():

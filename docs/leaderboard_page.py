@@ -42,7 +42,7 @@ REAL_COLUMNS = (
     ("agent", "what plays"),
     ("task", "what it is told to do"),
     *SOLVED,
-    ("stopped", "trials that ended early; they count as not solved"),
+    ("ended early", "trials that ended early; they count as not solved"),
     *DECIDES,
     ("calibration", "the first 12 digits of its sha256"),
     ("judged by", "who said whether a trial was a success"),

@@ -120,7 +120,7 @@ def test_the_leaderboard_shows_real_robots_apart(tmp_path: Path) -> None:
         dict(zip(names, re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL), strict=True))
         for row in rows
     ]
-    seen = ("driver", "agent", "solved", "stopped", "calibration", "judged by")
+    seen = ("driver", "agent", "solved", "ended early", "calibration", "judged by")
     assert [[row[name] for name in seen] for row in cells] == [
         ["lab.arm:Arm", "good", "9/12", "1", "feedfacecafe", "person"],
         ["stepped, simulated", "poor", "1/12", "1", "feedfacecafe", "driver"],

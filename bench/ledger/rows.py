@@ -97,7 +97,7 @@ def check_compatible(rows: Sequence[Row], row: Row, path: Path) -> None:
             key, value, wanted = differing
             raise UserError(
                 f"{path} holds rows with {key} {value}, but this run has {wanted}: choose "
-                "another --out or --name, or delete those rows with --fresh"
+                "another --name or --out, or delete those rows with --fresh (not a real robot's)"
             )
 
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from dexbench.bench.run.arguments import keyword_arguments
 from dexbench.envs.real.calibration import Calibration
-from dexbench.envs.real.robot import load_driver
+from dexbench.envs.real.watched import asked
 from dexbench.utils.files import atomic_file
 
 from .draw import draw_hand, draw_line
@@ -45,15 +45,12 @@ def main(config: RealCalibrateConfig) -> None:
 
     Raises:
         UserError: The calibration is damaged or of another size than the driver's pictures, or the
-            driver cannot be made.
+            driver cannot be made or does not answer.
     """
     arguments = keyword_arguments(config.driver_args, "--driver-args")
     known = Calibration.load(config.calibration) if config.calibration.exists() else None
-    robot = load_driver(config.driver, arguments)
-    try:
+    with asked(config.driver, arguments) as robot:
         picture, joints = robot.look().picture, robot.joints()
-    finally:
-        robot.close()
     calibration = known or Calibration.nominal(picture.shape[1], picture.shape[0])
     calibration.view(picture)  # Refuses a picture of another size.
     if known is None:

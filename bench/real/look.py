@@ -7,7 +7,7 @@ from PIL import Image
 
 from dexbench.bench.run.arguments import keyword_arguments
 from dexbench.envs.real.calibration import Calibration
-from dexbench.envs.real.robot import load_driver
+from dexbench.envs.real.watched import asked
 from dexbench.utils.files import atomic_file
 
 
@@ -31,16 +31,13 @@ def main(config: RealLookConfig) -> None:
 
     Raises:
         UserError: The calibration is missing, damaged or of another size than the driver's
-            pictures, or the driver cannot be made.
+            pictures, or the driver cannot be made or does not answer.
     """
     arguments = keyword_arguments(config.driver_args, "--driver-args")
     calibration = Calibration.load(config.calibration)
-    robot = load_driver(config.driver, arguments)
-    try:
+    with asked(config.driver, arguments) as robot:
         look = robot.look()
         view, age = calibration.view(look.picture), robot.time() - look.time
-    finally:
-        robot.close()
     with atomic_file(config.out) as draft:
         Image.fromarray(view).save(draft, format="PNG")
     print(f"wrote {config.out}: taken {age:.2f} s before it was asked for")

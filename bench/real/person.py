@@ -1,6 +1,7 @@
 """What is asked of the person beside the robot, on the terminal."""
 
 import sys
+import termios
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,13 @@ Ask = Callable[[str], str]
 """Shows a question and returns the line that was typed."""
 
 
+def at_terminal(question: str) -> str:
+    """Ask on the terminal; what was typed before the question is no answer to it."""
+    if sys.stdin.isatty():
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    return input(question)
+
+
 class Person:
     """Whoever watches: sets trials up, lets the robot move or not, and judges.
 
@@ -26,7 +34,7 @@ class Person:
         ask: How to ask; by default on the terminal.
     """
 
-    def __init__(self, ask: Ask = input):
+    def __init__(self, ask: Ask = at_terminal):
         self._answer = ask
 
     def sets_up(self, name: str, goal: str, stopped: bool) -> None:

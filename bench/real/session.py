@@ -24,6 +24,7 @@ from dexbench.bench.run.progress import Progress
 from dexbench.bench.run.worker import seed_global_generators, warn_if_unwritten
 from dexbench.envs.real.camera import CameraWatch
 from dexbench.envs.real.judge import Judge
+from dexbench.envs.real.playback import INTERRUPTED
 from dexbench.envs.real.robot import Robot
 from dexbench.envs.real.watched import DriverError, SilentError, Watched
 from dexbench.utils.errors import UserError, describe
@@ -33,7 +34,7 @@ from dexbench.utils.signals import ENDS, handled, uninterrupted
 
 from .film import FPS, film
 from .person import Person
-from .trial import Course, Setting, play_trial
+from .trial import Course, Setting, play_trial, stop
 
 UNJUDGED = "nobody judged the trial"
 """Why a trial that was played to its end is none that counts as solved."""
@@ -85,6 +86,8 @@ class Session:
         """Whether the robot was stopped in the trial before."""
         self.ended = False
         """Whether the person has ended the session."""
+        self.told = ""
+        """Which signal has ended the motion or the question before, by its name."""
         self.camera = CameraWatch(setting.limits)
         if not goals and self.judge is None:
             self.close()
@@ -111,7 +114,7 @@ class Session:
         calibration.save(ledger.folder / "calibrations" / f"{calibration.hash[:12]}.json")
         with bar or nullcontext(), handled(ENDS, self._end):
             for trial, _ in missing:
-                row = self._play_one(trial, f"Trial {trial + 1} of {len(plays)}", ledger)
+                row = self._play_one(trial, f"Trial {trial} (of 0 to {len(plays) - 1})", ledger)
                 if bar is not None:
                     bar.update(row)
                 if self.ended:
@@ -120,14 +123,17 @@ class Session:
     def _end(self, number: int, frame: object) -> None:
         """Stop as for Ctrl-C; where the program is to end, ask nobody any more.
 
-        What comes after that changes nothing: the row is being written.
+        Until a person is asked again, what comes after that changes nothing: the robot is being
+        stopped, and the row written.
         """
-        if self.ended:
+        if self.told:
             return
+        self.told = signal.Signals(number).name
         self.ended = number != signal.SIGINT
         raise KeyboardInterrupt
 
     def _play_one(self, trial: int, name: str, ledger: Ledger) -> Row:
+        self.told = ""
         robot, goal = self._set_up(trial, name)
         folder = ledger.folder
         seed = seed_for(KIND, self.setting.task, trial)
@@ -137,11 +143,23 @@ class Session:
             path = folder / "plans" / f"trial-{trial:03d}-{number}.png"
             with atomic_file(path) as draft:
                 sheet.save(draft, format="PNG")
-            return self.person is None or self.person.allows(path)
+            try:
+                return self.person is None or self.person.allows(path)
+            except KeyboardInterrupt:  # Also of a terminal that was closed, which tells us twice.
+                self.told = self.told or "SIGINT"
+                raise
 
-        course = play_trial(
-            self.setting, robot, self.agent, goal.picture, seed, allows, self.camera
-        )
+        course = Course()
+        try:
+            play_trial(
+                *(self.setting, robot, self.agent, goal.picture, seed),
+                *(allows, self.camera, course),
+            )
+        except KeyboardInterrupt:
+            course.error = course.error or INTERRUPTED
+            stop(robot, course)
+        if self.ended and course.error == INTERRUPTED:
+            course.error = f"the program was told to end ({self.told})"
         judged = self._judge(course)
         self.stopped = course.stopped
         # The robot may have moved: whatever is asked for now, the row comes first.
@@ -215,6 +233,8 @@ class Session:
 
     def _judge(self, course: Course) -> Row:
         """Return the row's part about success; a trial that ended early is none."""
+        if not self.ended:
+            self.told = ""
         row: Row = {"success": False, "judge": None, "distance": None, "note": ""}
         try:
             if course.error is not None:
@@ -225,7 +245,7 @@ class Session:
                 row |= {"success": bool(success), "judge": DRIVER}
                 row["distance"] = round(_finite(distance), 6)
             elif self.person is not None and not self.ended:
-                row |= {"success": self.person.judges(self.setting.task), "judge": PERSON}
+                row |= {"success": self._success(self.person), "judge": PERSON}
             if self.person is not None and not self.ended:
                 row["note"] = self._note(self.person)
             if course.error is None and row["judge"] is None:
@@ -239,6 +259,17 @@ class Session:
             if course.error is None and row["judge"] is None:
                 course.error = UNJUDGED  # The robot has moved, so the trial counts.
         return {**row, "error": course.error}
+
+    def _success(self, person: Person) -> bool:
+        """Return the person's verdict, asked for again after one Ctrl-C."""
+        try:
+            return person.judges(self.setting.task)
+        except KeyboardInterrupt:
+            if self.ended:
+                raise
+            self.told = ""
+            person.tell("\nCtrl-C again leaves the trial without a verdict: then it is not solved.")
+            return person.judges(self.setting.task)
 
     @staticmethod
     def _note(person: Person) -> str:

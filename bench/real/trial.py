@@ -99,8 +99,8 @@ class Setting:
 
 
 STILL = 0.05
-"""How far a joint may have moved between the first picture and the motion, in rad. The plan is from
-where it was; a person may have leant on the arm since."""
+"""How far a joint may have moved since the picture that a plan is from, in rad, beside what it had
+left to its target: a person may have leant on the arm."""
 Allows = Callable[[Image, int], bool]
 """Is shown a plan and its number in the trial, and says whether the robot may move."""
 
@@ -113,7 +113,8 @@ def play_trial(
     seed: int,
     allows: Allows,
     camera: CameraWatch,
-) -> Course:
+    course: Course,
+) -> None:
     """Let an agent play until the trial's steps are used up, or something ends it.
 
     Whatever goes wrong is part of what comes back: an exception of the agent or the driver, a
@@ -127,21 +128,20 @@ def play_trial(
         seed: The agent's.
         allows: Is asked before each motion.
         camera: What it saw before.
+        course: Gets what comes of it, also if a second Ctrl-C comes while the first one's is done.
     """
-    course = Course()
     try:
         camera.begin()
         _play(setting, robot, agent, goal, seed, allows, camera, course)
     except KeyboardInterrupt:
         course.error = INTERRUPTED
-        _stop(robot, course)
+        stop(robot, course)
     except Exception as exception:
         course.error, course.traceback = describe(exception), full_traceback(exception)
-        _stop(robot, course)
-    return course
+        stop(robot, course)
 
 
-def _stop(robot: Watched, course: Course) -> None:
+def stop(robot: Watched, course: Course) -> None:
     """Stop the robot, and say so if that fails too: then a person must."""
     course.stopped = True
     try:
@@ -174,7 +174,7 @@ def _play(
         course.error = camera.problem(look, joints, robot.time())
         course.error = course.error or limits.measured(joints, target, joints, 1.0)
         if course.error is not None:
-            _stop(robot, course)
+            stop(robot, course)
             return
         view = calibration.view(look.picture)
         with clock("decision_s"):
@@ -186,15 +186,17 @@ def _play(
         if not allows(sheet, len(course.chunks)):
             course.error = REFUSED
             return
-        moved = float(np.abs(robot.joints() - joints).max())
-        if held is None and not moved <= STILL:
-            course.error = f"a joint has moved by {moved:.2f} rad since the plan was made"
-            _stop(robot, course)
+        moved = np.abs(robot.joints() - joints)
+        # After a motion the joints may still be on their way to the target.
+        if not (moved - np.abs(target - joints) <= STILL).all():
+            course.error = f"a joint has moved by {moved.max():.2f} rad since the plan was made"
+            stop(robot, course)
             return
         course.chunks.append(chunk)
-        with clock("motion_s"):
-            played = play(robot, chunk, limits, held, setting.pace, camera)
+        played = Played()
         course.played.append(played)
+        with clock("motion_s"):
+            play(robot, chunk, limits, held, setting.pace, camera, played)
         course.looks += [Seen(*seen, expected) for seen in played.looks]
         if played.reason is not None:
             course.error, course.stopped = played.reason, True

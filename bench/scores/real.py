@@ -95,7 +95,7 @@ def real_table(lines: Sequence[dict[str, Any]]) -> str:
         Aligned lines with a header, no newline at the end.
     """
     header = [
-        *("real robot", "agent", "task", "success", "rate", "95% interval", "stopped"),
+        *("real robot", "agent", "task", "success", "rate", "95% interval", "ended early"),
         *("judged by", "s/decision", "planner", "cost"),
     ]
     cells = [

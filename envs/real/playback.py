@@ -86,6 +86,7 @@ def play(
     start: NDArray[np.floating[Any]] | None = None,
     pace: float = PACE,
     camera: CameraWatch | None = None,
+    played: Played | None = None,
 ) -> Played:
     """Lead a robot through joint targets.
 
@@ -99,9 +100,10 @@ def play(
         start: The targets (23,) in rad that it holds now; by default the measured joints.
         pace: Seconds from target to target.
         camera: What it saw before; by default nothing.
+        played: Gets what comes of it, step by step, and is returned; by default a new one.
     """
     watched = robot if isinstance(robot, Watched) else Watched(robot, limits.answer)
-    played = Played()
+    played = played or Played()
     camera = camera or CameraWatch(limits)
     try:
         rows = np.asarray(targets, np.float64)

@@ -6,7 +6,8 @@ of their own, reaches the driver any more. A thread whose call never returns is 
 program can end without it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
@@ -15,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexbench.envs.embodiment.robot import N_JOINTS
-from dexbench.utils.errors import describe
+from dexbench.utils.errors import UserError, describe
 
-from .robot import Look, Robot
+from .robot import Look, Robot, load_driver
 
 T = TypeVar("T")
 Call = tuple[Callable[[], Any], "SimpleQueue[Any]"]
 """What is to be called, and where its answer goes."""
 STOP = 2.0
 """How long `stop` may take in s before a person is told that it has failed."""
+PATIENCE = 10.0
+"""How long a call may take in s where nothing moves."""
 CLOSE = 10.0
 """The same of `close`, which nothing waits for that moves; a process is given 3 s to end itself."""
 
@@ -169,6 +172,27 @@ class Watched:
         if error is not None:
             raise DriverError(f"the driver's {name} failed: {describe(error)}") from error
         return value
+
+
+@contextmanager
+def asked(driver: str, args: dict[str, Any]) -> Iterator[Watched]:
+    """Make a driver to ask it a few things while nothing moves, and let it go.
+
+    Args:
+        driver: As `load_driver` takes it.
+        args: Arguments of its class.
+
+    Raises:
+        UserError: It cannot be made, or does not answer as it should.
+    """
+    watched = Watched(load_driver(driver, args), PATIENCE)
+    try:
+        yield watched
+    except DriverError as error:
+        raise UserError(f"driver {driver!r}: {error}") from error
+    finally:
+        with suppress(DriverError):
+            watched.close()
 
 
 def _serve(calls: "SimpleQueue[Call | None]") -> None:

@@ -97,3 +97,26 @@ def test_a_look_is_what_agents_see(tmp_path: Path, capsys: Any) -> None:
         seen = np.asarray(page)
     assert seen.shape == PICTURE.shape
     assert np.abs(seen[2:].astype(int) - PICTURE[2:]).mean() < 1
+
+
+def test_a_driver_may_give_a_plain_pair_as_on_the_page(tmp_path: Path, monkeypatch: Any) -> None:
+    see = Arm.look
+    monkeypatch.setattr(Arm, "look", lambda arm: tuple(see(arm)))
+    camera = tmp_path / "camera.json"
+    calibrate.main(RealCalibrateConfig(ARM, camera, out=tmp_path / "a.png"))
+    look.main(RealLookConfig(ARM, camera, out=tmp_path / "b.png"))
+    assert (tmp_path / "a.png").exists() and (tmp_path / "b.png").exists()
+
+
+def test_a_driver_that_fails_is_named_in_one_line(tmp_path: Path, monkeypatch: Any) -> None:
+    def gone(arm: Arm) -> Any:
+        raise ConnectionError("no route to the arm")
+
+    monkeypatch.setattr(Arm, "look", gone)
+    Calibration.nominal().save(tmp_path / "camera.json")
+    for command in (
+        lambda: calibrate.main(RealCalibrateConfig(ARM, tmp_path / "camera.json")),
+        lambda: look.main(RealLookConfig(ARM, tmp_path / "camera.json")),
+    ):
+        with pytest.raises(UserError, match="look failed: ConnectionError: no route to the arm"):
+            command()

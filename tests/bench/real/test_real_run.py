@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from support.real_robot import PICTURE, Arm, Nods
 from dexbench.bench.ledger.actions import read_actions
 from dexbench.bench.ledger.rows import Row
 from dexbench.bench.real import run as real_run
-from dexbench.bench.real.person import Person
+from dexbench.bench.real.person import Person, at_terminal
 from dexbench.bench.real.run import RealRunConfig, check, main, run
 from dexbench.bench.real.session import UNJUDGED
 from dexbench.bench.real.trial import REFUSED
@@ -107,7 +108,7 @@ def test_a_person_sets_up_allows_judges_and_notes(tmp_path: Path, made: list[Arm
         (True, "person", "held well"),
         (False, "person", ""),
     ]
-    assert "Trial 1 of 2" in asked[0] and "goal.png" in asked[0]
+    assert "Trial 0 (of 0 to 1)" in asked[0] and "goal.png" in asked[0]
     folder = folder_of(settings)
     assert str(folder / "plans" / "trial-000-0.png") in asked[1]
     assert all(row["error"] is None and row["kind"] == "real" for row in rows)
@@ -232,7 +233,7 @@ def test_the_command_goes_on_where_it_was_left(tmp_path: Path) -> None:
         run(settings, Person(script))
     rows, asked = played(settings, "", "y", "n", "", "", "y", "y", "")
     assert [row["success"] for row in rows] == [True, False, True]
-    assert "Trial 2 of 3" in asked[0]
+    assert "Trial 1 (of 0 to 2)" in asked[0]
     assert played(settings)[0] == rows  # Nothing is missing, so nothing is asked.
 
 
@@ -240,7 +241,7 @@ def test_the_command_goes_on_where_it_was_left(tmp_path: Path) -> None:
 def test_a_trial_that_moved_counts_even_if_nobody_judges(tmp_path: Path, key: str) -> None:
     settings = config(tmp_path, trials=3)
     with pytest.raises(KeyboardInterrupt):
-        run(settings, Person(Scripted("", "y", key)))
+        run(settings, Person(Scripted("", "y", key, key)))
     lines = (folder_of(settings) / "real.jsonl").read_text().splitlines()
     assert [json.loads(line)["error"] for line in lines] == [UNJUDGED]
 
@@ -264,7 +265,8 @@ def test_a_closed_terminal_stops_the_robot_and_the_trial_counts(
     with pytest.raises(KeyboardInterrupt):
         run(settings, Person(Scripted("", "y")))  # Nothing more is asked.
     (line,) = (folder_of(settings) / "real.jsonl").read_text().splitlines()
-    assert json.loads(line)["error"] == INTERRUPTED and made[0].stops >= 1
+    assert json.loads(line)["error"] == "the program was told to end (SIGHUP)"
+    assert json.loads(line)["largest_lag"] > 0 and made[0].stops >= 1
 
 
 def test_the_reason_stays_where_the_terminal_is_gone(tmp_path: Path, monkeypatch: Any) -> None:
@@ -374,6 +376,76 @@ def test_a_camera_elsewhere_than_the_benchmarks_is_said(tmp_path: Path) -> None:
     replace(Calibration.nominal(), position=(x, y, z + 0.05)).save(settings.calibration)
     with pytest.warns(UserWarning, match=r"5\.0 cm and 0\.0 degrees from the benchmark's"):
         played(settings, "", "y", "y", "")
+
+
+def test_one_ctrl_c_at_the_verdict_is_no_verdict(tmp_path: Path, capsys: Any) -> None:
+    rows, _ = played(config(tmp_path, trials=1), "", "y", "^C", "y", "")
+    assert rows[0]["success"] and rows[0]["error"] is None
+    assert "Ctrl-C again leaves the trial without a verdict" in capsys.readouterr().err
+
+
+def test_a_terminal_that_closes_between_two_motions_costs_no_row(
+    tmp_path: Path, made: list[Arm]
+) -> None:
+    moves = []
+
+    def ask(question: str) -> str:
+        if "Move?" in question:
+            moves.append(question)
+            if len(moves) == 2:
+                os.kill(os.getpid(), signal.SIGHUP)
+                raise EOFError
+        return "y"
+
+    settings = config(tmp_path, trials=2, waypoints=2)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, Person(ask))
+    (line,) = (folder_of(settings) / "real.jsonl").read_text().splitlines()
+    assert json.loads(line)["error"] and json.loads(line)["largest_lag"] > 0
+    assert made[0].sent and made[0].stops >= 1
+
+
+def test_a_second_ctrl_c_while_the_first_stops_the_robot_costs_no_row(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    def impatient(arm: Arm) -> None:
+        arm.stops += 1
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Arm, "stop", impatient)
+    settings = config(
+        tmp_path, trials=1, driver_args=("fault=interrupt",), agent_args=("turn=0.9",)
+    )
+    (row,), _ = played(settings, "", "y", "twice")
+    assert row["error"] == INTERRUPTED and row["largest_lag"] > 0 and row["note"] == "twice"
+
+
+def test_a_person_who_leans_on_the_arm_later_is_noticed_too(
+    tmp_path: Path, made: list[Arm]
+) -> None:
+    moves = []
+
+    def leans(question: str) -> str:
+        if "Move?" in question:
+            moves.append(question)
+            made[-1].at[1] += 0.15 * (len(moves) == 2)
+        return "y"
+
+    (row,) = run(config(tmp_path, trials=1, waypoints=2), Person(leans))
+    assert row["error"] == "a joint has moved by 0.15 rad since the plan was made"
+
+
+def test_what_was_typed_before_a_question_is_no_answer(monkeypatch: Any) -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "r") as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        os.write(ours, b"y\n")
+        late = threading.Timer(0.5, os.write, (ours, b"n\n"))
+        late.start()
+        assert at_terminal("Move? ") == "n"
+        late.join()
+    os.close(ours)
 
 
 def test_goals_come_in_turn(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ def test_real_trials_have_a_section_of_their_own(results: Path) -> None:
     assert "Real robot" not in without
     shown = words(section(html, "Real robot"))
     assert "lab.arm:Arm dexwm grasp 3/4 75% [30, 95] 1 person 2.500 paper-real paper" in shown
-    assert "cup.png solved note 0 &lt;b&gt;" in shown and "stopped: joint 3 too fast" in shown
+    assert "cup.png solved note 0 &lt;b&gt;" in shown and "ended early: joint 3 too fast" in shown
     for title in ("Scores", "Trial by trial", "Errors"):
         assert section(html, title) == section(without, title)
 
