@@ -104,7 +104,7 @@ class Session:
             UserError: The driver cannot be made again or set a trial up, its pictures are not of
                 the calibration's size, or the disk is full.
             KeyboardInterrupt: The person ends the session, or the program is to end. All rows are
-                written.
+                written, but for a trial that nobody watched: it is played again.
         """
         missing = ledger.missing(plays)
         bar = None
@@ -158,6 +158,8 @@ class Session:
         except KeyboardInterrupt:
             course.error = course.error or INTERRUPTED
             stop(robot, course)
+        if self.told and self.person is None:
+            raise KeyboardInterrupt  # A simulated robot's trial is played again from its start.
         if self.ended and course.error == INTERRUPTED:
             course.error = f"the program was told to end ({self.told})"
         judged = self._judge(course)

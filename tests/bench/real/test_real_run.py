@@ -472,6 +472,13 @@ def test_a_driver_that_judges_needs_no_person(
     assert len({row["goal"]["sha256"] for row in rows}) == 3 and len(made) == 1
 
 
+def test_what_nobody_watched_is_played_again_after_ctrl_c(tmp_path: Path, shipped: str) -> None:
+    settings = config(tmp_path, driver=shipped, goal=(), yes=True, driver_args=("fault=end",))
+    with pytest.raises(KeyboardInterrupt):
+        run(settings)
+    assert not (folder_of(settings) / "real.jsonl").read_text()
+
+
 def test_fresh_begins_anew(tmp_path: Path, shipped: str) -> None:
     settings = config(tmp_path, driver=shipped, goal=(), yes=True)
     folder = folder_of(settings)
