@@ -3,8 +3,11 @@ import threading
 from contextlib import suppress
 
 import pytest
+from support.signals import at_a_terminal  # noqa: F401 - a fixture
 
 from dexbench.utils.signals import ENDS, handled, uninterrupted
+
+pytestmark = pytest.mark.usefixtures("at_a_terminal")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from support.real_robot import PICTURE, Arm, Nods
+from support.signals import at_a_terminal  # noqa: F401 - a fixture
 
 from dexbench.bench.ledger.actions import read_actions
 from dexbench.bench.ledger.rows import Row
@@ -35,6 +36,7 @@ from dexbench.envs.spaces import observation_space
 from dexbench.utils.errors import UserError
 from dexbench.utils.video import read_video
 
+pytestmark = pytest.mark.usefixtures("at_a_terminal")
 ARM, JUDGING = "support.real_robot:Arm", "support.real_robot:JudgingArm"
 
 
