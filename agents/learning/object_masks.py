@@ -86,6 +86,16 @@ class ObjectMasks:
         """
         return np.array(self._cells[index]), np.array(self._centres[index])
 
+    def moved(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return how far in cells objects move at most from frame to frame of windows ``(B, F)``.
+
+        Returns:
+            ``(B, F - 1)``; 0 where the middle of no object is known both before and after.
+        """
+        ways = np.diff(self._centres[index], axis=1)
+        farthest: NDArray[np.float32] = np.nan_to_num(np.linalg.norm(ways, axis=-1)).max(-1)
+        return farthest
+
 
 def shown_by_cells(masks: NDArray[np.int8]) -> NDArray[np.uint8]:
     """Return the largest number ``(n, 56, 98)`` in each cell of masks ``(n, 112, 196)``."""

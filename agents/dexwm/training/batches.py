@@ -19,7 +19,7 @@ from dexbench.agents.learning.run_folder import Rate
 
 from .augment import augment
 from .hands import Hands, hands_at
-from .object_moves import Moves, mirrored
+from .object_moves import Moves, chosen, mirrored
 
 
 class Frames(NamedTuple):
@@ -103,10 +103,11 @@ class Batches:
         """Yield windows that tell how objects move, half of them as in a mirror.
 
         Args:
-            index: Frames ``(B, F)`` of the whole batch.
+            index: Frames ``(B * DRAWN, F)``, of which a batch is chosen.
             draw: The random stream.
         """
         assert self.masks is not None
+        index = index[chosen(self.masks.moved(index), draw)]
         swapped = draw.random(len(index)) < 0.5
         chance = draw.random((len(index), index.shape[1] - 1, math.prod(CELLS)), np.float32)
         for parts in zip(

@@ -6,7 +6,9 @@ and so a step that learns from masks may leave their content where it is.
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dexbench.agents.dexwm.model.object_map import FAR, SIZE, ObjectStep, as_map, true_map
@@ -18,6 +20,11 @@ LEARNED = 12
 NEAR = 0.15
 """Distance in m from the hand's middle at which a cell is half as likely to be asked: what is far
 from the hand stays, and there is much of it."""
+DRAWN = 4
+"""Windows that are drawn for one that is learned from."""
+MOVED, FAVOUR = 1.0, 3.0
+"""Cells by which an object must move, about 3 cm, for an action to count so many times when windows
+are chosen: in three of four actions of `waypoints` nothing moves."""
 
 
 class Moves(NamedTuple):
@@ -61,6 +68,24 @@ def move_loss(step: ObjectStep, moves: Moves) -> Tensor:
                 state = step(state, way)
     # By the number of cells, not of those that told: so parts of a batch add up to the whole.
     return torch.cat(losses).sum() / (len(losses) * LEARNED * len(moves.ways))
+
+
+def chosen(moved: NDArray[np.float32], draw: np.random.Generator) -> NDArray[np.int64]:
+    """Return which windows to learn from, one of ``DRAWN``: rather those in which objects move.
+
+    Args:
+        moved: How far in cells objects move within each action, ``(B * DRAWN, F - 1)``.
+        draw: The random stream.
+
+    Returns:
+        Numbers of windows ``(B,)``, increasing.
+    """
+    weights = np.where(moved > MOVED, FAVOUR, 1.0).mean(1)
+    count = len(moved) // DRAWN
+    picked: NDArray[np.int64] = draw.choice(
+        len(moved), count, replace=False, p=weights / weights.sum(), shuffle=False
+    )
+    return np.sort(picked)
 
 
 def mirrored(moves: Moves, swap: Tensor) -> Moves:

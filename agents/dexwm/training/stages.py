@@ -23,7 +23,7 @@ from .batches import Batches
 from .config import STAGES, TrainConfig
 from .losses import autoencoder_loss, end_to_end_loss, prediction_loss
 from .networks import Networks
-from .object_moves import Moves
+from .object_moves import DRAWN, Moves
 from .recipe import TrainingRecipe
 
 
@@ -109,7 +109,7 @@ def build_stages(
         pictures = batches.pictures(index[:, None], draw)
         moves: Iterable[Moves | None] = [None] * config.accumulate
         if model.predictor.step is not None:
-            moves = batches.moves(clips.windows(draw, config.images), draw)
+            moves = batches.moves(clips.windows(draw, config.images * DRAWN), draw)
         for (images, hands, objects), move in zip(pictures, moves, strict=True):
             yield images, hands, config.keypoint_weight, objects, config.object_weight, move
 

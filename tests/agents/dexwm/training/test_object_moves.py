@@ -3,12 +3,22 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 from support.trainings import SMALL
 
 from dexbench.agents.dexwm.model.object_map import FAR, SIZE, ObjectStep
-from dexbench.agents.dexwm.training.object_moves import LEARNED, Moves, asked, mirrored, move_loss
+from dexbench.agents.dexwm.training.object_moves import (
+    DRAWN,
+    FAVOUR,
+    LEARNED,
+    Moves,
+    asked,
+    chosen,
+    mirrored,
+    move_loss,
+)
 from dexbench.agents.learning.hand_way import MOMENTS, straight
 from dexbench.agents.learning.object_masks import centres, shown_by_cells
 from dexbench.envs.embodiment import camera
@@ -110,3 +120,25 @@ def test_a_mirror_shows_hand_and_objects_on_the_other_side():
     assert turned.centres[0, 0, 2].tolist() == [32.5, 98 - 12.5]
     pixel = camera.project(turned.ways[0, 0, 0, :1])[0].tolist()
     assert pixel == pytest.approx([392 - 180, 130], abs=1e-3)
+
+
+def test_windows_in_which_objects_move_are_chosen_more_often():
+    moved = np.zeros((6000, 3), np.float32)
+    moved[:1500] = 2.0  # in every action
+    moved[1500:3000, 1] = 2.0  # in one of three
+    draw, picks = np.random.default_rng(0), []
+    for _ in range(50):
+        some = draw.choice(6000, 16 * DRAWN, replace=False)
+        picked = chosen(moved[some], draw)
+        assert len(set(picked)) == len(picked) == 16
+        picks.append(some[picked])
+    counts = np.histogram(np.concatenate(picks), [0, 1500, 3000, 6000])[0] / [1, 1, 2]
+    assert counts[0] / counts[2] == pytest.approx(FAVOUR, rel=0.4), "less, as no window comes twice"
+    assert 1.2 < counts[1] / counts[2] < 2.2
+
+
+def test_small_moves_are_not_favoured():
+    moved, draw = np.full((4 * DRAWN, 1), 0.5, np.float32), np.random.default_rng(0)
+    moved[: 2 * DRAWN] = 0.0
+    halves = [(chosen(moved, draw) < 2 * DRAWN).mean() for _ in range(500)]
+    assert np.mean(halves) == pytest.approx(0.5, abs=0.05)

@@ -49,6 +49,14 @@ def test_all_stages_learn_what_shows_objects(settings):
         assert not np.allclose(old.detach(), new.detach(), atol=1e-4)
 
 
+def test_windows_tell_how_far_objects_move(settings):
+    masks = Trainer(settings).batches.masks
+    frames = np.array([[1, 2, 4], [2, 2, 3], [0, 1, 2]])
+    assert masks.moved(frames).tolist() == [[2.0, 4.0], [0.0, 2.0], [0.0, 2.0]], (
+        "at 0 px it touches the edge"
+    )
+
+
 def test_its_weight_is_part_of_the_runs_identity(settings):
     train(settings)
     with pytest.raises(UserError, match="belongs to a run with other"):
