@@ -52,17 +52,22 @@ class ObjectGoal:
     def left(self, logits: Tensor) -> Tensor:
         """Return how much of the difference between start and goal is left, ``(B,)``.
 
-        It is 0 where all objects are at the goal and 1 where nothing has moved; more where objects
-        have moved that should not. Places count by how much they differ between start and goal.
-        Less than what ``LEAST`` makes is held against that.
+        It is what the goal shows and the prediction does not: 0 where all objects are at the goal
+        and 1 where nothing has moved; more where objects are farther off than they were, or have
+        moved that should not. Places count by how much they differ between start and goal. Less
+        than what ``LEAST`` makes is held against that.
+
+        What the prediction shows and the goal does not is left out. It would be counted where an
+        object was at first, and hardly where it has gone too far: a push by twice the way would
+        cost less than a short one.
 
         Args:
             logits: Of predicted states ``(B, 112, 196)``.
         """
         weights, (_, least) = self._weights(), _usual(self.start)
-        apart = (_as_much(blurred(logits), self.goal) - self.goal).abs()
-        whole = (weights * (self.start - self.goal).abs()).sum((-1, -2))
-        ratios: Tensor = (weights * apart).sum((-1, -2)) / torch.maximum(whole, least)
+        lacks = (self.goal - _as_much(blurred(logits), self.goal)).clamp(min=0)
+        whole = (weights * (self.goal - self.start).clamp(min=0)).sum((-1, -2))
+        ratios: Tensor = (weights * lacks).sum((-1, -2)) / torch.maximum(whole, least)
         return ratios.mean(-1)
 
     def reach(self, logits: Tensor, hand: Keypoints) -> Tensor:
@@ -101,11 +106,11 @@ class ObjectGoal:
 def _usual(like: Tensor) -> tuple[Tensor, Tensor]:
     """Return what blurred maps show of the usual object, ``(3,)`` each, where ``like`` is.
 
-    First is the value in its middle, then the difference in cells that a move by ``LEAST`` makes.
+    First is the value in its middle, then the cells that a move by ``LEAST`` takes away.
     """
     variances = like.new_tensor(BLURS).square()
     wide = variances + USUAL / (2 * torch.pi)
-    return USUAL / (2 * torch.pi * wide), 0.8 * LEAST * USUAL / wide.sqrt()
+    return USUAL / (2 * torch.pi * wide), 0.4 * LEAST * USUAL / wide.sqrt()
 
 
 def _as_much(maps: Tensor, goal: Tensor) -> Tensor:

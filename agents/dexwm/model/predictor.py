@@ -20,7 +20,7 @@ from .cdit_block import CDiTBlock, modulate
 from .config import ModelConfig
 from .hand_maps import HandMaps
 from .history import GrowingHistory, KeysValues, frames_in
-from .object_map import ObjectStep
+from .object_step import ObjectStep
 
 RIGHT = slice(63, 126)
 """The right hand's numbers in an action."""

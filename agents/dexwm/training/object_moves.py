@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dexbench.agents.dexwm.model.object_map import FAR, SIZE, ObjectStep, as_map, true_map
+from dexbench.agents.dexwm.model.object_map import SIZE, as_map, true_map
+from dexbench.agents.dexwm.model.object_step import FAR, ObjectStep
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.keypoints import N_DISTINCT
 
@@ -22,6 +23,8 @@ NEAR = 0.15
 from the hand stays, and there is much of it."""
 DRAWN = 4
 """Windows that are drawn for one that is learned from."""
+FEW = 1e-7
+"""Least probability of a move: none is impossible."""
 MOVED, FAVOUR = 1.0, 3.0
 """Cells by which an object must move, about 3 cm, for an action to count so many times when windows
 are chosen: in three of four actions of `waypoints` nothing moves."""
@@ -123,19 +126,19 @@ def asked(cells: Tensor, hand: Tensor, spots: Tensor, chance: Tensor) -> Tensor:
     return keys.topk(LEARNED).indices
 
 
-def _error(logits: Tensor, went: Tensor) -> Tensor:
+def _error(odds: Tensor, went: Tensor) -> Tensor:
     """Return cross-entropies ``(n,)`` of moves.
 
     A move lies between four whole ones, and each counts by how near it is.
 
     Args:
-        logits: ``(n, (2 * FAR + 1)**2)``.
+        odds: Probabilities ``(n, (2 * FAR + 1)**2)``.
         went: Cells along rows and columns, ``(n, 2)``.
     """
     side = 2 * FAR + 1
     place = (went + FAR).clamp(0, side - 1 - 1e-3)
     first = place.floor().long()
-    share, chances, error = place - first, logits.log_softmax(-1), logits.new_zeros(len(logits))
+    share, chances, error = place - first, odds.clamp(min=FEW).log(), odds.new_zeros(len(odds))
     for row, down in enumerate((1 - share[:, 0], share[:, 0])):
         for column, right in enumerate((1 - share[:, 1], share[:, 1])):
             move = (first[:, 0] + row) * side + first[:, 1] + column

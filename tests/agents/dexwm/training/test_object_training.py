@@ -33,7 +33,7 @@ def settings(tmp_path, monkeypatch):
 
 def test_all_stages_learn_what_shows_objects(settings):
     trainer = Trainer(settings)
-    eye, step = trainer.model.encoder.eye.net.out, trainer.model.predictor.step.moves
+    eye, step = trainer.model.encoder.eye.net.out, trainer.model.predictor.step.moves.out
     before = [layer.bias.clone() for layer in (eye, step)]
     result = trainer.run()
     assert {"object_skill", "object_skill_1", "object_seen_1", "object_skill_3"} <= result.keys()
@@ -44,7 +44,7 @@ def test_all_stages_learn_what_shows_objects(settings):
     assert [("moves" in row) for row in rows] == [True] * 4 + [False] * 6
     model, _ = load_model(settings.out)
     assert model.config.object_map and model.config.hand_maps and model.config.residual
-    after = [model.encoder.eye.net.out.bias, model.predictor.step.moves.bias]
+    after = [model.encoder.eye.net.out.bias, model.predictor.step.moves.out.bias]
     for old, new in zip(before, after, strict=True):
         assert not np.allclose(old.detach(), new.detach(), atol=1e-4)
 
