@@ -53,13 +53,14 @@ class ObjectGoal:
         """Return how much of the difference between start and goal is left, ``(B,)``.
 
         It is what the goal shows and the prediction does not: 0 where all objects are at the goal
-        and 1 where nothing has moved; more where objects are farther off than they were, or have
-        moved that should not. Places count by how much they differ between start and goal. Less
-        than what ``LEAST`` makes is held against that.
+        and 1 where nothing has moved; more where an object is farther off than it was. Places count
+        by how much they differ between start and goal. Less than what ``LEAST`` makes is held
+        against that. A goal that shows no object asks for nothing.
 
-        What the prediction shows and the goal does not is left out. It would be counted where an
-        object was at first, and hardly where it has gone too far: a push by twice the way would
-        cost less than a short one.
+        What the prediction shows and the goal does not is left out. Counted, it would weigh much at
+        the start and little beyond the goal, and a push by twice the way would cost less than a
+        short one. So nobody asks which object fills the goal: another one that is pushed there
+        counts as well.
 
         Args:
             logits: Of predicted states ``(B, 112, 196)``.

@@ -14,8 +14,9 @@ from .object_map import LEAST, SIZE, as_map, as_tokens, cell_pixels, cell_spots
 HIDDEN = 256
 """Width of the step's MLP."""
 FAR = 12
-"""Cells by which an object may move within an action, along rows and columns: about 35 cm. What
-rolls or falls goes as far, and a plan must not take it for a short push."""
+"""Cells by which an object may move within an action, along rows and columns: about 30 cm sideways,
+more away from the robot and less towards it. What rolls or falls goes as far, and a plan must not
+take it for a short push."""
 SOURCES = 96
 """Cells, those likeliest to show an object near the hand's path, whose content may move."""
 NEAR = 0.2
@@ -26,8 +27,11 @@ UNIT, SQUASH = 0.125, 2.5
 """Metres of one unit of the hand's offset from a cell; no offset is longer than so many units."""
 GAUSSIANS = 6
 """Gaussians of which a move's odds are made, beside those of staying."""
-SPREAD, NARROWEST, STILL = 2.0, 0.3, 0.35
-"""Standard deviations in cells: before training, the least, and that of what stays."""
+SPREAD, NARROWEST = 2.0, 0.3
+"""A Gaussian's standard deviation in cells is ``exp(x) * SPREAD + NARROWEST``."""
+STILL = 0.35
+"""Standard deviation in cells of what stays: the middle of what is seen of an object that stands
+still may be a fraction of a cell elsewhere. 94% stays in its cell."""
 START = 3.0
 """Cells by which each Gaussian moves before training, every one another way."""
 
@@ -35,8 +39,8 @@ START = 3.0
 class MoveOdds(nn.Module):
     """Tells how likely each move is: a mixture of Gaussians over cells, and of staying.
 
-    Gaussians say in a few numbers what would be ``(2 * FAR + 1)**2`` of a table, and moves that are
-    alike are learned together (Bishop 1994, "Mixture density networks").
+    A few numbers stand for a table of ``(2 * FAR + 1)**2``, and moves that are alike are learned
+    together (Bishop 1994, "Mixture density networks").
     """
 
     cells: Tensor

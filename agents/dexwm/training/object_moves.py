@@ -23,8 +23,9 @@ NEAR = 0.15
 from the hand stays, and there is much of it."""
 DRAWN = 4
 """Windows that are drawn for one that is learned from."""
-FEW = 1e-7
-"""Least probability of a move: none is impossible."""
+FEW = 1e-12
+"""Added to the probability of every move: none costs more than 28 nats, and far ones, which are
+rare, can still be learned before any Gaussian is near them."""
 MOVED, FAVOUR = 1.0, 3.0
 """Cells by which an object must move, about 3 cm, for an action to count so many times when windows
 are chosen: in three of four actions of `waypoints` nothing moves."""
@@ -138,7 +139,7 @@ def _error(odds: Tensor, went: Tensor) -> Tensor:
     side = 2 * FAR + 1
     place = (went + FAR).clamp(0, side - 1 - 1e-3)
     first = place.floor().long()
-    share, chances, error = place - first, odds.clamp(min=FEW).log(), odds.new_zeros(len(odds))
+    share, chances, error = place - first, (odds + FEW).log(), odds.new_zeros(len(odds))
     for row, down in enumerate((1 - share[:, 0], share[:, 0])):
         for column, right in enumerate((1 - share[:, 1], share[:, 1])):
             move = (first[:, 0] + row) * side + first[:, 1] + column

@@ -47,12 +47,12 @@ def test_what_is_left_falls_from_one_to_nothing_on_the_way():
 
 
 @pytest.mark.parametrize("way", [10, 16, 22])
-def test_a_push_that_goes_too_far_is_no_better_than_one_that_falls_short(way):
+def test_a_push_that_goes_too_far_is_about_as_bad_as_one_that_falls_short(way):
     goal = ObjectGoal.read(discs((90, 70), CLUTTER), discs((90 + way, 70), CLUTTER))
     left = {by: float(goal.left(discs((90 + by, 70), CLUTTER))) for by in range(4 * way + 1)}
     assert left[2 * way] > 0.85 and left[4 * way] > 1.2, "twice the way, and four times"
     for off in (2, 4, way // 2):
-        assert left[way + off] == pytest.approx(left[way - off], rel=0.25)
+        assert left[way + off] == pytest.approx(left[way - off], rel=0.12)
 
 
 def test_where_nothing_is_to_move_a_move_of_six_centimetres_costs_about_one():

@@ -135,6 +135,11 @@ def test_it_may_stay_or_go_one_way_or_another():
     assert odds[FAR] > 0.25, "what stays, stays in its cell"
 
 
+def test_before_training_every_gaussian_goes_another_way():
+    said = MoveOdds(4).out.bias[:-1].view(GAUSSIANS, 5)
+    assert torch.cdist(said[:, 1:3], said[:, 1:3]).fill_diagonal_(9).min() > 0.5
+
+
 def test_pushes_are_learned_from_few():
     """A hand that sweeps over an object takes it along, one that stays beside it does not."""
     step = build().train().predictor.step

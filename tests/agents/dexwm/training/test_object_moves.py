@@ -9,7 +9,8 @@ import torch
 from support.trainings import SMALL
 
 from dexbench.agents.dexwm.model.object_map import SIZE
-from dexbench.agents.dexwm.model.object_step import FAR, ObjectStep
+from dexbench.agents.dexwm.model.object_step import FAR, MoveOdds, ObjectStep
+from dexbench.agents.dexwm.training import object_moves
 from dexbench.agents.dexwm.training.object_moves import (
     DRAWN,
     FAVOUR,
@@ -88,6 +89,22 @@ def test_objects_that_leave_the_picture_teach_nothing_there():
 
 def test_farther_than_it_may_go_is_as_far_as_it_may():
     assert float(move_loss(step_by(FAR), moves_of(80, 80 + 4 * FAR))) < 0.2
+
+
+@pytest.mark.parametrize("move", [(0, 9), (7, -7), (-FAR, FAR), (FAR, 0)])
+def test_far_moves_are_learned_though_they_are_rare(move):
+    """One of ten examples moves, the others stay."""
+    torch.manual_seed(0)
+    moves, told = MoveOdds(4), torch.ones(10, 4)
+    went = torch.tensor([move] + [(0, 0)] * 9).float()
+    adam = torch.optim.Adam(moves.parameters(), 0.03)
+    for _ in range(150):
+        adam.zero_grad()
+        object_moves._error(moves(told), went).mean().backward()
+        adam.step()
+    with torch.no_grad():
+        odds = moves(told[0]).view(SIDE, SIDE)
+    assert odds[FAR + move[0], FAR + move[1]] > 0.05
 
 
 def test_every_part_of_the_step_is_taught():
