@@ -27,13 +27,16 @@ UNIT, SQUASH = 0.125, 2.5
 """Metres of one unit of the hand's offset from a cell; no offset is longer than so many units."""
 GAUSSIANS = 6
 """Gaussians of which a move's odds are made, beside those of staying."""
-SPREAD, NARROWEST = 2.0, 0.3
-"""A Gaussian's standard deviation in cells is ``exp(x) * SPREAD + NARROWEST``."""
+SPREAD, NARROWEST, BOUNDS = 2.0, 0.3, (-4.0, 3.0)
+"""A Gaussian's standard deviation in cells is ``exp(x) * SPREAD + NARROWEST``. x is within the
+bounds, and 0 before training."""
 STILL = 0.35
 """Standard deviation in cells of what stays: the middle of what is seen of an object that stands
 still may be a fraction of a cell elsewhere. 94% stays in its cell."""
 START = 3.0
 """Cells by which each Gaussian moves before training, every one another way."""
+STAYS = 3.0
+"""Logit of staying before training, and that of each Gaussian below 0."""
 
 
 class MoveOdds(nn.Module):
@@ -50,11 +53,11 @@ class MoveOdds(nn.Module):
         self.out = nn.Linear(width, GAUSSIANS * 5 + 1)
         turns = torch.arange(GAUSSIANS) * (2 * torch.pi / GAUSSIANS)
         first = torch.zeros(GAUSSIANS, 5)
-        first[:, 0] = -3.0
+        first[:, 0] = -STAYS
         first[:, 1], first[:, 2] = turns.cos(), turns.sin()
         nn.init.zeros_(self.out.weight)
         with torch.no_grad():
-            self.out.bias.copy_(torch.cat([first.flatten(), torch.tensor([3.0])]))
+            self.out.bias.copy_(torch.cat([first.flatten(), torch.tensor([STAYS])]))
         self.register_buffer("cells", torch.arange(-FAR, FAR + 1.0), persistent=False)
 
     def forward(self, told: Tensor) -> Tensor:
@@ -66,7 +69,7 @@ class MoveOdds(nn.Module):
         said = self.out(told).float()
         weight, middle, width = said[..., :-1].unflatten(-1, (GAUSSIANS, 5)).split([1, 2, 2], -1)
         shares = torch.cat([weight.squeeze(-1), said[..., -1:]], -1).softmax(-1)
-        spread = width.clamp(-4, 3).exp() * SPREAD + NARROWEST
+        spread = width.clamp(*BOUNDS).exp() * SPREAD + NARROWEST
         line = self.cells.float()
         along = -0.5 * ((line - middle.unsqueeze(-1) * START) / spread.unsqueeze(-1)) ** 2
         rows, columns = along.softmax(-1).unbind(-2)

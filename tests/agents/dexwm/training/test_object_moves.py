@@ -107,6 +107,12 @@ def test_far_moves_are_learned_though_they_are_rare(move):
     assert odds[FAR + move[0], FAR + move[1]] > 0.05
 
 
+def test_every_number_of_a_gaussian_is_taught():
+    moves = MoveOdds(4)
+    object_moves._error(moves(torch.ones(1, 4)), torch.tensor([[2.3, -1.4]])).sum().backward()
+    assert moves.out.bias.grad.abs().min() > 1e-5
+
+
 def test_every_part_of_the_step_is_taught():
     step = ObjectStep(MODEL)
     torch.nn.init.normal_(step.moves.out.weight, std=0.01)
