@@ -1,6 +1,7 @@
 """The head camera's renderer: one per loaded model, never robosuite's."""
 
 import atexit
+import sys
 import weakref
 
 import mujoco
@@ -189,5 +190,6 @@ class HeadCamera:
         self._renderer.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_renderer") and owns_opengl():
+        # A process that ends gives all back by itself, and can import nothing any more.
+        if hasattr(self, "_renderer") and owns_opengl() and not sys.is_finalizing():
             self.close()
