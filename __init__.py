@@ -22,6 +22,6 @@ if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get(
 for _task in _TASKS:
     gymnasium.register(
         _env_id(_task),
-        f"dexbench.envs.gym_env:{_task.capitalize()}Env",
+        f"dexbench.envs.task_envs:{_task.capitalize()}Env",
         max_episode_steps=_STEPS,
     )

@@ -11,7 +11,8 @@ from support import faulty
 from dexbench import testing
 from dexbench.envs import gym_env, spaces, tasks
 from dexbench.envs.embodiment.robot import HIGHEST, INIT_JOINTS, LOWEST
-from dexbench.envs.gym_env import DexBenchEnv, ReachEnv
+from dexbench.envs.gym_env import DexBenchEnv
+from dexbench.envs.task_envs import ReachEnv
 from dexbench.envs.tasks import Reach, register_task
 from dexbench.testing import check_agent, check_task
 from dexbench.utils.errors import UserError

@@ -121,7 +121,7 @@ class Diagnosis:
         from dexbench.agents.reference.goal import goal_of
         from dexbench.bench.run.trial import play
         from dexbench.bench.run.worker import seed_global_generators
-        from dexbench.envs.gym_env import make_env
+        from dexbench.envs.task_envs import make_env
 
         agent, oracle = self._agent, self._oracle
         env = LastLook(make_env(task))

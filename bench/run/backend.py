@@ -49,7 +49,7 @@ class Backend:
         env_id = self.env_id.format(task.capitalize())
         if env_id in gymnasium.registry:
             return gymnasium.make(env_id)
-        from dexbench.envs.gym_env import make_env
+        from dexbench.envs.task_envs import make_env
 
         return make_env(task)
 

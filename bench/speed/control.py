@@ -190,7 +190,7 @@ def time_resets(task: str, count: int) -> tuple[float, ...]:
         task: A task that the bank has trials of.
         count: Resets, with as many seeds.
     """
-    from dexbench.envs.gym_env import make_env
+    from dexbench.envs.task_envs import make_env
 
     env, seconds = make_env(task), []
     for seed in range(count + 1):  # the first opens OpenGL and reads the robot's files

@@ -12,8 +12,8 @@ from dexbench.agents.planning import waypoint_agent
 from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.reference.keypoint_fk import KeypointFK
 from dexbench.bench.diagnose.waypoints import measure
-from dexbench.envs.gym_env import make_env
 from dexbench.envs.simulation import Simulation
+from dexbench.envs.task_envs import make_env
 
 TASKS = ("reach", "grasp", "place", "carry", "dust")
 SMALL = {"cem": CEMConfig(8, 3, 2), "tile": 8, "dtype": "float32"}

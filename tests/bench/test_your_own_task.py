@@ -20,8 +20,8 @@ from dexbench.bench.run.runner import RunConfig, run
 from dexbench.bench.suites.build import SuiteBuildConfig, build_suite
 from dexbench.bench.verify.verify import VerifyConfig, plan
 from dexbench.envs import HandKinematics, tasks
-from dexbench.envs.gym_env import make_env
 from dexbench.envs.suite import Suite
+from dexbench.envs.task_envs import make_env
 from dexbench.envs.tasks import TASKS, Goal, Outcome, Rejected, Task, find_task, register_task
 from dexbench.testing import check_task
 from dexbench.utils.errors import UserError

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.wrappers import RescaleAction
 
-from dexbench.envs import gym_env
+from dexbench.envs import gym_env, task_envs
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
 from dexbench.envs.scenes.recipe import draw_recipe
 from dexbench.envs.scenes.scene import Scene
@@ -213,8 +213,8 @@ def test_observations_belong_to_the_caller(env, suite_folder):
 
 def test_render_shows_the_observation(suite_folder):
     with pytest.raises(ValueError, match="render_mode"):
-        gym_env.GraspEnv(render_mode="human")
-    env = gym_env.GraspEnv(render_mode="rgb_array")
+        task_envs.GraspEnv(render_mode="human")
+    env = task_envs.GraspEnv(render_mode="rgb_array")
     with pytest.raises(gymnasium.error.ResetNeeded, match="reset"):
         env.render()
     with pytest.raises(gymnasium.error.ResetNeeded, match="reset"):
@@ -256,7 +256,7 @@ def test_a_copy_continues_bit_for_bit_and_alone(suite_folder, trials, again, mon
 
 
 def test_environments_of_other_tasks_are_copied_too(suite_folder):
-    env = gym_env.make_env("reach")
+    env = task_envs.make_env("reach")
     start(env, suite_folder)
     other = pickle.loads(pickle.dumps(env))
     assert other.task_name == "reach" and other.trial.hash == env.trial.hash
@@ -266,7 +266,7 @@ def test_environments_of_other_tasks_are_copied_too(suite_folder):
 def test_any_thread_may_step_reset_and_close(suite_folder, trials, monkeypatch):
     monkeypatch.setattr(gym_env, "Simulation", Simulation)  # a renderer of its own at each reset
     rows = trials["grasp"].expert_actions
-    env = gym_env.GraspEnv()
+    env = task_envs.GraspEnv()
     alone, _ = start(env, suite_folder)
     here = env.step(rows[0])[0]
     with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as another:
@@ -328,7 +328,7 @@ def test_a_training_seed_gives_the_same_trial_whatever_came_before(
     assert repeated == info
     assert len({info["trial_hash"], *others}) == 4
     assert data_equivalence(first, again, exact=True)
-    fresh = gym_env.GraspEnv()
+    fresh = task_envs.GraspEnv()
     assert data_equivalence(fresh.reset(seed=42)[0], first, exact=True)
     fresh.close()
     env.render_observations = False
@@ -363,7 +363,7 @@ def test_a_kitchen_is_drawn_afresh_where_it_is_asked_for(environments, trials, m
     env.reset(seed=5, options={"fresh": True})
     assert drawn == [("place", ("train", 5), "train", draw_recipe)]
     assert env.trial is trials["place"]
-    own = gym_env.PlaceEnv(kitchen=draw.KITCHENS["robocasa"])
+    own = task_envs.PlaceEnv(kitchen=draw.KITCHENS["robocasa"])
     own.reset(seed=6)
     assert drawn[1:] == [("place", ("train", 6), "train", draw.KITCHENS["robocasa"])]
     own.close()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
-from dexbench.envs.gym_env import make_env
 from dexbench.envs.rollouts import Rollouts
 from dexbench.envs.simulation import Simulation
+from dexbench.envs.task_envs import make_env
 from dexbench.utils.seeding import rng
 
 STEPS = 6

@@ -1,6 +1,6 @@
 import gymnasium
 
-from dexbench.envs import gym_env
+from dexbench.envs import task_envs
 from dexbench.envs.suite import VIEWS, Suite
 from dexbench.envs.task_names import SUITE_TASKS, TASKS, env_id, suite_of
 from dexbench.envs.tasks import TASKS as RULES
@@ -13,7 +13,7 @@ def test_every_task_has_its_rules_its_environment_and_its_suite():
     assert ids == [env_id(task) for task in TASKS]
     for task in TASKS:
         module, _, name = gymnasium.spec(env_id(task)).entry_point.partition(":")
-        assert module == gym_env.__name__ and getattr(gym_env, name).task_name == task
+        assert module == task_envs.__name__ and getattr(task_envs, name).task_name == task
     for name in Suite.names():
         whole, _ = VIEWS.get(name, (name, None))
         assert set(Suite.load(name).tasks) == set(SUITE_TASKS[whole])

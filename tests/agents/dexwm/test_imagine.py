@@ -117,7 +117,7 @@ class Vague(Dreamer):
 
 
 def test_what_is_imagined_decides_no_trial():
-    from dexbench.envs.gym_env import make_env
+    from dexbench.envs.task_envs import make_env
 
     env, rows, shown = make_env("reach"), [], []
     with pytest.warns(UserWarning) as warned:
@@ -135,7 +135,7 @@ def test_what_is_imagined_decides_no_trial():
 
 
 def test_videos_show_what_is_expected_beside_what_comes():
-    from dexbench.envs.gym_env import make_env
+    from dexbench.envs.task_envs import make_env
 
     env, frames = make_env("reach"), []
     played = play(env, Dreamer(), suite="mini", task="reach", trial=0, frames=frames)

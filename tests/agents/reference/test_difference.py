@@ -10,11 +10,11 @@ from dexbench.agents.registry import make_agent
 from dexbench.envs.embodiment import camera
 from dexbench.envs.embodiment.kinematics import HandKinematics
 from dexbench.envs.embodiment.robot import HIGHEST, INIT_JOINTS, LOWEST, READY_ARM, TIP_LENGTH
-from dexbench.envs.gym_env import make_env
 from dexbench.envs.motion.grasp import palm_turn, wrist_pose
 from dexbench.envs.motion.robot_ik import RobotIK
 from dexbench.envs.robocasa.build import build_scene
 from dexbench.envs.scenes.recipe import draw_recipe
+from dexbench.envs.task_envs import make_env
 from dexbench.envs.tasks import Rejected, find_task
 from dexbench.utils.seeding import rng
 

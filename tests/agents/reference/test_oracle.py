@@ -9,8 +9,8 @@ from dexbench.agents.planning.dummy_grasp import DUMMY_GRASP
 from dexbench.agents.planning.waypoint_agent import WaypointAgent
 from dexbench.agents.reference.oracle import Oracle
 from dexbench.agents.registry import make_agent
-from dexbench.envs.gym_env import make_env
 from dexbench.envs.motion.waypoints import follow
+from dexbench.envs.task_envs import make_env
 from dexbench.envs.task_names import TASKS
 from dexbench.envs.tasks import Place
 from dexbench.envs.tasks.reach import farthest_moved

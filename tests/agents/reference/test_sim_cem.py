@@ -12,8 +12,8 @@ from dexbench.agents.planning.cem import CEMConfig
 from dexbench.agents.reference.kinematic import Kinematic
 from dexbench.agents.reference.sim_cem import BUDGET, SimCEM
 from dexbench.envs.embodiment.robot import HIGHEST, LOWEST
-from dexbench.envs.gym_env import make_env
 from dexbench.envs.motion.waypoints import ramp
+from dexbench.envs.task_envs import make_env
 
 QUICK = CEMConfig(samples=3, elites=2, iterations=1)
 

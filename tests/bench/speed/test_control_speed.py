@@ -6,7 +6,7 @@ import pytest
 
 from dexbench.bench.speed import control as speed
 from dexbench.bench.speed.control import Speed, SpeedConfig, measure, rate
-from dexbench.envs import gym_env
+from dexbench.envs import task_envs
 from dexbench.envs.tasks.bank import Bank
 from dexbench.utils.errors import UserError
 
@@ -57,7 +57,7 @@ def test_the_first_reset_is_not_counted(monkeypatch: Any) -> None:
 
     env = SimpleNamespace(reset=reset, close=lambda: seeds.append("closed"))
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(gym_env, "make_env", {"carry": env}.__getitem__)
+    monkeypatch.setattr(task_envs, "make_env", {"carry": env}.__getitem__)
     assert speed.time_resets("carry", 2) == (0.25, 0.25)
     assert seeds == [0, 1, 2, "closed"]
 

@@ -13,9 +13,9 @@ from dexbench.bench.run.trial import play
 from dexbench.bench.show.film import Play, shoot
 from dexbench.bench.verify.resimulation import Finding, Job, check
 from dexbench.envs import tasks
-from dexbench.envs.gym_env import make_env
 from dexbench.envs.simulation import Simulation
 from dexbench.envs.suite import Suite, write_index
+from dexbench.envs.task_envs import make_env
 from dexbench.envs.tasks import Goal, Outcome, Playback, Reach, register_task
 from dexbench.envs.trial import STEPS, Trial
 
