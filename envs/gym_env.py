@@ -1,4 +1,4 @@
-"""The Gymnasium environments: a goal image, 60 joint targets, and a criterion.
+"""What all Gymnasium environments share: a goal image, 60 joint targets, and a criterion.
 
 Success never ends an episode, so every episode has 60 steps and the whole course of the distance is
 known. Nothing in the observation or reward comes from privileged state but the reward itself.

@@ -75,9 +75,9 @@ def play(name, trial, seed):
     return np.array(seen)
 
 
-@pytest.mark.parametrize("ring", ["", "\nring = [env]; ring.append(ring)"])
-def test_an_environment_that_nobody_closed_leaves_in_silence(tmp_path, ring):
-    program = FIRST_RUN.replace("env.close()", "") + ring
+@pytest.mark.parametrize("cycle", ["", "\ncycle = [env]; cycle.append(cycle)"])
+def test_an_environment_that_nobody_closed_leaves_in_silence(tmp_path, cycle):
+    program = FIRST_RUN.replace("env.close()", "") + cycle
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "seen.npz")],
         capture_output=True,
